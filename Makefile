@@ -1,0 +1,106 @@
+# Everything a person does with Tandem. `make` alone lists it.
+
+PYTHON ?= python3
+DIRECTORY ?= .local
+USER_ID ?= demo
+ROLE ?= user
+
+VENV := .venv
+BIN := $(VENV)/bin
+STACK := $(BIN)/python -m deploy.local
+PROTOC := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -I.
+TESTS := $(wildcard tests/unit tests/contract tests/e2e)
+
+# What is installed is known by the locks that it was installed from. The development set holds all of what runs, so
+# having it satisfies both.
+RUN_SET := $(shell cat requirements-installer.lock requirements.lock | cksum | cut -d ' ' -f 1)
+DEV_SET := $(shell cat requirements-installer.lock requirements.lock requirements-dev.lock | cksum | cut -d ' ' -f 1)
+RUN_STAMP := $(VENV)/.runs-$(RUN_SET)
+DEV_STAMP := $(VENV)/.develops-$(DEV_SET)
+
+.DEFAULT_GOAL := help
+.PHONY: help run up down status token test lint format protos protos-check lock bench clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(RUN_STAMP) ## run Tandem in the foreground; Ctrl-C stops it and keeps the data [GATEWAY_PORT=3333]
+	@exec $(STACK) run --directory "$(DIRECTORY)"
+
+up: $(RUN_STAMP) ## run Tandem in the background; returns when everything is ready
+	@$(STACK) up --directory "$(DIRECTORY)"
+
+down: $(RUN_STAMP) ## stop what `make up` started
+	@$(STACK) down --directory "$(DIRECTORY)"
+
+status: $(RUN_STAMP) ## say what runs
+	@$(STACK) status --directory "$(DIRECTORY)"
+
+token: $(RUN_STAMP) ## print a token: make -s token [USER_ID=demo] [ROLE=user|admin]
+	@$(STACK) token --directory "$(DIRECTORY)" --user-id "$(USER_ID)" --role "$(ROLE)"
+
+test: $(DEV_STAMP) ## run the tests on throwaway servers [ARGS=-k name] [TEST_STACK=containers]
+	@$(BIN)/python -m pytest $(TESTS) $(ARGS)
+
+bench: $(DEV_STAMP) ## measure the hot paths
+	@if [ -d tests/bench ]; then $(BIN)/python -m pytest tests/bench -s $(ARGS); else echo "nothing to measure yet"; fi
+
+lint: $(DEV_STAMP) protos-check ## check style, types and the contract
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy --strict services deploy tests
+
+format: $(DEV_STAMP) ## put the code in shape
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+protos: $(DEV_STAMP) ## generate the code of the contract
+	@find protos -name '*_pb2*' -type f -delete
+	@$(PROTOC) --python_out=. --grpc_python_out=. --mypy_out=quiet:. --mypy_grpc_out=quiet:. protos/*/v1/*.proto
+
+protos-check: $(DEV_STAMP)
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT && \
+	$(PROTOC) --include_imports --include_source_info --descriptor_set_out="$$fresh/image.binpb" protos/*/v1/*.proto && \
+	$(BIN)/buf lint "$$fresh/image.binpb" --config buf.yaml && \
+	$(PROTOC) --python_out="$$fresh" --grpc_python_out="$$fresh" --mypy_out="quiet:$$fresh" --mypy_grpc_out="quiet:$$fresh" \
+		protos/*/v1/*.proto && \
+	diff -r -x '*.proto' -x '__init__.py' -x __pycache__ -x .mypy_cache protos "$$fresh/protos" || \
+	{ echo "lint: the contract does not pass, or its code is not what it would be made to now: make protos" >&2; exit 1; }
+
+lock: $(DEV_STAMP) ## pin what pyproject.toml asks for, by hash and without addresses
+	@$(BIN)/uv pip compile -q pyproject.toml $(COMPILE) -o requirements.lock
+	@$(BIN)/uv pip compile -q pyproject.toml --group dev -c requirements.lock $(COMPILE) -o requirements-dev.lock
+COMPILE := --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header
+
+clean: ## remove what can be made again; the data in .local stays
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find . -name __pycache__ -type d -not -path './.local/*' -prune -exec rm -rf {} +
+	@if [ -d "$(DIRECTORY)" ]; then echo "kept: $(DIRECTORY) (the books and their keys)"; fi
+
+# Installs exactly what a lock says, with uv where it works and with pip where it does not.
+define install
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-installer.lock && \
+	$(BIN)/uv pip sync -q --require-hashes --python $(BIN)/python $(1) || { \
+		echo "uv cannot be used here: installing with pip, which takes longer" >&2; \
+		$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r $(1); \
+	}
+endef
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "tandem: $(PYTHON) is not installed: install Python 3.11 or newer, or set PYTHON" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "tandem: $(PYTHON) is older than Python 3.11: set PYTHON to a newer one, as in make run PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+		{ rm -rf $(VENV); echo "tandem: $(PYTHON) cannot make a virtual environment: install its venv module (python3-venv)" >&2; exit 1; }
+
+$(RUN_STAMP): | $(BIN)/python
+	@echo "Installing what runs into $(VENV)" >&2
+	$(call install,requirements.lock)
+	@rm -f $(VENV)/.runs-* $(VENV)/.develops-*
+	@touch $@
+
+$(DEV_STAMP): | $(BIN)/python
+	@echo "Installing what runs and what tests it into $(VENV)" >&2
+	$(call install,requirements-dev.lock)
+	@rm -f $(VENV)/.runs-* $(VENV)/.develops-*
+	@touch $(RUN_STAMP) $@

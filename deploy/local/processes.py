@@ -1,0 +1,130 @@
+"""The table of processes, from which everything that the stack starts follows.
+
+A service is described by what it serves, whom it calls and which secrets it needs; its environment, ports, certificate,
+database role and NATS user are derived from that.
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deploy.local.certificates import CertificateFiles
+from deploy.local.child import Launch
+from deploy.local.config import StackConfig, split_nats_url
+from deploy.local.layout import Layout
+from deploy.local.ports import LOOPBACK
+from deploy.local.secrets import Secrets, write_service_secrets
+from deploy.local.token import AUDIENCE, ISSUER
+
+ROOT = Path(__file__).resolve().parents[2]
+SANDBOX = "sandbox"
+POSTGRES = "postgres"
+NATS = "nats"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service: `calls` are the services whose gRPC it needs; `secrets` are its own beside those that all have."""
+
+    name: str
+    serves_grpc: bool = True
+    calls: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+
+
+SERVICES = (
+    Service("positions", secrets=("encryption_keys",)),
+    Service("reconciler", calls=("positions",)),
+    Service("monitor", calls=("positions",)),
+    Service("gateway", serves_grpc=False, calls=("positions", "reconciler", "monitor"), secrets=("jwt_secret",)),
+)
+
+
+def port_names(config: StackConfig) -> list[str]:
+    """The names of the ports that this stack chooses for itself."""
+    names = [f"{service.name}.admin" for service in SERVICES]
+    names += [f"{service.name}.grpc" for service in SERVICES if service.serves_grpc]
+    names += [] if config.database_url else [POSTGRES]
+    names += [] if config.nats_url else [NATS]
+    names += [] if config.live else [SANDBOX]
+    return names
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the processes of one stack find around them. `database_url` and `nats_url` are an administrator's."""
+
+    config: StackConfig
+    layout: Layout
+    ports: Mapping[str, int]
+    secrets: Secrets = field(repr=False)
+    certificates: Mapping[str, CertificateFiles]
+    database_url: str = field(repr=False)
+    nats_url: str = field(repr=False)
+    database_urls: Mapping[str, str] = field(repr=False)
+
+    def launch(self, service: Service, verb: str = "serve") -> Launch:
+        """How to start a service, or another of its commands (`migrate`). Writes its secret files."""
+        write_service_secrets(self.layout, service.name, self._secret_files(service))
+        return Launch(
+            name=service.name,
+            command=(sys.executable, "-m", f"{self.config.services_package}.{service.name}", verb),
+            log_file=self.layout.log(service.name),
+            environment={**self.config.passed_on, **self._environment(service)},
+            directory=ROOT,
+        )
+
+    def launch_sandbox(self) -> Launch:
+        """How to start the sandbox exchange."""
+        options = ("--host", LOOPBACK, "--port", str(self.ports[SANDBOX]), "--data", str(self.layout.sandbox))
+        return Launch(
+            name=SANDBOX,
+            command=(sys.executable, "-m", self.config.sandbox_module, *options),
+            log_file=self.layout.log(SANDBOX),
+            environment=dict(self.config.passed_on),
+            directory=ROOT,
+        )
+
+    @property
+    def sandbox_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.ports[SANDBOX]}"
+
+    def _environment(self, service: Service) -> dict[str, str]:
+        files = self.certificates[service.name]
+        address, user, _ = split_nats_url(self.nats_url)
+        environment = {
+            "SECRETS_DIR": str(self.layout.secrets(service.name)),
+            "NATS_URL": address,
+            "ADMIN_LISTEN": f"{LOOPBACK}:{self.ports[f'{service.name}.admin']}",
+            "TLS_CERT_FILE": str(files.certificate),
+            "TLS_KEY_FILE": str(files.key),
+            "TLS_CA_FILE": str(files.authority),
+            "EXCHANGE_MODE": "live" if self.config.live else "sandbox",
+            "JWT_ISSUER": ISSUER,
+            "JWT_AUDIENCE": AUDIENCE,
+        }
+        if not self.config.nats_url:
+            environment["NATS_USER"] = service.name
+        elif user is not None:
+            environment["NATS_USER"] = user
+        if not self.config.live:
+            environment["EXCHANGE_SANDBOX_URL"] = self.sandbox_url
+        if service.serves_grpc:
+            environment["GRPC_LISTEN"] = f"{LOOPBACK}:{self.ports[f'{service.name}.grpc']}"
+        else:
+            environment["GATEWAY_HOST"] = self.config.gateway_host
+            environment["GATEWAY_PORT"] = str(self.config.gateway_port)
+        for called in service.calls:
+            environment[f"{called.upper()}_TARGET"] = f"ipv4:{LOOPBACK}:{self.ports[f'{called}.grpc']}"
+        return environment
+
+    def _secret_files(self, service: Service) -> dict[str, str]:
+        values = {"database_url": self.database_urls[service.name]}
+        if not self.config.nats_url:
+            values["nats_password"] = self.secrets.nats_passwords[service.name]
+        else:
+            _, _, password = split_nats_url(self.config.nats_url)
+            values |= {} if password is None else {"nats_password": password}
+        own = {"encryption_keys": self.secrets.encryption_keys, "jwt_secret": self.secrets.jwt_secret}
+        return values | {name: own[name] for name in service.secrets}

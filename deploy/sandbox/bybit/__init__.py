@@ -1,0 +1,1 @@
+"""Bybit v5's dialect (linear contracts): REST, public and private streams, its return codes."""

@@ -1,0 +1,36 @@
+"""What Binance says about an API key: its restrictions, and the user id of its account.
+
+Both are asked at the spot host; its limits are counted apart from those of futures.
+"""
+
+from services.common.exchange.budget import Lane
+from services.common.exchange.client import Endpoint, VenueClient
+from services.common.exchange.errors import VenueError, VenueErrorKind
+from services.common.exchange.fields import Row, text
+from services.common.exchange.keys import KeyReport
+
+RESTRICTIONS = Endpoint("sapi", "GET", "account/apiRestrictions")
+SPOT_ACCOUNT = Endpoint("private", "GET", "account", weight=1)
+
+
+async def read_key(client: VenueClient, lane: Lane) -> KeyReport:
+    """The venue's report. Raises VenueError."""
+    restrictions = await client.call(RESTRICTIONS, lane=lane)
+    account = await client.call(SPOT_ACCOUNT, {"omitZeroBalances": "true"}, lane=lane)
+    try:
+        return parse_key(restrictions, text(account, "uid"))
+    except ValueError as error:
+        raise VenueError(client.venue, VenueErrorKind.BAD_ANSWER, f"the key's report: {error}") from None
+
+
+def parse_key(restrictions: Row, user_id: str) -> KeyReport:
+    """The answer of apiRestrictions. Whatever moves money out counts as withdrawing. Raises ValueError."""
+    text(restrictions, "enableReading")
+    return KeyReport(
+        valid=True,
+        can_read=restrictions.get("enableReading") is True,
+        can_trade=restrictions.get("enableFutures") is True,
+        can_withdraw=restrictions.get("enableWithdrawals") is True,
+        ip_restricted=restrictions.get("ipRestrict") is True,
+        venue_user_id=user_id,
+    )

@@ -1,0 +1,198 @@
+"""The rate budget of one process at one venue, and the breaker that a ban opens.
+
+A venue counts requests by address, in windows of its own clock, and tells its count in a header. Here the same windows
+are counted; the header's count, which covers every process behind the address, corrects ours upwards. Each lane may
+use a part of a window only, so that what is left is there for the lanes ahead of it: orders, then live views, then
+reconciliation. Orders alone may use what the whole address is allowed.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import IntEnum
+from heapq import heappop, heappush
+from itertools import count
+
+from services.common.exchange.errors import VenueError, VenueErrorKind
+from services.common.trading.side import Venue
+
+
+class Lane(IntEnum):
+    """Who goes first when the budget is short."""
+
+    ORDERS = 0
+    LIVE = 1
+    RECONCILIATION = 2
+
+
+_LANE_PART = {Lane.ORDERS: 1.0, Lane.LIVE: 0.9, Lane.RECONCILIATION: 0.6}
+_PATIENCE_SECONDS = {Lane.ORDERS: 1.0, Lane.LIVE: 3.0, Lane.RECONCILIATION: 65.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Ban:
+    """A venue told this address to stop until an instant."""
+
+    venue: Venue
+    until: datetime
+    reason: str
+
+
+OnBan = Callable[[Ban], None]
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetLimits:
+    """What a venue allows the whole address in one window, and the share of it that is this process's."""
+
+    window_seconds: int
+    address_limit: int
+    share: float = 1.0
+
+
+DEFAULT_LIMITS = {
+    Venue.BINANCE: BudgetLimits(window_seconds=60, address_limit=1200),
+    Venue.BYBIT: BudgetLimits(window_seconds=1, address_limit=100),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetState:
+    """What was spent in the present window, by this process and by the whole address, and the ban if there is one."""
+
+    spent: int
+    address_spent: int
+    waiting: int
+    ban: Ban | None
+
+
+class Budget:
+    """Counts weight in the venue's windows and lets requests through by lane."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        limits: BudgetLimits,
+        *,
+        on_ban: OnBan | None = None,
+        seconds: Callable[[], float] = time.time,
+    ) -> None:
+        self.venue = venue
+        self._limits = limits
+        self._on_ban = on_ban
+        self._seconds = seconds
+        self._window = -1
+        self._spent = 0
+        self._address_spent = 0
+        self._ban: Ban | None = None
+        self._waiting: list[tuple[Lane, int, int, asyncio.Future[None]]] = []
+        self._order = count()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def ban(self) -> Ban | None:
+        """The ban in force, or None."""
+        if self._ban is not None and self._ban.until.timestamp() <= self._seconds():
+            self._ban = None
+        return self._ban
+
+    def state(self) -> BudgetState:
+        """What the budget looks like now."""
+        self._roll()
+        return BudgetState(self._spent, self._address_spent, len(self._waiting), self.ban)
+
+    async def acquire(self, weight: int, lane: Lane) -> None:
+        """Wait for room for a request. Raises VenueError (BANNED, RATE_LIMITED) where there will be none soon."""
+        self._check_ban()
+        self._roll()
+        if not self._must_queue(lane) and self._fits(weight, lane):
+            self._take(weight)
+            return
+        if self._window_end() - self._seconds() > _PATIENCE_SECONDS[lane]:
+            raise self._exhausted(lane)
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heappush(self._waiting, (lane, next(self._order), weight, turn))
+        self._schedule()
+        try:
+            await asyncio.wait_for(turn, _PATIENCE_SECONDS[lane])
+        except TimeoutError:
+            raise self._exhausted(lane) from None
+        finally:
+            if not turn.done():
+                turn.cancel()
+        self._check_ban()
+
+    def observe_used(self, used: int) -> None:
+        """Take over the venue's own count for the present window, which covers the whole address."""
+        self._roll()
+        self._address_spent = max(self._address_spent, used)
+
+    def apply_ban(self, until: datetime, reason: str, *, announce: bool = True) -> None:
+        """Stop everything until an instant. `announce=False` for a ban that another process told us of."""
+        current = self.ban
+        if current is not None and current.until >= until:
+            return
+        self._ban = Ban(self.venue, until, reason)
+        while self._waiting:
+            turn = heappop(self._waiting)[3]
+            if not turn.done():
+                turn.set_result(None)
+        if announce and self._on_ban is not None:
+            self._on_ban(self._ban)
+
+    def _check_ban(self) -> None:
+        ban = self.ban
+        if ban is not None:
+            raise VenueError(self.venue, VenueErrorKind.BANNED, ban.reason, retry_at=ban.until)
+
+    def _exhausted(self, lane: Lane) -> VenueError:
+        retry_at = datetime.fromtimestamp(self._window_end(), UTC)
+        message = f"the rate budget of lane {lane.name.lower()} is used up"
+        return VenueError(self.venue, VenueErrorKind.RATE_LIMITED, message, retry_at=retry_at)
+
+    def _must_queue(self, lane: Lane) -> bool:
+        self._forget_abandoned()
+        return bool(self._waiting) and self._waiting[0][0] <= lane
+
+    def _fits(self, weight: int, lane: Lane) -> bool:
+        part = _LANE_PART[lane]
+        whole = self._limits.address_limit
+        own = whole if lane is Lane.ORDERS else whole * self._limits.share
+        return self._spent + weight <= own * part and self._address_spent + weight <= whole * part
+
+    def _take(self, weight: int) -> None:
+        self._spent += weight
+        self._address_spent += weight
+
+    def _roll(self) -> None:
+        window = int(self._seconds() // self._limits.window_seconds)
+        if window != self._window:
+            self._window, self._spent, self._address_spent = window, 0, 0
+
+    def _window_end(self) -> float:
+        return float((self._window + 1) * self._limits.window_seconds)
+
+    def _schedule(self) -> None:
+        if self._timer is None and self._waiting:
+            delay = max(0.0, self._window_end() - self._seconds()) + 0.005
+            self._timer = asyncio.get_running_loop().call_later(delay, self._release)
+
+    def _release(self) -> None:
+        self._timer = None
+        self._roll()
+        self._forget_abandoned()
+        while self._waiting:
+            lane, _, weight, turn = self._waiting[0]
+            if not self._fits(weight, lane):
+                break
+            heappop(self._waiting)
+            self._take(weight)
+            turn.set_result(None)
+            self._forget_abandoned()
+        self._schedule()
+
+    def _forget_abandoned(self) -> None:
+        while self._waiting and self._waiting[0][3].done():
+            heappop(self._waiting)

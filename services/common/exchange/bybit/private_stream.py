@@ -1,0 +1,82 @@
+"""Bybit's private stream: one login by signature, then the topics of positions, orders, executions and the wallet."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from services.common.exchange.client import VenueClient
+from services.common.exchange.errors import VenueError, VenueErrorKind
+from services.common.exchange.fields import Row
+from services.common.exchange.hints import HintKind
+from services.common.exchange.private_dialect import StreamEnded
+from services.common.exchange.scrub import scrub
+from services.common.exchange.sockets import Send
+from services.common.trading.side import Venue
+
+STREAM = "wss://stream.bybit.com/v5/private"
+_LOGIN_VALID_MS = 10_000
+_TOPICS = {
+    "position": HintKind.POSITION,
+    "order": HintKind.ORDER,
+    "execution": HintKind.FILL,
+    "wallet": HintKind.ACCOUNT,
+}
+
+
+class BybitPrivateStream:
+    """Implements PrivateDialect."""
+
+    ping: str | None = '{"op":"ping"}'
+    renew_seconds: float | None = None
+
+    def __init__(self) -> None:
+        self._replies: list[str] = []
+
+    async def address(self, _client: VenueClient) -> str:
+        """The same for everybody."""
+        return STREAM
+
+    async def greet(self, client: VenueClient, send: Send) -> bool:
+        """Log in. The topics are asked for once the venue has accepted that."""
+        expires = client.venue_milliseconds() + _LOGIN_VALID_MS
+        api_key, signature = client.sign_stream_login(f"GET/realtime{expires}")
+        await send(msgspec.json.encode({"op": "auth", "args": [api_key, expires, signature]}).decode())
+        return False
+
+    async def renew(self, client: VenueClient) -> None:
+        """Nothing to renew."""
+
+    def replies(self) -> list[str]:
+        """The subscription, after the login."""
+        replies, self._replies = self._replies, []
+        return replies
+
+    def read(self, message: str) -> Iterable[tuple[HintKind, str | None]]:
+        """What a message hints at. Raises StreamEnded, VenueError (BAD_KEY)."""
+        try:
+            content = msgspec.json.decode(message)
+        except msgspec.DecodeError:
+            return [(HintKind.RESYNC, None)]
+        if not isinstance(content, dict):
+            return []
+        if "topic" not in content:
+            return self._read_control(content)
+        kind = _TOPICS.get(str(content["topic"]).split(".")[0])
+        rows = content.get("data")
+        if kind is None:
+            return []
+        if kind is HintKind.ACCOUNT or not isinstance(rows, list):
+            return [(kind, None)]
+        symbols = dict.fromkeys(str(row.get("symbol")) for row in rows if isinstance(row, dict) and row.get("symbol"))
+        return [(kind, symbol) for symbol in symbols]
+
+    def _read_control(self, content: Row) -> Iterable[tuple[HintKind, str | None]]:
+        operation = content.get("op")
+        if content.get("success") is False:
+            what = scrub(f"{operation} refused: {content.get('ret_msg')}")
+            if operation == "auth":
+                raise VenueError(Venue.BYBIT, VenueErrorKind.BAD_KEY, what)
+            raise StreamEnded(what)
+        if operation == "auth":
+            self._replies.append(msgspec.json.encode({"op": "subscribe", "args": list(_TOPICS)}).decode())
+        return [(HintKind.RESYNC, None)] if operation == "subscribe" else []

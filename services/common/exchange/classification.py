@@ -1,0 +1,121 @@
+"""Turns what came back from a venue, or did not, into a VenueError.
+
+The venue's own code decides, then the HTTP status; the class of ccxt's exception only where there is neither, because
+ccxt calls several certain rejections network errors and several unknown outcomes exchange errors.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+import ccxt
+import msgspec
+
+from services.common.exchange.error_codes import BINANCE, BYBIT
+from services.common.exchange.errors import VenueError
+from services.common.exchange.errors import VenueErrorKind as Kind
+from services.common.exchange.scrub import scrub
+from services.common.trading.side import Venue
+
+_BANNED_UNTIL = re.compile(r"banned until (\d{13})")
+_TOO_MANY_ORDERS = -1015
+"""Binance's count of one account's orders: no reason for anybody to stop reading."""
+_TRUNCATED = re.compile(r"truncated to zero", re.IGNORECASE)
+_POSITION_IDX = re.compile(r"position\s?idx", re.IGNORECASE)
+_QUANTITY = re.compile(r"\bqty\b|quantity|number of contracts", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class Answer:
+    """What the venue sent back to one request; `status` is None while nothing has come."""
+
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: str = ""
+
+
+def classify(venue: Venue, error: Exception, answer: Answer, now: datetime) -> VenueError:
+    """The typed error for a request that ccxt says went wrong."""
+    if answer.status is None:
+        return VenueError(venue, _transport_kind(error), type(error).__name__)
+    return classify_answer(venue, answer, now)
+
+
+def classify_answer(venue: Venue, answer: Answer, now: datetime) -> VenueError:
+    """The typed error for an answer that is not a success."""
+    status = answer.status or 0
+    code, message = _code_and_message(answer.body)
+    kind = _kind(venue, status, code, message)
+    text = scrub(message or f"HTTP {status}, {_describe(answer.body)}")
+    retry_at = _retry_at(answer.headers, message, now) if kind in (Kind.RATE_LIMITED, Kind.BANNED) else None
+    return VenueError(venue, kind, text, code=str(code) if code is not None else f"http_{status}", retry_at=retry_at)
+
+
+def _transport_kind(error: Exception) -> Kind:
+    if isinstance(error, ccxt.RequestTimeout):
+        return Kind.TIMEOUT
+    # Refused, or its name unknown: the connection never was, so nothing was sent over it.
+    return Kind.UNREACHABLE if isinstance(error.__cause__, aiohttp.ClientConnectorError) else Kind.CONNECTION
+
+
+def _kind(venue: Venue, status: int, code: int | None, message: str) -> Kind:
+    if status in (403, 418) or (status == 429 and venue is Venue.BINANCE and code != _TOO_MANY_ORDERS):
+        return Kind.BANNED
+    if status == 429:
+        return Kind.RATE_LIMITED
+    if code is not None and code != 0:
+        return _kind_of_code(venue, code, message)
+    if 200 <= status < 300:
+        return Kind.BAD_ANSWER
+    return Kind.VENUE_FAILURE if status >= 500 else Kind.REFUSED
+
+
+def _kind_of_code(venue: Venue, code: int, message: str) -> Kind:
+    if venue is Venue.BINANCE:
+        return BINANCE.get(code, Kind.REFUSED)
+    if code == 110017 and _TRUNCATED.search(message):
+        # The position is there, but resting reduce-only orders leave nothing of it for this one.
+        return Kind.REDUCE_ONLY_CONFLICT
+    if code == 10001:
+        if _POSITION_IDX.search(message):
+            return Kind.POSITION_MODE
+        if "symbol" in message.lower():
+            return Kind.UNKNOWN_SYMBOL
+        return Kind.FILTERS if _QUANTITY.search(message) else Kind.REFUSED
+    return BYBIT.get(code, Kind.REFUSED)
+
+
+def _code_and_message(body: str) -> tuple[int | None, str]:
+    try:
+        content: Any = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return None, ""
+    if not isinstance(content, dict):
+        return None, ""
+    raw = content.get("code", content.get("retCode"))
+    message = content.get("msg", content.get("retMsg"))
+    try:
+        return (int(raw) if raw is not None else None), str(message or "")
+    except (TypeError, ValueError):
+        return None, str(message or "")
+
+
+def _describe(body: str) -> str:
+    if not body.strip():
+        return "an empty answer"
+    return "an answer that is HTML" if body.lstrip().startswith("<") else "an answer that cannot be read"
+
+
+def _retry_at(headers: Mapping[str, str], message: str, now: datetime) -> datetime | None:
+    by_name = {name.lower(): value for name, value in headers.items()}
+    after = by_name.get("retry-after", "")
+    if after.isdigit():
+        return now + timedelta(seconds=int(after))
+    banned_until = _BANNED_UNTIL.search(message)
+    if banned_until is not None:
+        return datetime.fromtimestamp(int(banned_until.group(1)) / 1000, UTC)
+    reset = by_name.get("x-bapi-limit-reset-timestamp", "")
+    return datetime.fromtimestamp(int(reset) / 1000, UTC) if reset.isdigit() and int(reset) > 0 else None

@@ -1,0 +1,150 @@
+"""The reading half of the door, over ccxt. Nothing here can place an order."""
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from services.common.exchange.account_parts import MarginPart, PositionsPart, assemble
+from services.common.exchange.account_settings import AccountSettings
+from services.common.exchange.binance import account as binance_account
+from services.common.exchange.binance import keys as binance_keys
+from services.common.exchange.binance import market as binance_market
+from services.common.exchange.binance.account import SymbolConfig
+from services.common.exchange.binance.fills import BinanceFills
+from services.common.exchange.budget import Lane
+from services.common.exchange.bybit import account as bybit_account
+from services.common.exchange.bybit import fills as bybit_fills
+from services.common.exchange.bybit import keys as bybit_keys
+from services.common.exchange.bybit import market as bybit_market
+from services.common.exchange.client import VenueClient
+from services.common.exchange.credentials import Credentials
+from services.common.exchange.errors import VenueError, VenueErrorKind
+from services.common.exchange.fills import FillsReading
+from services.common.exchange.keys import KeyReport
+from services.common.exchange.prices import Candle, CandleSpan, Price, PriceKind
+from services.common.exchange.symbols import SymbolInfo
+from services.common.exchange.venues import Venues
+from services.common.trading.reading import AccountReading, MarginMode, ReadingStatus
+from services.common.trading.side import Venue
+
+_KEY_REFUSED = frozenset({VenueErrorKind.BAD_KEY, VenueErrorKind.NOT_PERMITTED})
+
+
+class VenueReader:
+    """Implements AccountReader, FillsReader, KeyVerifier, PriceReader and SymbolReader."""
+
+    def __init__(self, venues: Venues) -> None:
+        self._venues = venues
+        self._binance_fills = BinanceFills()
+        self._symbol_configs: AccountSettings[Mapping[str, SymbolConfig]] = AccountSettings(
+            lambda client: binance_account.read_symbol_configs(client, Lane.LIVE)
+        )
+        self._margin_modes: AccountSettings[MarginMode | None] = AccountSettings(
+            lambda client: bybit_account.read_margin_mode(client, Lane.LIVE)
+        )
+
+    async def read_account(
+        self, venue: Venue, credentials: Credentials, *, with_margin: bool = True, lane: Lane = Lane.LIVE
+    ) -> AccountReading:
+        """The account's open positions; never raises for a venue's error."""
+        client = self._venues.client(venue, credentials)
+        of_binance = venue is Venue.BINANCE
+        read_positions = binance_account.read_positions if of_binance else bybit_account.read_positions
+        read_margin = binance_account.read_margin if of_binance else bybit_account.read_margin
+        asked_at = self._venues.now()
+        margin: MarginPart | VenueError | None = None
+        if with_margin:
+            part, margin = await asyncio.gather(read_positions(client, lane), _or_error(read_margin(client, lane)))
+        else:
+            part = await read_positions(client, lane)
+            if not part.positions and part.failure is None:
+                margin = await _or_error(read_margin(client, lane))
+        taken_at = self._venues.now()
+        return assemble(await self._complete_rows(client, part), margin, asked_at, taken_at)
+
+    async def read_fills(
+        self,
+        venue: Venue,
+        credentials: Credentials,
+        symbol: str,
+        since: datetime,
+        *,
+        until: datetime | None = None,
+        lane: Lane = Lane.LIVE,
+    ) -> FillsReading:
+        """All fills of a symbol since an instant; never raises for a venue's error."""
+        client = self._venues.client(venue, credentials)
+        end = until or self._venues.now()
+        try:
+            info = await self._venues.symbol(venue, symbol, lane)
+            if venue is Venue.BINANCE:
+                return await self._binance_fills.read(client, symbol, info.quote, since, end, lane)
+            hedged = await bybit_account.read_hedge_mode(client, symbol, lane)
+        except VenueError as error:
+            return FillsReading(ReadingStatus.FAILED, (), since, end, str(error))
+        return await bybit_fills.read_fills(client, symbol, info.quote, since, end, lane, hedged=hedged)
+
+    async def verify_key(self, venue: Venue, credentials: Credentials) -> KeyReport:
+        """What the venue says about a key; never raises for a venue's error."""
+        client = self._venues.client(venue, credentials)
+        try:
+            if venue is Venue.BINANCE:
+                return await binance_keys.read_key(client, Lane.LIVE)
+            return await bybit_keys.read_key(client, Lane.LIVE)
+        except VenueError as error:
+            return KeyReport(valid=False if error.kind in _KEY_REFUSED else None, reason=str(error))
+
+    async def read_price(
+        self, venue: Venue, symbol: str, kind: PriceKind = PriceKind.MARK, lane: Lane = Lane.LIVE
+    ) -> Price:
+        """The price now. Raises VenueError."""
+        read = binance_market.read_price if venue is Venue.BINANCE else bybit_market.read_price
+        return await read(self._venues.public(venue), symbol, kind, lane, self._venues.now())
+
+    async def read_candles(
+        self,
+        venue: Venue,
+        symbol: str,
+        *,
+        interval_minutes: int,
+        since: datetime,
+        until: datetime,
+        kind: PriceKind = PriceKind.LAST,
+    ) -> tuple[Candle, ...]:
+        """Bars opened in [since, until), oldest first. Raises VenueError."""
+        read = binance_market.read_candles if venue is Venue.BINANCE else bybit_market.read_candles
+        span = CandleSpan(symbol, interval_minutes, since, until, kind)
+        return await read(self._venues.public(venue), span, Lane.LIVE)
+
+    async def read_symbol(self, venue: Venue, symbol: str) -> SymbolInfo:
+        """What the venue says about a symbol. Raises VenueError (UNKNOWN_SYMBOL)."""
+        return await self._venues.symbol(venue, symbol)
+
+    async def _complete_rows(self, client: VenueClient, part: PositionsPart) -> PositionsPart:
+        """Join what the venue's rows lack: leverage and margin mode, from settings that are read seldom."""
+        if not part.positions:
+            return part
+        if client.venue is Venue.BYBIT:
+            mode = await self._margin_modes.get(client)
+            if mode is None:
+                return part
+            return replace(part, positions=tuple(replace(one, margin_mode=mode) for one in part.positions))
+        held = {position.symbol for position in part.positions}
+        configs = await self._symbol_configs.get(client, enough=lambda known: held <= known.keys()) or {}
+        joined = []
+        for position in part.positions:
+            config = configs.get(position.symbol)
+            if config is None:
+                joined.append(position)
+                continue
+            mode = position.margin_mode or config.margin_mode
+            joined.append(replace(position, leverage=config.leverage, margin_mode=mode))
+        return replace(part, positions=tuple(joined))
+
+
+async def _or_error(asked: Awaitable[MarginPart]) -> MarginPart | VenueError:
+    try:
+        return await asked
+    except VenueError as error:
+        return error

@@ -1,0 +1,77 @@
+"""The outbox: an event is written in the transaction that made it true, and published after it.
+
+Invariants: what was committed is published, in effect once: sending again uses the same message id, which the stream
+keeps once; of one aggregate, events go in order of version and none goes before the one ahead of it is acknowledged;
+one relay at a time publishes for a schema; one aggregate that cannot be published delays no other.
+"""
+
+import uuid
+from dataclasses import dataclass, field
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.common.subjects import is_kept
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEvent:
+    """A fact to publish. Of one aggregate, events go in order of version, and of append within a version."""
+
+    aggregate_id: str
+    version: int
+    subject: str
+    """From services.common.subjects.subject; ValueError on append for one that the stream does not keep."""
+    payload: bytes
+    id: uuid.UUID = field(default_factory=uuid.uuid4)
+
+
+def outbox_table(metadata: MetaData) -> Table:
+    """The table `outbox`, for a store; a migration makes it: `outbox_table(MetaData()).create(op.get_bind())`."""
+    return Table(
+        "outbox",
+        metadata,
+        Column("id", Uuid, primary_key=True),
+        Column("place", BigInteger, Identity(always=True), nullable=False),
+        Column("aggregate_id", Text, nullable=False),
+        Column("version", BigInteger, nullable=False),
+        Column("subject", Text, nullable=False),
+        Column("payload", LargeBinary, nullable=False),
+        Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+        Column("published_at", DateTime(timezone=True)),
+        Index(
+            "outbox_unpublished_idx", "aggregate_id", "version", "place", postgresql_where=text("published_at IS NULL")
+        ),
+        Index("outbox_published_at_idx", "published_at", postgresql_where=text("published_at IS NOT NULL")),
+    )
+
+
+OUTBOX = outbox_table(MetaData())
+
+
+async def append(connection: AsyncConnection, event: OutboxEvent) -> None:
+    """Write an event in the caller's transaction; call the relay's `notify` once that has committed."""
+    if not is_kept(event.subject):
+        raise ValueError(f"not a subject of the stream: {event.subject}")
+    await connection.execute(
+        OUTBOX.insert().values(
+            id=event.id,
+            aggregate_id=event.aggregate_id,
+            version=event.version,
+            subject=event.subject,
+            payload=event.payload,
+        )
+    )

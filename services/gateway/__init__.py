@@ -1,0 +1,10 @@
+"""The gateway: REST and WebSocket for people and their programs, and the identity of who is asking.
+
+Owns: an audit log of every write, and the idempotency keys of writes (schema gateway).
+Publishes: nothing.
+Consumes: position_opened, position_closed, position_levels_changed (followed by each process, for its own sockets).
+Calls: positions, reconciler, monitor.
+
+Invariants: it is stateless but for its two tables, so any replica can answer any request; it never reads an exchange or
+another service's tables; everything but /api/status, /healthz and the documentation is scoped to the caller of a token.
+"""

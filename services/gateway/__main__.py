@@ -1,0 +1,140 @@
+"""python -m services.gateway serve | migrate"""
+
+import asyncio
+import sys
+from functools import partial
+
+import structlog
+
+from services.common.bus import Bus
+from services.common.channels import open_channel
+from services.common.clock import SystemClock
+from services.common.database import create_engine, watch_database
+from services.common.errors import DatabaseUnavailable
+from services.common.migration import migrate
+from services.common.process import Process, run
+from services.common.telemetry import configure_logging
+from services.gateway.clients import GrpcHealth, MonitorClient, PositionsClient, ReconcilerClient
+from services.gateway.config import GatewaySettings
+from services.gateway.events import SUBJECTS, Facts
+from services.gateway.http.app import Parts, create_app
+from services.gateway.http.identity import SharedSecretVerifier
+from services.gateway.http.observation import HttpInstruments
+from services.gateway.http.server import HttpServer
+from services.gateway.http.status import StatusBoard
+from services.gateway.hub import Hub
+from services.gateway.store import PostgresWriteLog
+from services.gateway.stream import EventStream
+
+_log = structlog.get_logger(__name__)
+
+HEALTH = "gateway.http"
+_POSITIONS = [
+    "positions.v1.AccountsService",
+    "positions.v1.PositionsService",
+    "positions.v1.LivePositionsService",
+    "positions.v1.HistoryService",
+    "positions.v1.ObservationService",
+]
+_RECONCILER = ["reconciler.v1.ReconcilerService", "reconciler.v1.Schedule"]
+_MONITOR = ["monitor.v1.MonitorService"]
+_FORGET_SECONDS = 3600.0
+
+
+async def serve(settings: GatewaySettings, process: Process) -> None:
+    """Wire the gateway and start it."""
+    process.health.declare(HEALTH)
+    clock = SystemClock()
+    engine = create_engine(
+        settings.database_url,
+        settings.service,
+        settings.database_pool_size,
+        statement_timeout_seconds=settings.database_statement_timeout_seconds,
+    )
+    process.on_drain(engine.dispose)
+    process.spawn("database watch", watch_database(engine, process.health, process.instruments))
+    write_log = PostgresWriteLog(engine, clock)
+    process.spawn("forget old keys", forget_old_keys(write_log))
+
+    positions = open_channel(settings, settings.positions_target, "positions", process.instruments)
+    reconciler = open_channel(settings, settings.reconciler_target, "reconciler", process.instruments)
+    monitor = open_channel(settings, settings.monitor_target, "monitor", process.instruments)
+    for channel in (positions, reconciler, monitor):
+        process.on_drain(channel.close, f"channel to {channel.service}")
+
+    hub = Hub(settings.socket_backlog)
+    facts = Facts(hub)
+    bus = Bus(settings, settings.service, process.instruments)
+    process.spawn("bus", bus.run())
+    process.spawn("facts", bus.follow(SUBJECTS, facts.handle, on_gap=facts.missed).run())
+
+    verifier = SharedSecretVerifier(
+        settings.jwt_secret, issuer=settings.jwt_issuer, audience=settings.jwt_audience, clock=clock
+    )
+    books = PositionsClient(positions, key_timeout_seconds=settings.key_timeout_seconds)
+    app = create_app(
+        Parts(
+            live=books,
+            books=books,
+            history=books,
+            accounts=books,
+            reconciliation=ReconcilerClient(reconciler, sync_timeout_seconds=settings.sync_timeout_seconds),
+            closing=MonitorClient(monitor, close_timeout_seconds=settings.close_timeout_seconds),
+            board=StatusBoard(
+                {
+                    "positions": GrpcHealth(positions, _POSITIONS),
+                    "reconciler": GrpcHealth(reconciler, _RECONCILER),
+                    "monitor": GrpcHealth(monitor, _MONITOR),
+                },
+                clock,
+            ),
+            verifier=verifier,
+            write_log=write_log,
+            stream=EventStream(hub, verifier, clock, auth_seconds=settings.socket_auth_seconds),
+            clock=clock,
+            instruments=HttpInstruments(process.instruments.registry),
+        )
+    )
+    server = HttpServer(
+        app,
+        host=settings.gateway_host,
+        port=settings.gateway_port,
+        ping_seconds=settings.socket_ping_seconds,
+        drain_seconds=max(1, int(settings.drain_timeout_seconds / 2)),
+    )
+    host, port = server.bind()
+    served = process.spawn("http", server.run(partial(process.health.set, HEALTH, True)))
+
+    async def drain() -> None:
+        hub.close()
+        server.drain()
+        await asyncio.wait([served])
+
+    process.on_drain(drain, "http")
+    _log.info("http serving", address=f"{host}:{port}")
+
+
+async def forget_old_keys(write_log: PostgresWriteLog) -> None:
+    """Delete idempotency keys that promise nothing any more, each hour; runs until it is cancelled."""
+    while True:
+        try:
+            await write_log.forget_old_keys()
+        except DatabaseUnavailable as error:
+            _log.info("old keys wait", reason=error.reason)
+        await asyncio.sleep(_FORGET_SECONDS)
+
+
+def main() -> None:
+    settings = GatewaySettings.load()
+    command = sys.argv[1] if len(sys.argv) > 1 else ""
+    if command == "migrate":
+        configure_logging(settings.service, settings.log_level)
+        migrate(settings, "services.gateway")
+    elif command == "serve":
+        run(settings, partial(serve, settings))
+    else:
+        raise SystemExit("usage: python -m services.gateway serve|migrate")
+
+
+if __name__ == "__main__":
+    main()

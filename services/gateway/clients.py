@@ -1,0 +1,174 @@
+"""What the gateway needs of the other services: one Protocol each, implemented over their stubs.
+
+Invariants: every call carries the user for whom it is made; one channel per service is shared by all of them; errors
+are typed (the other side's own, ServiceUnavailable, RemoteFailure).
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from protos.monitor.v1 import monitor_pb2, monitor_pb2_grpc
+from protos.positions.v1 import (
+    accounts_pb2,
+    accounts_pb2_grpc,
+    history_pb2,
+    history_pb2_grpc,
+    live_pb2,
+    live_pb2_grpc,
+    positions_pb2,
+    positions_pb2_grpc,
+    types_pb2,
+)
+from protos.reconciler.v1 import reconciler_pb2, reconciler_pb2_grpc
+from services.common.errors import DomainError
+from services.common.status import RemoteFailure
+
+_HEALTH_TIMEOUT_SECONDS = 1.0
+
+
+class LivePositions(Protocol):
+    """What is open now. Errors: NO_VERIFIED_API_KEYS."""
+
+    async def list_live(
+        self, user_id: str, exchange: types_pb2.Exchange.ValueType
+    ) -> live_pb2.ListLivePositionsResponse: ...
+
+
+class Books(Protocol):
+    """Positions in the books. Errors: POSITION_NOT_FOUND, and those of PositionsService.SetLevel."""
+
+    async def get_position(self, user_id: str, position_id: str) -> types_pb2.Position: ...
+
+    async def set_level(self, request: positions_pb2.SetLevelRequest) -> types_pb2.Position: ...
+
+
+class History(Protocol):
+    """What happened, from the books alone. Errors: INVALID_PERIOD, INVALID_PAGE_TOKEN."""
+
+    async def list_history(
+        self, user_id: str, period: str, page_size: int, page_token: str
+    ) -> history_pb2.ListHistoryResponse: ...
+
+    async def get_analytics(self, user_id: str, period: str) -> history_pb2.GetAnalyticsResponse: ...
+
+
+class Accounts(Protocol):
+    """The user's accounts at venues. Errors: those of AccountsService.AddAccount."""
+
+    async def add_account(self, request: accounts_pb2.AddAccountRequest) -> accounts_pb2.Account: ...
+
+    async def list_accounts(self, user_id: str) -> Sequence[accounts_pb2.Account]: ...
+
+
+class Reconciliation(Protocol):
+    """Reconciliation now, and its schedule. Errors: NO_VERIFIED_API_KEYS."""
+
+    async def sync_now(self, user_id: str, request_id: str) -> Sequence[reconciler_pb2.AccountRun]: ...
+
+    async def get_status(self, user_id: str) -> reconciler_pb2.GetStatusResponse: ...
+
+
+class Closing(Protocol):
+    """Closes positions. Errors: those of MonitorService.ClosePosition."""
+
+    async def close_position(
+        self, user_id: str, position_id: str, request_id: str
+    ) -> monitor_pb2.ClosePositionResponse: ...
+
+
+class ServiceHealth(Protocol):
+    """Whether a service does what it is there for."""
+
+    async def serving(self) -> bool: ...
+
+
+class PositionsClient:
+    """LivePositions, Books, History and Accounts over a channel to the positions service."""
+
+    def __init__(self, channel: grpc.aio.Channel, *, key_timeout_seconds: float) -> None:
+        self._live = live_pb2_grpc.LivePositionsServiceStub(channel)
+        self._books = positions_pb2_grpc.PositionsServiceStub(channel)
+        self._history = history_pb2_grpc.HistoryServiceStub(channel)
+        self._accounts = accounts_pb2_grpc.AccountsServiceStub(channel)
+        self._key_timeout_seconds = key_timeout_seconds
+
+    async def list_live(
+        self, user_id: str, exchange: types_pb2.Exchange.ValueType
+    ) -> live_pb2.ListLivePositionsResponse:
+        return await self._live.ListLivePositions(live_pb2.ListLivePositionsRequest(user_id=user_id, exchange=exchange))
+
+    async def get_position(self, user_id: str, position_id: str) -> types_pb2.Position:
+        request = positions_pb2.GetPositionRequest(user_id=user_id, position_id=position_id)
+        return (await self._books.GetPosition(request)).position
+
+    async def set_level(self, request: positions_pb2.SetLevelRequest) -> types_pb2.Position:
+        return (await self._books.SetLevel(request)).position
+
+    async def list_history(
+        self, user_id: str, period: str, page_size: int, page_token: str
+    ) -> history_pb2.ListHistoryResponse:
+        return await self._history.ListHistory(
+            history_pb2.ListHistoryRequest(user_id=user_id, period=period, page_size=page_size, page_token=page_token)
+        )
+
+    async def get_analytics(self, user_id: str, period: str) -> history_pb2.GetAnalyticsResponse:
+        return await self._history.GetAnalytics(history_pb2.GetAnalyticsRequest(user_id=user_id, period=period))
+
+    async def add_account(self, request: accounts_pb2.AddAccountRequest) -> accounts_pb2.Account:
+        return (await self._accounts.AddAccount(request, timeout=self._key_timeout_seconds)).account
+
+    async def list_accounts(self, user_id: str) -> Sequence[accounts_pb2.Account]:
+        return (await self._accounts.ListAccounts(accounts_pb2.ListAccountsRequest(user_id=user_id))).accounts
+
+
+class ReconcilerClient:
+    """Reconciliation over a channel to the reconciler."""
+
+    def __init__(self, channel: grpc.aio.Channel, *, sync_timeout_seconds: float) -> None:
+        self._reconciler = reconciler_pb2_grpc.ReconcilerServiceStub(channel)
+        self._sync_timeout_seconds = sync_timeout_seconds
+
+    async def sync_now(self, user_id: str, request_id: str) -> Sequence[reconciler_pb2.AccountRun]:
+        request = reconciler_pb2.SyncNowRequest(user_id=user_id, request_id=request_id)
+        return (await self._reconciler.SyncNow(request, timeout=self._sync_timeout_seconds)).runs
+
+    async def get_status(self, user_id: str) -> reconciler_pb2.GetStatusResponse:
+        return await self._reconciler.GetStatus(reconciler_pb2.GetStatusRequest(user_id=user_id))
+
+
+class MonitorClient:
+    """Closing over a channel to the monitor."""
+
+    def __init__(self, channel: grpc.aio.Channel, *, close_timeout_seconds: float) -> None:
+        self._monitor = monitor_pb2_grpc.MonitorServiceStub(channel)
+        self._close_timeout_seconds = close_timeout_seconds
+
+    async def close_position(
+        self, user_id: str, position_id: str, request_id: str
+    ) -> monitor_pb2.ClosePositionResponse:
+        request = monitor_pb2.ClosePositionRequest(user_id=user_id, position_id=position_id, request_id=request_id)
+        return await self._monitor.ClosePosition(request, timeout=self._close_timeout_seconds)
+
+
+class GrpcHealth:
+    """A service's own gRPC health: it serves when all of these names do."""
+
+    def __init__(self, channel: grpc.aio.Channel, names: Sequence[str]) -> None:
+        self._health: Any = health_pb2_grpc.HealthStub(channel)  # its stubs lack the methods
+        self._names = names
+
+    async def serving(self) -> bool:
+        """False where a name does not serve, and where nobody answers within a second."""
+        for name in self._names:
+            try:
+                answer = await self._health.Check(
+                    health_pb2.HealthCheckRequest(service=name), timeout=_HEALTH_TIMEOUT_SECONDS
+                )
+            except (DomainError, RemoteFailure):
+                return False
+            if answer.status != health_pb2.HealthCheckResponse.SERVING:
+                return False
+        return True

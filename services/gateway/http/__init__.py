@@ -1,0 +1,1 @@
+"""REST: one module for each noun, and what they share (identity, JSON, errors, writes)."""

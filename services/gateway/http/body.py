@@ -1,0 +1,76 @@
+"""Reading the body of a request: bounded, JSON, and the field named where one is wrong."""
+
+import re
+from decimal import Decimal
+from typing import TypeVar
+
+import msgspec
+from starlette.requests import Request
+
+from services.common.errors import FieldInvalid
+from services.gateway.http.errors import BodyTooLarge
+from services.gateway.http.json import Body
+
+LIMIT_BYTES = 64 * 1024
+# What the books can hold: numeric(38,18).
+_LARGEST_EXPONENT = 19
+_SMALLEST_EXPONENT = -18
+
+_PATH = re.compile(r"^(?P<problem>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
+_NAMED = re.compile(r"^Object (?P<what>missing required|contains unknown) field `(?P<name>.*)`$", re.DOTALL)
+
+T = TypeVar("T", bound=Body)
+
+
+class NoBody(Body, kw_only=True, frozen=True):
+    """A write that takes nothing: an empty body, or {}."""
+
+
+async def read_body(request: Request, kind: type[T]) -> T:
+    """The body of a request. Raises BodyTooLarge, FieldInvalid ("body" where it is not a JSON object at all)."""
+    raw = await _read(request)
+    if kind is NoBody and not raw.strip():
+        raw = b"{}"
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except msgspec.ValidationError as error:
+        raise _explain(str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise FieldInvalid(field="body", problem="not JSON") from error
+
+
+def check_price(field: str, price: Decimal) -> str:
+    """A price as the contract's decimal text. Raises FieldInvalid unless it is positive and the books can hold it."""
+    if not price.is_finite() or price <= 0:
+        raise FieldInvalid(field=field, problem="expected a price above 0, or null for none")
+    if price.adjusted() > _LARGEST_EXPONENT or _last_place(price) < _SMALLEST_EXPONENT:
+        raise FieldInvalid(field=field, problem="expected at most 20 digits before the point and 18 after it")
+    return format(price, "f")
+
+
+async def _read(request: Request) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > LIMIT_BYTES:
+            raise BodyTooLarge(limit_bytes=LIMIT_BYTES)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _explain(message: str) -> FieldInvalid:
+    match = _PATH.match(message)
+    problem, path = (match["problem"], match["path"]) if match else (message, None)
+    named = _NAMED.match(problem)
+    if named:
+        field = f"{path}.{named['name']}" if path else named["name"]
+        return FieldInvalid(
+            field=field, problem="required" if "missing" in named["what"] else "not a field of this request"
+        )
+    return FieldInvalid(field=path or "body", problem=problem)
+
+
+def _last_place(number: Decimal) -> int:
+    exponent = number.normalize().as_tuple().exponent
+    return exponent if isinstance(exponent, int) else 0

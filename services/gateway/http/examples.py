@@ -1,0 +1,187 @@
+"""Examples for the documentation. Nothing else reads them."""
+
+from typing import Any
+
+Json = dict[str, Any]
+
+_ROW: Json = {
+    "id": "OP_1729425600_123",
+    "pair": "BTCUSDT",
+    "type": "LONG",
+    "entryPrice": 65000,
+    "currentPrice": 66000,
+    "quantity": 0.001,
+    "pnl": 1.0,
+    "pnlPercent": 1.54,
+    "status": "OPEN",
+    "stopLoss": 64680,
+    "takeProfit": 68640,
+    "dataSource": "exchange",
+    "inSync": True,
+    "exchange": "binance",
+    "managed": False,
+    "stopLossEnforced": False,
+    "takeProfitEnforced": False,
+    "guarded": False,
+}
+OPERATIONS: Json = {
+    "success": True,
+    "positions": [_ROW],
+    "count": 1,
+    "dataSource": "exchange",
+    "timestamp": "2025-10-21T12:00:00.000Z",
+}
+_STOP: Json = {
+    "rule": "pinned",
+    "distance": None,
+    "price": 64000,
+    "enforced": True,
+    "armedAt": "2025-10-21T11:58:00.000Z",
+    "armedMark": 66000,
+}
+_TARGET: Json = {
+    "rule": "trailing",
+    "distance": 0.04,
+    "price": None,
+    "enforced": False,
+    "armedAt": None,
+    "armedMark": None,
+}
+_POSITION: Json = {
+    "id": "OP_1729425600_123",
+    "accountId": "0b0f5a4e-5f0e-4c43-9d1b-0d6e3f6f2c11",
+    "exchange": "binance",
+    "symbol": "BTCUSDT",
+    "positionSide": "both",
+    "side": "long",
+    "status": "open",
+    "origin": "external",
+    "managed": False,
+    "quantity": 0.001,
+    "entryPrice": 65000,
+    "leverage": 10,
+    "openedAt": "2025-10-20T12:00:00.000Z",
+    "stopLoss": _STOP,
+    "takeProfit": _TARGET,
+    "floor": None,
+    "exit": None,
+    "version": 2,
+}
+_LIVE: Json = {
+    "currentPrice": 66000,
+    "pnl": 1.0,
+    "pnlPercent": 1.54,
+    "stopLoss": 64000,
+    "takeProfit": 68640,
+    "leverage": 10,
+    "liquidationPrice": 58800,
+    "inSync": True,
+    "guarded": True,
+    "unguardedReason": None,
+    "dataSource": "exchange",
+}
+POSITION: Json = {"success": True, "position": _POSITION, "live": _LIVE, "dataSource": "database"}
+LEVEL: Json = {"success": True, "position": _POSITION, "dataSource": "database"}
+STOP_BODY: Json = {"price": 64000}
+TARGET_BODY: Json = {"price": 70000}
+CLOSE: Json = {
+    "success": True,
+    "positionId": "OP_1729425600_123",
+    "intentId": "6a1f3a52-64a4-4a9e-9a57-1f7f0c1c9c57",
+    "exitPrice": 66000,
+    "quantity": 0.001,
+}
+SYNC: Json = {
+    "success": True,
+    "inSync": True,
+    "runs": [
+        {
+            "runId": "9d5e4a0e-37c1-4c3e-8a2b-4a1d2f1f0b5e",
+            "accountId": "0b0f5a4e-5f0e-4c43-9d1b-0d6e3f6f2c11",
+            "exchange": "binance",
+            "result": "in_step",
+            "adopted": 1,
+            "closed": 0,
+            "adjusted": 0,
+            "pending": 0,
+            "reason": None,
+            "startedAt": "2025-10-21T12:00:00.000Z",
+            "finishedAt": "2025-10-21T12:00:00.120Z",
+        }
+    ],
+}
+SCHEDULE: Json = {
+    "success": True,
+    "status": {
+        "isRunning": True,
+        "interval": 300000,
+        "lastRun": "2025-10-21T12:00:00.000Z",
+        "nextRun": "2025-10-21T12:05:00.000Z",
+    },
+}
+HISTORY: Json = {
+    "success": True,
+    "positions": [
+        {
+            "id": "OP_1729425600_123",
+            "pair": "BTCUSDT",
+            "type": "LONG",
+            "exchange": "binance",
+            "entryPrice": 65000,
+            "exitPrice": 66000,
+            "quantity": 0.001,
+            "pnl": 0.97,
+            "pnlPercent": 1.49,
+            "fee": 0.03,
+            "status": "CLOSED",
+            "exitReason": "STOP_LOSS",
+            "exitCause": None,
+            "openedAt": "2025-10-20T12:00:00.000Z",
+            "closedAt": "2025-10-21T12:00:00.000Z",
+            "estimated": False,
+            "managed": False,
+        }
+    ],
+    "count": 1,
+    "nextCursor": None,
+    "period": "7d",
+    "dataSource": "database",
+}
+ANALYTICS: Json = {
+    "success": True,
+    "analytics": {
+        "totalTrades": 4,
+        "winningTrades": 3,
+        "losingTrades": 1,
+        "winRate": 75.00,
+        "totalPnl": 12.5,
+        "averagePnl": 3.125,
+        "bestTrade": 8.2,
+        "worstTrade": -2.4,
+        "estimatedExits": 0,
+        "period": "7d",
+    },
+    "dataSource": "database",
+}
+_KEY: Json = {
+    "id": "0b0f5a4e-5f0e-4c43-9d1b-0d6e3f6f2c11",
+    "exchange": "binance",
+    "name": "main",
+    "apiKey": "k3yP…",
+    "verified": True,
+    "tradingEnabled": True,
+    "createdAt": "2025-10-20T12:00:00.000Z",
+    "verifiedAt": "2025-10-20T12:00:01.000Z",
+}
+KEY: Json = {"success": True, "key": _KEY}
+KEYS: Json = {"success": True, "keys": [_KEY], "count": 1}
+KEY_BODY: Json = {"exchange": "binance", "apiKey": "<key>", "apiSecret": "<secret>", "name": "main"}
+STATUS: Json = {
+    "api_version": "v6.0.0",
+    "status": "operational",
+    "services": {"positions": "active", "reconciler": "active", "monitor": "active", "gateway": "active"},
+    "tradingMode": "PERSONAL",
+    "hybridPositionManagement": "enabled",
+    "note": "Real-time positions from exchange via /api/positions/*",
+}
+ALIVE: Json = {"success": True, "status": "alive"}

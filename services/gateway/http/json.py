@@ -1,0 +1,65 @@
+"""JSON in and out: camelCase, times in ISO 8601 with milliseconds and Z, money never through a float.
+
+Invariants: a number in an answer is written from its Decimal; a number in a request is read into a Decimal from its
+text.
+"""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import msgspec
+from google.protobuf.timestamp_pb2 import Timestamp
+from starlette.responses import Response
+
+from services.common.trading.money import format_decimal, parse_decimal
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+_CENT = Decimal("0.01")
+
+
+class Document(msgspec.Struct, rename="camel", kw_only=True, frozen=True):
+    """An object of an answer; its fields come out in camelCase and in the order in which they are declared."""
+
+
+class Body(msgspec.Struct, rename="camel", kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """An object of a request. A field that is not known is refused: a misspelt one must not be passed over."""
+
+
+def encode(document: object) -> bytes:
+    """The JSON of an answer."""
+    return _encoder.encode(document)
+
+
+def respond(document: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """An HTTP answer."""
+    return respond_raw(encode(document), status, headers)
+
+
+def respond_raw(body: bytes, status: int, headers: dict[str, str] | None = None) -> Response:
+    """An HTTP answer whose JSON is written already. Answers are somebody's own: nobody may cache them."""
+    return Response(body, status, {"Cache-Control": "no-store", **(headers or {})}, media_type="application/json")
+
+
+def number(text: str) -> Decimal:
+    """A decimal text of the contract, plainly: no exponent of tens, no trailing zeros."""
+    return Decimal(format_decimal(parse_decimal(text)))
+
+
+def optional_number(text: str) -> Decimal | None:
+    """As `number`; None for the empty text, which means "not known"."""
+    return number(text) if text else None
+
+
+def optional_percent(text: str) -> Decimal | None:
+    """A percentage with two decimals; None for the empty text."""
+    return parse_decimal(text).quantize(_CENT) if text else None
+
+
+def instant(moment: datetime) -> str:
+    """An aware datetime as 2025-10-21T12:00:00.000Z."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def optional_instant(stamp: Timestamp, *, present: bool) -> str | None:
+    """A timestamp of the contract; None where its message does not have it."""
+    return instant(stamp.ToDatetime(tzinfo=UTC)) if present else None

@@ -1,0 +1,83 @@
+"""What happens around every request: an id, a log line, measurement, and the last line of defence.
+
+Invariants: every request is logged and counted once, by its route and never by its raw path; what nobody meant is
+logged with its traceback here and answered with an id.
+"""
+
+import asyncio
+import re
+import time
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.common.interceptors import REQUEST_ID, new_request_id
+from services.gateway.http.errors import answer_failure
+
+_log = structlog.get_logger(__name__)
+
+_PLAIN = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class HttpInstruments:
+    """What is measured of the public port."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.requests = Counter(
+            "tandem_http_requests", "Requests answered.", ["method", "route", "status"], registry=registry
+        )
+        self.seconds = Histogram(
+            "tandem_http_seconds", "Time to answer a request.", ["route"], buckets=_BUCKETS, registry=registry
+        )
+
+
+class Observation:
+    """The outermost layer of the app."""
+
+    def __init__(self, app: ASGIApp, instruments: HttpInstruments) -> None:
+        self._app = app
+        self._instruments = instruments
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        started, status = time.perf_counter(), 0
+
+        async def observed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message.setdefault("headers", []).append((REQUEST_ID.encode(), request_id.encode()))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, observed)
+        except asyncio.CancelledError:
+            status = status or 499
+            raise
+        except Exception:  # noqa: BLE001 - the edge of the process: what nobody meant goes no further than the log
+            _log.exception("request failed")
+            if status == 0:
+                await answer_failure()(scope, receive, observed)
+        finally:
+            self._record(scope, status, time.perf_counter() - started)
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "none")
+        method = scope["method"] if route != "none" else "OTHER"
+        self._instruments.requests.labels(method, route, str(status)).inc()
+        self._instruments.seconds.labels(route).observe(seconds)
+        _log.info("request", method=method, route=route, status=status, milliseconds=round(seconds * 1000, 1))
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == REQUEST_ID.encode() and _PLAIN.fullmatch(value):
+            return str(value.decode())
+    return new_request_id()

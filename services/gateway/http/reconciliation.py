@@ -1,0 +1,107 @@
+"""Reconciliation: bring the books in step now, and the schedule of it."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from protos.reconciler.v1 import reconciler_pb2
+from services.gateway.clients import Reconciliation
+from services.gateway.http import examples, words
+from services.gateway.http.body import NoBody
+from services.gateway.http.identity import Authenticate, Caller
+from services.gateway.http.json import Document, optional_instant, respond
+from services.gateway.http.openapi import documented
+from services.gateway.http.writes import Action, Writes
+
+
+class RunDocument(Document, kw_only=True, frozen=True):
+    """What reconciling one account came to: `result` in_step, pending or failed, and the `reason` where not in step."""
+
+    run_id: str
+    account_id: str
+    exchange: str
+    result: str
+    adopted: int
+    closed: int
+    adjusted: int
+    pending: int
+    reason: str | None
+    started_at: str | None
+    finished_at: str | None
+
+
+class SyncAnswer(Document, kw_only=True, frozen=True):
+    """A reconciliation that was carried out. `inSync`: every account is in step now."""
+
+    success: bool = True
+    in_sync: bool
+    runs: list[RunDocument]
+
+
+class ScheduleDocument(Document, kw_only=True, frozen=True):
+    """The schedule. `interval` is in milliseconds; `lastRun` is null before the first run."""
+
+    is_running: bool
+    interval: int
+    last_run: str | None
+    next_run: str | None
+
+
+class ScheduleAnswer(Document, kw_only=True, frozen=True):
+    """The schedule of reconciliation."""
+
+    success: bool = True
+    status: ScheduleDocument
+
+
+def reconciliation_router(reconciliation: Reconciliation, authenticate: Authenticate, writes: Writes) -> APIRouter:
+    router = APIRouter(tags=["real-time"])
+
+    @router.post(
+        "/api/positions/sync",
+        summary="Reconcile my accounts now",
+        **documented(SyncAnswer, examples.SYNC, write=True),
+    )
+    async def sync(request: Request, caller: Annotated[Caller, Depends(authenticate)]) -> Response:
+        async def command(_: NoBody, request_id: str) -> Document:
+            runs = [_run(run) for run in await reconciliation.sync_now(caller.user_id, request_id)]
+            return SyncAnswer(in_sync=all(run.result == "in_step" for run in runs), runs=runs)
+
+        return await writes.perform(request, caller, Action("sync"), NoBody, command)
+
+    @router.get(
+        "/api/positions/status",
+        summary="The schedule of reconciliation",
+        **documented(ScheduleAnswer, examples.SCHEDULE),
+    )
+    async def status(caller: Annotated[Caller, Depends(authenticate)]) -> Response:
+        schedule = await reconciliation.get_status(caller.user_id)
+        return respond(ScheduleAnswer(status=_schedule(schedule)))
+
+    return router
+
+
+def _schedule(schedule: reconciler_pb2.GetStatusResponse) -> ScheduleDocument:
+    return ScheduleDocument(
+        is_running=schedule.is_running,
+        interval=schedule.interval_milliseconds,
+        last_run=optional_instant(schedule.last_run, present=schedule.HasField("last_run")),
+        next_run=optional_instant(schedule.next_run, present=schedule.HasField("next_run")),
+    )
+
+
+def _run(run: reconciler_pb2.AccountRun) -> RunDocument:
+    return RunDocument(
+        run_id=run.run_id,
+        account_id=run.account_id,
+        exchange=run.exchange,
+        result=words.run_result(run.result),
+        adopted=run.adopted,
+        closed=run.closed,
+        adjusted=run.adjusted,
+        pending=run.pending,
+        reason=run.reason or None,
+        started_at=optional_instant(run.started_at, present=run.HasField("started_at")),
+        finished_at=optional_instant(run.finished_at, present=run.HasField("finished_at")),
+    )

@@ -1,0 +1,51 @@
+"""The one place where the contract's enums become words.
+
+The flat routes, which today's frontend uses, say OPEN, LONG, CLOSED_EXTERNALLY; the document routes and the WebSocket
+say open, long, closed_externally. Exchanges are always in small letters.
+"""
+
+from protos.positions.v1 import live_pb2, positions_pb2, types_pb2
+from protos.reconciler.v1 import reconciler_pb2
+
+EXCHANGES = {"binance": types_pb2.EXCHANGE_BINANCE, "bybit": types_pb2.EXCHANGE_BYBIT}
+LEVELS = {
+    "stop_loss": positions_pb2.LEVEL_KIND_STOP_LOSS,
+    "take_profit": positions_pb2.LEVEL_KIND_TAKE_PROFIT,
+}
+
+
+def exchange(value: types_pb2.Exchange.ValueType) -> str:
+    return types_pb2.Exchange.Name(value).removeprefix("EXCHANGE_").lower()
+
+
+def side(value: types_pb2.Side.ValueType) -> str:
+    return types_pb2.Side.Name(value).removeprefix("SIDE_").lower()
+
+
+def position_side(value: types_pb2.PositionSide.ValueType) -> str:
+    return types_pb2.PositionSide.Name(value).removeprefix("POSITION_SIDE_").lower()
+
+
+def status(value: types_pb2.PositionStatus.ValueType) -> str:
+    return types_pb2.PositionStatus.Name(value).removeprefix("POSITION_STATUS_").lower()
+
+
+def origin(value: types_pb2.Origin.ValueType) -> str:
+    return types_pb2.Origin.Name(value).removeprefix("ORIGIN_").lower()
+
+
+def exit_reason(value: types_pb2.ExitReason.ValueType) -> str:
+    return types_pb2.ExitReason.Name(value).removeprefix("EXIT_REASON_").lower()
+
+
+def data_source(value: live_pb2.DataSource.ValueType) -> str:
+    return live_pb2.DataSource.Name(value).removeprefix("DATA_SOURCE_").lower()
+
+
+def run_result(value: reconciler_pb2.RunResult.ValueType) -> str:
+    return reconciler_pb2.RunResult.Name(value).removeprefix("RUN_RESULT_").lower()
+
+
+def flat(word: str) -> str:
+    """A word of the document routes as the flat routes say it."""
+    return word.upper()

@@ -1,0 +1,186 @@
+"""`python -m services.monitor serve` and `migrate`: wiring only."""
+
+import asyncio
+import sys
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+
+from services.common.bus import Bus
+from services.common.channels import open_channel
+from services.common.clock import SystemClock
+from services.common.database import create_engine, watch_database
+from services.common.exchange.feed import PriceFeed
+from services.common.exchange.orders.market_orders import VenueOrders
+from services.common.exchange.reader import VenueReader
+from services.common.exchange.venues import ExchangeSettings, open_venues
+from services.common.migration import migrate
+from services.common.process import Process, run
+from services.common.relay import Relay
+from services.common.server import GrpcServer
+from services.common.telemetry import configure_logging
+from services.common.trading.side import Venue
+from services.monitor.clients.positions import PositionsBooks, PositionsKeys
+from services.monitor.closing.closer import Closer
+from services.monitor.closing.keys import KeyRing
+from services.monitor.closing.manual import ManualCloses
+from services.monitor.closing.parts import Parts
+from services.monitor.closing.store import PostgresIntents
+from services.monitor.closing.timing import Timing
+from services.monitor.config import MonitorSettings
+from services.monitor.domain.price_check import PriceLimits
+from services.monitor.domain.triggers import SymbolIndex
+from services.monitor.events import FOLLOWED, FactHandler
+from services.monitor.partitions.announcing import Announcer
+from services.monitor.partitions.guarding import Guarding
+from services.monitor.partitions.holding import PartitionHolder, fence
+from services.monitor.prices.watch import PriceWatch
+from services.monitor.rpc import ACCESS, FULL_NAME, registrations
+from services.monitor.triggers.firing import Firing
+from services.monitor.triggers.following import LevelFollower
+
+_READINESS_POLL_SECONDS = 0.1
+_CLOSING_DRAIN_SECONDS = 6.0
+
+
+def main() -> None:
+    """Read the settings and do what the first argument says."""
+    settings = MonitorSettings.load()
+    command = sys.argv[1] if len(sys.argv) > 1 else ""
+    if command == "migrate":
+        configure_logging(settings.service, settings.log_level)
+        migrate(settings, "services.monitor")
+    elif command == "serve":
+        run(settings, partial(serve, settings))
+    else:
+        raise SystemExit("usage: python -m services.monitor serve|migrate")
+
+
+async def serve(settings: MonitorSettings, process: Process) -> None:
+    """Start every part. What is registered last is stopped first."""
+    clock = SystemClock()
+    owner = f"monitor-{uuid.uuid4().hex[:12]}"
+    process.health.declare(FULL_NAME, readiness=False)
+
+    engine = create_engine(
+        settings.database_url,
+        settings.service,
+        settings.database_pool_size,
+        statement_timeout_seconds=settings.database_statement_timeout_seconds,
+    )
+    process.on_drain(engine.dispose, "database")
+    process.spawn("database watch", watch_database(engine, process.health, process.instruments))
+    bus = Bus(settings, settings.service, process.instruments)
+    process.spawn("bus", bus.run())
+    relay = Relay(engine, bus, process.instruments)
+    process.spawn("relay", relay.run())
+    positions = open_channel(settings, settings.positions_target, "positions", process.instruments)
+    process.on_drain(positions.close, "positions channel")
+    venues_context = open_venues(
+        ExchangeSettings(
+            mode=settings.exchange_mode,
+            sandbox_url=settings.exchange_sandbox_url,
+            shares=dict.fromkeys(Venue, settings.venue_share),
+        ),
+        now=clock.now,
+    )
+    venues = await venues_context.__aenter__()
+    process.on_drain(partial(venues_context.__aexit__, None, None, None), "venues")
+
+    reader = VenueReader(venues)
+    books = PositionsBooks(positions)
+    keys = KeyRing(PositionsKeys(positions), clock)
+    holder = PartitionHolder(
+        engine,
+        owner,
+        ttl_seconds=settings.partition_ttl_seconds,
+        interval_seconds=settings.partition_interval_seconds,
+    )
+    process.on_drain(holder.release, "partitions")
+    intents = PostgresIntents(engine, fence, uuid.uuid4)
+    parts = Parts(
+        intents=intents,
+        orders=VenueOrders(venues),
+        accounts=reader,
+        books=books,
+        keys=keys,
+        clock=clock,
+        pause=asyncio.sleep,
+        timing=Timing(
+            settling=timedelta(seconds=settings.order_settling_seconds),
+            asking=timedelta(seconds=settings.order_asking_seconds),
+        ),
+        new_id=uuid.uuid4,
+    )
+    closer = Closer(parts, holder)
+    process.on_drain(partial(closer.drain, _CLOSING_DRAIN_SECONDS), "closings")
+
+    firing = Firing(SymbolIndex(), closer, holder, clock)
+    process.on_drain(firing.drain, "triggers")
+    limits = PriceLimits(settings.price_step_limit, timedelta(seconds=settings.price_age_limit_seconds))
+    watch = PriceWatch(reader, clock, limits, firing.on_price)
+    process.on_drain(watch.drain, "prices")
+    for venue in Venue:
+        feed = PriceFeed(venues, venue, watch.on_price)
+        watch.feeds[venue] = feed
+        process.spawn(f"{venue} prices", feed.run())
+
+    levels = LevelFollower(books, firing.on_change, watch.subscribe, relist_seconds=settings.relist_seconds)
+    facts = bus.follow(FOLLOWED, FactHandler(levels.apply, keys.forget), on_gap=levels.relist)
+    process.spawn("facts", facts.run())
+    process.spawn("levels", levels.run(facts.started))
+    guarding = Guarding(
+        holder,
+        Announcer(owner, engine, bus.publish_ephemeral, relay, clock),
+        positions=levels.positions,
+        loaded=lambda: levels.loaded,
+        trouble_of_key=keys.trouble,
+        trouble_of_price=watch.trouble,
+    )
+    process.spawn("partitions", holder.run())
+    process.spawn("closings", closer.run())
+    process.spawn("recheck", _recheck(watch, firing, settings.recheck_seconds))
+    process.spawn("trading keys", _keep_keys(keys, guarding.accounts, settings.key_check_seconds))
+    process.spawn("guard", guarding.run(settings.heartbeat_seconds))
+
+    manual = ManualCloses(intents, closer, books, keys, clock, wait_seconds=settings.close_wait_seconds)
+    server = GrpcServer(
+        settings,
+        registrations(manual),
+        ACCESS,
+        process.health,
+        process.instruments,
+    )
+    await server.start()
+    process.on_drain(server.drain, "grpc")
+    await _watching(levels, watch)
+    process.health.set(FULL_NAME, True)
+
+
+async def _watching(levels: LevelFollower, watch: PriceWatch) -> None:
+    """Return once the levels are known and the prices that they need arrive."""
+    while True:
+        needed = frozenset(venue for venue, symbols in levels.symbols().items() if symbols)
+        if levels.loaded and watch.up(needed):
+            return
+        await asyncio.sleep(_READINESS_POLL_SECONDS)
+
+
+async def _recheck(watch: PriceWatch, firing: Firing, interval_seconds: float) -> None:
+    """Hold the last prices against the levels again: one may have been set, or a partition taken, since they came."""
+    while True:
+        await asyncio.sleep(interval_seconds)
+        for price in watch.current():
+            firing.on_price(price)
+
+
+async def _keep_keys(keys: KeyRing, accounts: Callable[[], frozenset[str]], interval_seconds: float) -> None:
+    """Keep a trading key for each account whose levels this replica enforces."""
+    while True:
+        await keys.keep(accounts())
+        await asyncio.sleep(interval_seconds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The positions service as the monitor needs it, over its stubs."""

@@ -1,0 +1,83 @@
+"""The books and the keys, over gRPC: ServiceUnavailable where they cannot be reached, else the typed error."""
+
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+from protos.positions.v1 import accounts_pb2, positions_pb2
+from protos.positions.v1.accounts_pb2_grpc import AccountsServiceStub
+from protos.positions.v1.positions_pb2_grpc import PositionsServiceStub
+from services.common.channels import ServiceChannel
+from services.common.errors import Unavailable
+from services.common.exchange.credentials import Credentials
+from services.common.status import RemoteFailure
+from services.common.trading.fill import Fill
+from services.monitor.clients.messages import read_position, read_time, write_fill
+from services.monitor.closing.keys import KeyLease
+from services.monitor.domain.position import Position
+
+PAGE_SIZE = 500
+
+
+class BooksFailed(Unavailable):
+    """The positions service failed to answer: {why}"""
+
+
+class PositionsBooks:
+    """The books."""
+
+    def __init__(self, channel: ServiceChannel) -> None:
+        self._stub = PositionsServiceStub(channel)
+
+    async def list_enforced(self) -> AsyncIterator[Position]:
+        """Every open position with a level that is enforced, of all users."""
+        token = ""
+        while True:
+            request = positions_pb2.ListEnforcedPositionsRequest(page_size=PAGE_SIZE, page_token=token)
+            try:
+                page = await self._stub.ListEnforcedPositions(request)
+            except RemoteFailure as error:
+                raise BooksFailed(why=error.code.name) from error
+            for message in page.positions:
+                yield read_position(message)
+            token = page.next_page_token
+            if not token:
+                return
+
+    async def get_position(self, position_id: str, user_id: str | None = None) -> Position:
+        """One position as booked now; another user's is PositionNotFound."""
+        request = positions_pb2.GetPositionRequest(user_id=user_id or "", position_id=position_id)
+        try:
+            answer = await self._stub.GetPosition(request)
+        except RemoteFailure as error:
+            raise BooksFailed(why=error.code.name) from error
+        return read_position(answer.position)
+
+    async def record_fills(self, position_id: str, fills: tuple[Fill, ...], intent_id: UUID) -> Position:
+        """Book what an order did; fills that are booked already change nothing."""
+        request = positions_pb2.RecordFillsRequest(
+            position_id=position_id,
+            fills=[write_fill(fill) for fill in fills],
+            intent_id=str(intent_id),
+            request_id=str(intent_id),
+        )
+        try:
+            answer = await self._stub.RecordFills(request)
+        except RemoteFailure as error:
+            raise BooksFailed(why=error.code.name) from error
+        return read_position(answer.position)
+
+
+class PositionsKeys:
+    """The keys in the custody of the positions service."""
+
+    def __init__(self, channel: ServiceChannel) -> None:
+        self._stub = AccountsServiceStub(channel)
+
+    async def lease(self, account_id: str) -> KeyLease:
+        """A key that may trade. Raises TradingNotEnabled, NotFound, ServiceUnavailable."""
+        request = accounts_pb2.LeaseCredentialsRequest(account_id=account_id)
+        try:
+            answer = await self._stub.LeaseCredentials(request)
+        except RemoteFailure as error:
+            raise BooksFailed(why=error.code.name) from error
+        return KeyLease(Credentials(answer.api_key, answer.api_secret), read_time(answer.expires_at))

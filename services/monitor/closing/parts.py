@@ -1,0 +1,84 @@
+"""What every step of closing stands on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+from services.common.clock import Clock
+from services.common.errors import Unavailable
+from services.common.exchange.credentials import Credentials
+from services.common.trading.reading import AccountReading, PositionKey, VenuePosition
+from services.monitor.closing.ports import Accounts, Books, Intents, Orders, Pause, TradingKeys
+from services.monitor.closing.timing import Timing
+from services.monitor.domain.attempts import follow_up
+from services.monitor.domain.intent import Intent, IntentState, Outcome
+
+
+class VenueSilent(Unavailable):
+    """{venue} cannot be read now: {why}"""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The world as closing sees it, and the writes that its steps share."""
+
+    intents: Intents
+    orders: Orders
+    accounts: Accounts
+    books: Books
+    keys: TradingKeys
+    clock: Clock
+    pause: Pause
+    timing: Timing
+    new_id: Callable[[], UUID]
+
+    async def wait_until(self, moment: datetime) -> None:
+        """Return at that moment, or at once where it is past."""
+        left = (moment - self.clock.now()).total_seconds()
+        if left > 0:
+            await self.pause(left)
+
+    async def advance(self, before: Intent, after: Intent) -> Intent:
+        """Write the next state of an intent."""
+        after = replace(after, updated_at=self.clock.now())
+        await self.intents.save(before, after)
+        return after
+
+    async def end(self, intent: Intent, state: IntentState, outcome: Outcome, reason: str = "") -> Intent:
+        """The intent is over and so is its decision."""
+        return await self.advance(intent, replace(intent, state=state, outcome=outcome, reason=reason or intent.reason))
+
+    async def try_again(
+        self,
+        intent: Intent,
+        outcome: Outcome,
+        reason: str,
+        *,
+        wait: timedelta,
+        state: IntentState = IntentState.FAILED,
+        quantity: Decimal | None = None,
+    ) -> Intent:
+        """The intent is over; its decision goes on as the attempt that is answered."""
+        now = self.clock.now()
+        over = replace(intent, state=state, outcome=outcome, reason=reason, updated_at=now)
+        successor = follow_up(intent, self.new_id(), now, wait, quantity)
+        await self.intents.save(intent, over, successor)
+        return successor
+
+    async def held(self, intent: Intent, credentials: Credentials) -> VenuePosition | None:
+        """The position as its venue shows it now, None where it is gone. Raises VenueSilent."""
+        reading: AccountReading = await self.accounts.read_account(intent.venue, credentials, with_margin=False)
+        if not reading.complete:
+            raise VenueSilent(venue=intent.venue, why=reading.reason)
+        key = PositionKey(intent.symbol, intent.position_side)
+        return next((row for row in reading.positions if row.key == key and row.side is intent.side), None)
+
+    async def sweep(self, intent: Intent, credentials: Credentials) -> None:
+        """Cancel what rests and could only reduce the position. Raises VenueSilent where some may be left."""
+        swept = await self.orders.cancel_reduce_only(
+            intent.venue, credentials, intent.symbol, intent.side, intent.position_side
+        )
+        if not swept.complete:
+            raise VenueSilent(venue=intent.venue, why=swept.reason)

@@ -1,0 +1,86 @@
+"""From PREPARED to an order at the venue.
+
+Invariants: SENT is committed before the order is signed, and the order is signed as of a moment before that commit, so
+that a sender that stalled in between is refused by the venue; an intent that waited, or that another process left, is
+held against the books before it is sent.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import structlog
+
+from services.common.errors import DomainError, PositionNotFound, Unavailable
+from services.common.exchange.credentials import Credentials
+from services.common.exchange.orders.gateway import MarketOrder
+from services.common.exchange.orders.outcome import Filled, PartiallyFilled, Rejected, Unresolved
+from services.monitor.closing.parts import Parts
+from services.monitor.closing.resolving import look_for_earlier, take_order
+from services.monitor.domain.intent import Intent, IntentState, Outcome
+from services.monitor.domain.rejection import Remedy, remedy
+
+_log = structlog.get_logger(__name__)
+
+
+async def send(parts: Parts, intent: Intent, *, checked: bool) -> Intent:
+    """Send the order of a prepared intent. `checked`: the books were heard just now, so they need not be asked."""
+    await parts.wait_until(intent.not_before)
+    quantity, version = intent.quantity, intent.position_version
+    if not checked:
+        try:
+            position = await parts.books.get_position(intent.position_id)
+        except PositionNotFound as error:
+            return await parts.end(intent, IntentState.FAILED, Outcome.NOT_OPEN, error.message)
+        if not position.is_open:
+            return await parts.end(intent, IntentState.FAILED, Outcome.NOT_OPEN, "the books had closed it")
+        quantity, version = position.quantity, position.version
+    try:
+        credentials = await parts.keys.credentials(intent.account_id)
+    except Unavailable:
+        raise
+    except DomainError as error:
+        return await parts.end(intent, IntentState.FAILED, Outcome.REFUSED, error.reason)
+    signed_at = parts.clock.now()
+    sent = await parts.advance(
+        intent,
+        replace(
+            intent,
+            state=IntentState.SENT,
+            quantity=quantity,
+            position_version=version,
+            deadline=signed_at + parts.timing.receive_window,
+        ),
+    )
+    order = MarketOrder(sent.symbol, sent.side, sent.position_side, sent.quantity, sent.client_order_id)
+    outcome = await parts.orders.close_position(sent.venue, credentials, order, signed_at)
+    match outcome:
+        case Filled(order=filled) | PartiallyFilled(order=filled):
+            return await take_order(parts, sent, filled) or sent
+        case Unresolved(why=why, order_id=order_id):
+            _log.warning("order unresolved", intent_id=str(sent.intent_id), why=why, order_id=order_id)
+            return sent if order_id is None else await parts.advance(sent, replace(sent, order_id=order_id))
+        case Rejected():
+            return await _rejected(parts, sent, credentials, outcome)
+
+
+async def _rejected(parts: Parts, intent: Intent, credentials: Credentials, rejected: Rejected) -> Intent:
+    reason = f"{rejected.reason} {rejected.code} {rejected.message}".strip()
+    _log.warning("order rejected", intent_id=str(intent.intent_id), position_id=intent.position_id, why=reason)
+    wait = parts.timing.backoff.delay(intent.attempt)
+    match remedy(rejected.reason, intent.attempt):
+        case Remedy.LOOK:
+            held = await parts.held(intent, credentials)
+            if held is None:
+                return await look_for_earlier(parts, intent, credentials, reason)
+            await parts.sweep(intent, credentials)
+            return await parts.try_again(intent, Outcome.BLOCKED, reason, wait=wait, quantity=held.quantity)
+        case Remedy.CLEAR:
+            await parts.sweep(intent, credentials)
+            return await parts.try_again(intent, Outcome.BLOCKED, reason, wait=wait)
+        case Remedy.WAIT:
+            parts.keys.forget(intent.account_id)
+            if rejected.retry_at is not None:
+                wait = max(wait, rejected.retry_at - parts.clock.now(), timedelta(0))
+            return await parts.try_again(intent, Outcome.POSTPONED, reason, wait=wait)
+        case Remedy.GIVE_UP:
+            return await parts.end(intent, IntentState.FAILED, Outcome.REFUSED, reason)

@@ -1,0 +1,199 @@
+"""The intents in Postgres.
+
+Invariants: a claimed intent is written only while its claim's lease is held, checked in that transaction; writes about
+one position take turns, so that an intent never begins beside one that is about to end.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, func, insert, select, text, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.common.database import transaction
+from services.common.errors import FieldInvalid
+from services.monitor.closing.rows import from_row, to_row
+from services.monitor.domain.attempts import Begun, Joined, Opening, Settled, begin
+from services.monitor.domain.errors import IntentMoved
+from services.monitor.domain.intent import Claim, Decision, Intent, Outcome
+from services.monitor.store import CLOSE_REQUESTS, INTENTS
+
+Fence = Callable[[AsyncConnection, Claim], Awaitable[None]]
+"""Raises LeaseLost unless the claim's lease is held, and keeps it from being taken until the transaction ends."""
+
+_LIVE = INTENTS.c.state.not_in(("done", "failed"))
+_LOCK_POSITION = text("SELECT pg_advisory_xact_lock(hashtextextended(:position_id, 0))")
+
+
+class PostgresIntents:
+    """`Intents` over the service's own schema."""
+
+    def __init__(self, engine: AsyncEngine, fence: Fence, new_id: Callable[[], UUID]) -> None:
+        self._engine = engine
+        self._fence = fence
+        self._new_id = new_id
+
+    async def open(self, decision: Decision, claim: Claim | None, now: datetime) -> Opening:
+        """Write the intent of a decision, or tell what stands in its stead."""
+        position = decision.position
+        async with transaction(self._engine) as connection:
+            await self._begin(connection, position.position_id, claim)
+            if decision.request_id is not None:
+                known = await _requested(connection, position.user_id, decision.request_id)
+                if known is not None:
+                    if known.position_id != position.position_id:
+                        raise FieldInvalid(field="request_id", problem="was used for another position")
+                    return Settled(known) if known.state.over else Joined(known)
+            opening = begin(
+                decision,
+                await _last(connection, INTENTS.c.position_id == position.position_id),
+                attempt=await _next_attempt(connection, decision),
+                intent_id=self._new_id(),
+                now=now,
+                claim=claim,
+            )
+            if isinstance(opening, Begun):
+                await connection.execute(insert(INTENTS).values(to_row(opening.intent)))
+            if decision.request_id is not None:
+                await connection.execute(
+                    insert(CLOSE_REQUESTS).values(
+                        user_id=position.user_id,
+                        request_id=decision.request_id,
+                        position_id=position.position_id,
+                        closing_id=opening.intent.closing_id,
+                        created_at=now,
+                    )
+                )
+            return opening
+
+    async def save(self, before: Intent, after: Intent, successor: Intent | None = None) -> None:
+        """Replace one state of an intent by the next, and begin the attempt that follows it, in one transaction."""
+        claim = before.claim
+        async with transaction(self._engine) as connection:
+            await self._begin(connection, before.position_id, claim)
+            row = to_row(after)
+            result = await connection.execute(
+                update(INTENTS)
+                .where(
+                    INTENTS.c.intent_id == before.intent_id,
+                    INTENTS.c.state == before.state.value,
+                    INTENTS.c.owner.is_not_distinct_from(claim.owner if claim else None),
+                    INTENTS.c.epoch.is_not_distinct_from(claim.epoch if claim else None),
+                )
+                .values({name: row[name] for name in _CHANGING})
+            )
+            if result.rowcount != 1:
+                raise IntentMoved(intent_id=before.intent_id)
+            if successor is not None:
+                await connection.execute(insert(INTENTS).values(to_row(successor)))
+
+    async def take_over(self, claims: Mapping[int, Claim], now: datetime) -> tuple[Intent, ...]:
+        """Claim what is not over in these partitions and was not claimed under these very leases."""
+        if not claims:
+            return ()
+        mine = [(claim.owner, partition, claim.epoch) for partition, claim in claims.items()]
+        others = and_(
+            _LIVE,
+            INTENTS.c.partition.in_(tuple(claims)),
+            INTENTS.c.owner.is_(None) | tuple_(INTENTS.c.owner, INTENTS.c.partition, INTENTS.c.epoch).not_in(mine),
+        )
+        async with transaction(self._engine) as connection:
+            # The leases first and the rows after, as in every other write: in turns, never crosswise.
+            partitions = await connection.execute(select(INTENTS.c.partition).where(others).distinct())
+            wanted = sorted(partition for (partition,) in partitions)
+            for partition in wanted:
+                await self._fence(connection, claims[partition])
+            taken = []
+            for partition in wanted:
+                claim = claims[partition]
+                rows = await connection.execute(
+                    update(INTENTS)
+                    .where(others, INTENTS.c.partition == partition)
+                    .values(owner=claim.owner, epoch=claim.epoch)
+                    .returning(*INTENTS.c)
+                )
+                taken += [from_row(row) for row in rows.mappings()]
+            return tuple(taken)
+
+    async def get(self, intent_id: UUID) -> Intent:
+        """One intent as it is now."""
+        return await self._only(INTENTS.c.intent_id == intent_id, intent_id)
+
+    async def latest(self, closing_id: UUID) -> Intent:
+        """The last attempt of a decision."""
+        return await self._only(INTENTS.c.closing_id == closing_id, closing_id)
+
+    async def attempts(self, closing_id: UUID) -> tuple[Intent, ...]:
+        """All attempts of a decision, the first one first."""
+        async with transaction(self._engine) as connection:
+            found = await connection.execute(
+                select(INTENTS).where(INTENTS.c.closing_id == closing_id).order_by(INTENTS.c.place)
+            )
+            return tuple(from_row(row) for row in found.mappings())
+
+    async def requested(self, user_id: str, request_id: str) -> Intent | None:
+        """The last attempt of the decision that a request led to, if it was made before."""
+        async with transaction(self._engine) as connection:
+            return await _requested(connection, user_id, request_id)
+
+    async def earlier(self, intent: Intent) -> tuple[Intent, ...]:
+        """The position's other intents whose order the venue did not know when it was asked, the newest first."""
+        async with transaction(self._engine) as connection:
+            found = await connection.execute(
+                select(INTENTS)
+                .where(
+                    INTENTS.c.position_id == intent.position_id,
+                    INTENTS.c.intent_id != intent.intent_id,
+                    INTENTS.c.outcome == Outcome.NEVER_ARRIVED.value,
+                )
+                .order_by(INTENTS.c.place.desc())
+            )
+            return tuple(from_row(row) for row in found.mappings())
+
+    async def _begin(self, connection: AsyncConnection, position_id: str, claim: Claim | None) -> None:
+        await connection.execute(_LOCK_POSITION, {"position_id": position_id})
+        if claim is not None:
+            await self._fence(connection, claim)
+
+    async def _only(self, condition: ColumnElement[bool], identifier: UUID) -> Intent:
+        async with transaction(self._engine) as connection:
+            intent = await _last(connection, condition)
+        if intent is None:
+            raise IntentMoved(intent_id=identifier)
+        return intent
+
+
+_CHANGING = (
+    "position_version",
+    "quantity",
+    "state",
+    "deadline",
+    "order_id",
+    "fills",
+    "outcome",
+    "reason",
+    "updated_at",
+)
+
+
+async def _last(connection: AsyncConnection, condition: ColumnElement[bool]) -> Intent | None:
+    found = await connection.execute(select(INTENTS).where(condition).order_by(INTENTS.c.place.desc()).limit(1))
+    row = found.mappings().first()
+    return None if row is None else from_row(row)
+
+
+async def _next_attempt(connection: AsyncConnection, decision: Decision) -> int:
+    found = await connection.execute(
+        select(func.coalesce(func.max(INTENTS.c.attempt), 0) + 1).where(
+            INTENTS.c.position_id == decision.position.position_id, INTENTS.c.purpose == decision.cause.value
+        )
+    )
+    return int(found.scalar_one())
+
+
+async def _requested(connection: AsyncConnection, user_id: str, request_id: str) -> Intent | None:
+    closing = select(CLOSE_REQUESTS.c.closing_id).where(
+        CLOSE_REQUESTS.c.user_id == user_id, CLOSE_REQUESTS.c.request_id == request_id
+    )
+    return await _last(connection, INTENTS.c.closing_id.in_(closing))

@@ -1,0 +1,106 @@
+"""How attempts begin, and how one follows another.
+
+Invariants: a position with an intent under way gets no second one; a version of a position that was settled gets none
+either; a level that was refused waits, a person who asks does not.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+from services.monitor.domain.intent import Claim, Decision, Intent, IntentState, Outcome
+
+REFUSED_PAUSE = timedelta(minutes=5)
+"""How long a level is left alone after a refusal that repeating does not mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """No new order is needed: the last intent settled this version of the position."""
+
+    intent: Intent
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """The venue refused the last order, and a level is not tried again before `until`."""
+
+    intent: Intent
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """An intent for this position is under way already, whatever its cause."""
+
+    intent: Intent
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A new intent."""
+
+    intent: Intent
+
+
+Opening = Settled | Paused | Joined | Begun
+
+
+def begin(
+    decision: Decision, last: Intent | None, *, attempt: int, intent_id: UUID, now: datetime, claim: Claim | None
+) -> Opening:
+    """What a decision leads to, given the position's last intent and the number that an attempt would have."""
+    position = decision.position
+    if last is not None and not last.state.over:
+        return Joined(last)
+    if last is not None and last.outcome and last.outcome.settles and last.position_version >= position.version:
+        return Settled(last)
+    if last is not None and last.outcome is Outcome.REFUSED and decision.request_id is None:
+        until = last.updated_at + REFUSED_PAUSE
+        if now < until:
+            return Paused(last, until)
+    return Begun(
+        Intent(
+            intent_id=intent_id,
+            closing_id=intent_id,
+            position_id=position.position_id,
+            position_version=position.version,
+            user_id=position.user_id,
+            account_id=position.account_id,
+            venue=position.venue,
+            symbol=position.symbol,
+            position_side=position.position_side,
+            side=position.side,
+            quantity=position.quantity,
+            cause=decision.cause,
+            attempt=attempt,
+            evidence=decision.evidence,
+            state=IntentState.PREPARED,
+            not_before=now,
+            created_at=now,
+            updated_at=now,
+            claim=claim,
+        )
+    )
+
+
+def follow_up(
+    intent: Intent, intent_id: UUID, now: datetime, wait: timedelta, quantity: Decimal | None = None
+) -> Intent:
+    """The next attempt of the same decision, after a wait; for the same quantity unless another is given."""
+    return replace(
+        intent,
+        intent_id=intent_id,
+        attempt=intent.attempt + 1,
+        quantity=intent.quantity if quantity is None else quantity,
+        state=IntentState.PREPARED,
+        not_before=now + wait,
+        created_at=now,
+        updated_at=now,
+        deadline=None,
+        order_id=None,
+        fills=(),
+        outcome=None,
+        reason="",
+    )

@@ -1,0 +1,71 @@
+"""Heartbeats over the bus; changes kept in the schema and told through the outbox.
+
+Invariant: a change is told once, whichever replica notices it: what was told last is kept in the same transaction.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.common.clock import Clock
+from services.common.database import transaction
+from services.common.outbox import append
+from services.monitor.domain.guard import GuardState
+from services.monitor.events import guard_changed, heartbeat_subject, write_heartbeat
+from services.monitor.partitions.guarding import Heartbeat
+from services.monitor.store import GUARDS
+
+Send = Callable[[str, bytes], Awaitable[bool]]
+
+
+class Notified(Protocol):
+    """The outbox's relay."""
+
+    def notify(self) -> None: ...
+
+
+class Announcer:
+    """`Announces` over NATS and Postgres."""
+
+    def __init__(self, owner: str, engine: AsyncEngine, send: Send, relay: Notified, clock: Clock) -> None:
+        self._owner = owner
+        self._engine = engine
+        self._send = send
+        self._relay = relay
+        self._clock = clock
+
+    async def beat(self, heartbeat: Heartbeat) -> None:
+        """Send it to whoever listens now; without a connection it is dropped."""
+        payload = write_heartbeat(self._owner, heartbeat.partitions, dict(heartbeat.unguarded), self._clock.now())
+        await self._send(heartbeat_subject(self._owner), payload)
+
+    async def changed(self, state: GuardState) -> None:
+        """Keep the state of an account, and tell of it if it is not what was kept before."""
+        now = self._clock.now()
+        async with transaction(self._engine) as connection:
+            found = await connection.execute(
+                select(GUARDS.c.reason, GUARDS.c.version)
+                .where(GUARDS.c.account_id == state.account_id)
+                .with_for_update()
+            )
+            row = found.first()
+            if row is not None and row.reason == state.reason:
+                return
+            version = 1 if row is None else row.version + 1
+            values = {
+                "user_id": state.user_id,
+                "guarded": state.guarded,
+                "reason": state.reason,
+                "version": version,
+                "changed_at": now,
+            }
+            await connection.execute(
+                insert(GUARDS)
+                .values(account_id=state.account_id, **values)
+                .on_conflict_do_update(index_elements=["account_id"], set_=values)
+            )
+            await append(connection, guard_changed(state, version, now))
+        self._relay.notify()

@@ -1,0 +1,1 @@
+"""Prices that may trigger: each venue's feed, checked, with a second source where one is needed."""

@@ -1,0 +1,1 @@
+"""Which positions are followed, and what a price makes of them."""

@@ -1,0 +1,107 @@
+"""From a checked price to the closing of what it triggers.
+
+Invariants: only positions in partitions that are held fire; of one position one closing is under way at a time, and a
+version of it that was settled does not fire again; what a refusal has paused stays quiet until the pause is over.
+"""
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Protocol
+from uuid import UUID
+
+import structlog
+
+from services.common.clock import Clock
+from services.common.errors import DomainError
+from services.common.trading.client_order_id import OrderCause
+from services.common.trading.level import LevelKind
+from services.common.trading.partition import partition_of
+from services.monitor.closing.closer import Claims
+from services.monitor.domain.attempts import REFUSED_PAUSE, Opening, Paused, Settled
+from services.monitor.domain.following import Change
+from services.monitor.domain.intent import Decision, Evidence, Intent, Outcome
+from services.monitor.domain.price_check import Price
+from services.monitor.domain.triggers import Trigger, TriggerIndex
+
+_log = structlog.get_logger(__name__)
+
+_CAUSES = {LevelKind.STOP_LOSS: OrderCause.STOP_LOSS, LevelKind.TAKE_PROFIT: OrderCause.TAKE_PROFIT}
+_RETRY = timedelta(seconds=1)
+
+
+class Closes(Protocol):
+    """Who closes positions."""
+
+    async def close(self, decision: Decision) -> Opening: ...
+
+    async def wait(self, closing_id: UUID, *, until_over: bool = False) -> Intent: ...
+
+
+class Firing:
+    """Holds prices against the index and closes what they trigger."""
+
+    def __init__(self, index: TriggerIndex, closes: Closes, claims: Claims, clock: Clock) -> None:
+        self._index = index
+        self._closes = closes
+        self._claims = claims
+        self._clock = clock
+        self._busy: dict[str, asyncio.Task[None]] = {}
+        self._settled: dict[str, int] = {}
+        self._quiet_until: dict[str, datetime] = {}
+
+    def on_change(self, change: Change) -> None:
+        """Take in what became of a followed position."""
+        if change.after is not None:
+            self._index.put(change.after)
+        elif change.before is not None:
+            position_id = change.before.position_id
+            self._index.remove(position_id)
+            self._settled.pop(position_id, None)
+            self._quiet_until.pop(position_id, None)
+
+    def on_price(self, price: Price) -> None:
+        """Take in a checked price; quick, and never waits."""
+        for trigger in self._index.crossed(price.instrument, price.value):
+            if self._may_fire(trigger):
+                self._start(trigger, price)
+
+    async def drain(self) -> None:
+        """Begin nothing more; what was begun is the closer's."""
+        for task in self._busy.values():
+            task.cancel()
+        await asyncio.gather(*self._busy.values(), return_exceptions=True)
+
+    def _may_fire(self, trigger: Trigger) -> bool:
+        position = trigger.position
+        if position.position_id in self._busy or self._settled.get(position.position_id, 0) >= position.version:
+            return False
+        quiet_until = self._quiet_until.get(position.position_id)
+        if quiet_until is not None and self._clock.now() < quiet_until:
+            return False
+        return partition_of(position.account_id) in self._claims.claims()
+
+    def _start(self, trigger: Trigger, price: Price) -> None:
+        position_id = trigger.position.position_id
+        evidence = Evidence(self._clock.now(), trigger.price, trigger.level_price, price.at)
+        decision = Decision(trigger.position, _CAUSES[trigger.kind], evidence)
+        task = asyncio.create_task(self._close(decision), name=f"fire {position_id}")
+        self._busy[position_id] = task
+        task.add_done_callback(lambda _: self._busy.pop(position_id, None))
+
+    async def _close(self, decision: Decision) -> None:
+        position_id = decision.position.position_id
+        try:
+            opening = await self._closes.close(decision)
+            intent = opening.intent
+            if not isinstance(opening, Settled | Paused):
+                intent = await self._closes.wait(intent.closing_id, until_over=True)
+        except DomainError as error:
+            _log.warning("trigger waits", position_id=position_id, reason=error.reason)
+            self._quiet_until[position_id] = self._clock.now() + _RETRY
+            return
+        if intent.outcome is not None and intent.outcome.settles:
+            self._settled[position_id] = max(intent.position_version, self._settled.get(position_id, 0))
+        elif intent.outcome is Outcome.REFUSED:
+            self._quiet_until[position_id] = intent.updated_at + REFUSED_PAUSE
+        else:
+            self._quiet_until[position_id] = self._clock.now() + _RETRY

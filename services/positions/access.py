@@ -1,0 +1,20 @@
+"""Which service may call what. A method that is not here answers nobody."""
+
+from services.common.identity import AccessTable
+
+_GATEWAY = frozenset({"gateway"})
+_MONITOR = frozenset({"monitor"})
+_RECONCILER = frozenset({"reconciler"})
+
+ACCESS: AccessTable = {
+    "positions.v1.AccountsService/AddAccount": _GATEWAY,
+    "positions.v1.AccountsService/ListAccounts": _GATEWAY,
+    "positions.v1.AccountsService/LeaseCredentials": _MONITOR,
+    "positions.v1.PositionsService/GetPosition": _GATEWAY | _MONITOR,
+    "positions.v1.PositionsService/SetLevel": _GATEWAY,
+    "positions.v1.PositionsService/ListEnforcedPositions": _MONITOR,
+    "positions.v1.PositionsService/RecordFills": _MONITOR,
+    "positions.v1.LivePositionsService": _GATEWAY,
+    "positions.v1.HistoryService": _GATEWAY,
+    "positions.v1.ObservationService": _RECONCILER,
+}

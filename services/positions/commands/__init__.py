@@ -1,0 +1,1 @@
+"""What positions does: each command is one transaction, with its timeline entry and its event in it."""

@@ -1,0 +1,84 @@
+"""Book what an order of Tandem's did to a position."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.common.clock import Clock
+from services.common.trading.fill import Fill, Run, run_fills, run_to
+from services.common.trading.money import format_decimal
+from services.positions.commands.journal import Journal, write_change
+from services.positions.domain.errors import FillsExceedPosition
+from services.positions.domain.position import Position, book_fills, close, reduce
+from services.positions.domain.timeline import Actor, Change
+from services.positions.readings import AccountReadings
+from services.positions.store import positions as rows
+
+_log = structlog.get_logger(__name__)
+
+
+class FillCommands:
+    """Fills that the monitor brings."""
+
+    def __init__(self, journal: Journal, readings: AccountReadings, clock: Clock) -> None:
+        self._journal = journal
+        self._readings = readings
+        self._clock = clock
+
+    async def record_fills(self, position_id: str, fills: Sequence[Fill], intent_id: str) -> Position:
+        """Book fills on a position and close it where they end it. Those that are booked already change nothing.
+
+        Raises PositionNotFound, and FillsExceedPosition where they take more than the books hold: then the books lag
+        behind the venue, and the reconciler explains it from all the fills.
+        """
+        async with self._journal.writing() as connection:
+            position = await rows.lock_position(connection, position_id)
+            changed = await self._book(connection, position, fills, intent_id)
+        self._readings.drop(changed.account_id)
+        return changed
+
+    async def _book(
+        self, connection: AsyncConnection, position: Position, fills: Sequence[Fill], intent_id: str
+    ) -> Position:
+        earlier = await rows.list_fills(connection, position.position_id)
+        known = {one.fill.fill_id for one in earlier}
+        new = [fill for fill in fills if fill.fill_id not in known]
+        if not new:
+            return position
+        if not position.is_open:
+            _log.warning("fills for a closed position", position_id=position.position_id, fills=len(new))
+            return position
+        run = _explain(position, new)
+        booked = book_fills(position, run)
+        changed = close(position, (*earlier, *booked)) if run.ended else reduce(position, run)
+        await write_change(
+            connection,
+            changed,
+            fills=booked,
+            actor=Actor.MONITOR,
+            change=Change.CLOSED if run.ended else Change.FILLED,
+            evidence=_evidence(changed, new, intent_id),
+            now=self._clock.now(),
+        )
+        return changed
+
+
+def _explain(position: Position, new: Sequence[Fill]) -> Run:
+    """A whole close if the fills can be one; else what they leave."""
+    whole = run_to(position.side, position.quantity, new, position.settlement, Decimal(0))
+    if whole is not None and not whole.after:
+        return whole
+    run = run_fills(position.side, position.quantity, new)
+    if run.after:
+        raise FillsExceedPosition(position_id=position.position_id, quantity=format_decimal(position.quantity))
+    return run
+
+
+def _evidence(position: Position, new: Sequence[Fill], intent_id: str) -> str:
+    end = position.exit
+    orders = ", ".join(sorted({fill.order_id for fill in new}))
+    if end is None:
+        return f"Order {orders} of intent {intent_id} left {format_decimal(position.quantity)} open."
+    return f"Order {orders} of intent {intent_id} closed it at {format_decimal(end.price)} ({end.reason.value})."

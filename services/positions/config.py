@@ -1,0 +1,22 @@
+"""What the positions service is told; the only place in it that reads the environment."""
+
+from typing import ClassVar
+
+from pydantic import Field, PositiveFloat, SecretStr
+
+from services.common.config import ExchangeSettings, GrpcServerSettings, ServiceSettings
+
+
+class PositionsSettings(ServiceSettings, GrpcServerSettings, ExchangeSettings):
+    """Settings of the positions service."""
+
+    service: ClassVar[str] = "positions"
+
+    encryption_keys: SecretStr = Field(description='{"active": id, "keys": {id: base64 of 32 bytes}}')
+    reading_max_age_seconds: PositiveFloat = Field(5, description="seconds, above 0: how old a live view may be")
+    heartbeat_max_age_seconds: PositiveFloat = Field(
+        5, description="seconds, above 0: after which silence an account counts as unguarded"
+    )
+    credential_lease_seconds: PositiveFloat = Field(
+        300, description="seconds, above 0: how long a key may be used that was leased for trading"
+    )

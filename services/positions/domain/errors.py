@@ -1,0 +1,47 @@
+"""What can stand in the way of a call to positions, beyond the errors that services share."""
+
+from services.common.errors import Conflict, Denied, Invalid, NotFound, Precondition, Unavailable
+
+
+class AccountNotFound(NotFound):
+    """Account {account_id} does not exist."""
+
+
+class VersionConflict(Conflict):
+    """Position {position_id} has changed to version {version} meanwhile; read it again."""
+
+
+class LevelAlreadyCrossed(Precondition):
+    """The price is {price} already, past the {level} at {level_price}: it would close the position at once."""
+
+
+class KeyRefusedByVenue(Precondition):
+    """{exchange} refused the key: {why}."""
+
+
+class KeyCanWithdraw(Denied):
+    """This key can withdraw. Make one on {exchange} that may read and trade futures only, and add that."""
+
+
+class AccountOfAnotherUser(Denied):
+    """This account at {exchange} is registered with another user of Tandem."""
+
+
+class VenueUnavailable(Unavailable):
+    """{exchange} did not answer: {why}."""
+
+
+class PriceUnavailable(Unavailable):
+    """{exchange} gives no current price for {symbol}; without one a level cannot be checked. Try again."""
+
+
+class InvalidPeriod(Invalid):
+    """The period {period} is not known; it is one of 24h, 7d, 30d, 90d, 1y, all."""
+
+
+class InvalidPageToken(Invalid):
+    """The page token is not one of ours."""
+
+
+class FillsExceedPosition(Precondition):
+    """These fills take more than the {quantity} that the books hold of position {position_id}: they lag behind."""

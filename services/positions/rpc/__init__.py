@@ -1,0 +1,1 @@
+"""The gRPC face of positions: protobuf to commands and queries and back, nothing else."""

@@ -1,0 +1,115 @@
+"""`python -m services.reconciler serve | migrate`: wiring, and nothing else."""
+
+import os
+import socket
+import sys
+from datetime import timedelta
+
+from services.common.bus import Bus
+from services.common.channels import open_channel
+from services.common.clock import SystemClock
+from services.common.database import create_engine, watch_database
+from services.common.migration import migrate
+from services.common.process import Process, run
+from services.common.relay import Relay
+from services.common.server import GrpcServer
+from services.common.telemetry import configure_logging
+from services.reconciler.clients.positions import PositionsObservatory
+from services.reconciler.commands import Reconciliation, SyncUser
+from services.reconciler.config import ReconcilerSettings
+from services.reconciler.domain.absence import AbsencePolicy
+from services.reconciler.events import ACCOUNT_CHANGED, AccountEvents, announce, watch_accounts
+from services.reconciler.examination import Examination
+from services.reconciler.queries import StatusQuery
+from services.reconciler.rpc import ACCESS, SERVICE, ReconcilerRpc, registration
+from services.reconciler.schedule import Schedule
+from services.reconciler.store.accounts import AccountStore
+from services.reconciler.store.runs import RunStore
+
+SCHEDULE = "reconciler.v1.Schedule"
+"""The health name of the schedule: it serves once the first pass has begun."""
+
+
+async def serve(settings: ReconcilerSettings, process: Process) -> None:
+    """Start everything, in the order in which it is needed."""
+    health, instruments, clock = process.health, process.instruments, SystemClock()
+    interval = timedelta(seconds=settings.reconcile_interval_seconds)
+    # Positions is another service: readiness must not wait for it.
+    health.declare(SCHEDULE, readiness=False)
+    health.declare(SERVICE)
+
+    engine = create_engine(
+        settings.database_url,
+        settings.service,
+        settings.database_pool_size,
+        statement_timeout_seconds=settings.database_statement_timeout_seconds,
+    )
+    process.on_drain(engine.dispose, "database")
+    process.spawn("database health", watch_database(engine, health, instruments))
+    bus = Bus(settings, settings.service, instruments)
+    process.spawn("bus", bus.run())
+    relay = Relay(engine, bus, instruments)
+    process.spawn("relay", relay.run())
+    channel = open_channel(settings, settings.positions_target, "positions", instruments)
+    process.on_drain(channel.close, "channel to positions")
+
+    observatory = PositionsObservatory(channel, settings.reconcile_observe_timeout_seconds)
+    accounts, runs = AccountStore(engine), RunStore(engine)
+
+    def run_finished() -> None:
+        relay.notify()
+        schedule.wake()
+
+    reconciliation = Reconciliation(
+        examination=Examination(
+            observatory, AbsencePolicy(timedelta(seconds=settings.reconcile_absence_spacing_seconds))
+        ),
+        accounts=accounts,
+        runs=runs,
+        clock=clock,
+        owner=f"{socket.gethostname()}:{os.getpid()}",
+        interval=interval,
+        lease=timedelta(seconds=settings.reconcile_lease_seconds),
+        announce=announce,
+        finished=run_finished,
+    )
+    schedule = Schedule(
+        observatory=observatory,
+        accounts=accounts,
+        reconciliation=reconciliation,
+        clock=clock,
+        refresh_every=timedelta(seconds=settings.reconcile_refresh_seconds),
+        concurrency=settings.reconcile_concurrency,
+        begun=lambda: health.set(SCHEDULE, True),
+    )
+    process.on_drain(lambda: reconciliation.drain(settings.drain_timeout_seconds / 2), "runs under way")
+    process.spawn("schedule", schedule.run())
+    consumer = bus.subscribe_durable("reconciler-accounts", [ACCOUNT_CHANGED], AccountEvents(schedule))
+    process.spawn("account events", watch_accounts(consumer, schedule))
+
+    servicer = ReconcilerRpc(
+        SyncUser(observatory=observatory, accounts=accounts, reconciliation=reconciliation, clock=clock),
+        StatusQuery(accounts, interval, lambda: schedule.is_running),
+    )
+    server = GrpcServer(settings, [registration(servicer)], ACCESS, health, instruments)
+    await server.start()
+    process.on_drain(server.drain, "gRPC server")
+    health.set(SERVICE, True)
+
+
+def main(arguments: list[str]) -> None:
+    """Run one of the two commands."""
+    match arguments:
+        case ["serve"]:
+            settings = ReconcilerSettings.load()
+            run(settings, lambda process: serve(settings, process))
+        case ["migrate"]:
+            settings = ReconcilerSettings.load()
+            configure_logging(settings.service, settings.log_level)
+            migrate(settings, "services.reconciler")
+        case _:
+            sys.exit("usage: python -m services.reconciler serve | migrate")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,1 @@
+"""What the reconciler needs of other services: the Protocol `Observatory`, and its implementation over positions."""

@@ -1,0 +1,1 @@
+"""What reconciliation decides, and when it looks: pure functions and frozen dataclasses."""

@@ -1,0 +1,157 @@
+"""The schedule: which accounts there are, when each is due, and who is looking at it.
+
+A claim is a row of the accounts table with an owner, an epoch and an expiry. Replicas claim with FOR UPDATE SKIP
+LOCKED, so none waits for another and no account is looked at twice at once; the accounts of a dead replica come free
+when their leases expire.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Select, Text, any_, delete, exists, func, literal, or_, select, true, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.engine import Row
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.common.database import transaction
+from services.common.trading.side import Venue
+from services.reconciler.domain.errors import AccountNotScheduled
+from services.reconciler.domain.observation import ObservableAccount
+from services.reconciler.store.tables import ACCOUNTS
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to look at one account until the lease expires."""
+
+    account: ObservableAccount
+    owner: str
+    epoch: int
+    failures: int
+
+
+class AccountStore:
+    """Accounts, due times and leases. Every instant is given by the caller."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def add(self, account: ObservableAccount, now: datetime) -> None:
+        """Schedule an account at once, whether it is new or not."""
+        async with transaction(self._engine) as connection:
+            await connection.execute(
+                insert(ACCOUNTS)
+                .values(_values(account, now))
+                .on_conflict_do_update(
+                    index_elements=[ACCOUNTS.c.account_id],
+                    set_={"user_id": account.user_id, "exchange": account.exchange, "due_at": now},
+                )
+            )
+
+    async def remove(self, account_id: str) -> None:
+        """Take an account off the schedule; what its runs found is kept."""
+        async with transaction(self._engine) as connection:
+            await connection.execute(delete(ACCOUNTS).where(ACCOUNTS.c.account_id == account_id))
+
+    async def replace(
+        self, accounts: Iterable[ObservableAccount], listed_at: datetime, *, user_id: str | None = None
+    ) -> None:
+        """Make the schedule hold exactly these accounts (of one user, or of all); new ones are due at once.
+
+        `listed_at` is when the list was asked for: accounts that were added since are left alone.
+        """
+        listed = {account.account_id: account for account in accounts}
+        scope = ACCOUNTS.c.user_id == user_id if user_id is not None else true()
+        known = select(ACCOUNTS.c.account_id).where(scope)
+        async with transaction(self._engine) as connection:
+            scheduled = set((await connection.execute(known)).scalars())
+            if gone := sorted(scheduled - listed.keys()):
+                is_gone = ACCOUNTS.c.account_id == any_(literal(gone, ARRAY(Text)))
+                await connection.execute(delete(ACCOUNTS).where(is_gone, ACCOUNTS.c.added_at < listed_at))
+            if fresh := [_values(account, listed_at) for key, account in listed.items() if key not in scheduled]:
+                # Row by row, because the parameters of one statement are limited and accounts are not.
+                await connection.execute(insert(ACCOUNTS).on_conflict_do_nothing(), fresh)
+
+    async def make_all_due(self, now: datetime) -> None:
+        """Every account is to be looked at now."""
+        async with transaction(self._engine) as connection:
+            await connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.due_at > now).values(due_at=now))
+
+    async def claim_due(self, owner: str, now: datetime, lease: timedelta, limit: int) -> list[Claim]:
+        """Claim up to `limit` accounts that are due and that nobody holds, the longest due first."""
+        due = _free(now).where(ACCOUNTS.c.due_at <= now).order_by(ACCOUNTS.c.due_at).limit(limit)
+        async with transaction(self._engine) as connection:
+            return await _claim(connection, due, owner, now + lease)
+
+    async def claim_account(self, account_id: str, owner: str, now: datetime, lease: timedelta) -> Claim | None:
+        """Claim one account, due or not; None while somebody holds it. Raises AccountNotScheduled."""
+        known = select(exists().where(ACCOUNTS.c.account_id == account_id))
+        async with transaction(self._engine) as connection:
+            claims = await _claim(connection, _free(now).where(ACCOUNTS.c.account_id == account_id), owner, now + lease)
+            if claims:
+                return claims[0]
+            if not (await connection.execute(known)).scalar_one():
+                raise AccountNotScheduled(account_id=account_id)
+            return None
+
+    async def release(self, claim: Claim) -> None:
+        """Give up a claim without a run: the account stays due. Nothing happens where the claim is lost already."""
+        async with transaction(self._engine) as connection:
+            await connection.execute(
+                update(ACCOUNTS).where(held_by(claim)).values(lease_owner=None, lease_expires_at=None)
+            )
+
+    async def next_due(self) -> datetime | None:
+        """When the next account comes due, or a held one comes free; None where there are no accounts."""
+        free_at = func.greatest(ACCOUNTS.c.due_at, func.coalesce(ACCOUNTS.c.lease_expires_at, ACCOUNTS.c.due_at))
+        async with transaction(self._engine) as connection:
+            due: datetime | None = (await connection.execute(select(func.min(free_at)))).scalar_one()
+            return due
+
+    async def times(self, user_id: str) -> tuple[datetime | None, datetime | None]:
+        """When an account of the user was looked at last, and when the next is due."""
+        query = select(func.max(ACCOUNTS.c.last_run_at), func.min(ACCOUNTS.c.due_at))
+        async with transaction(self._engine) as connection:
+            last, due = (await connection.execute(query.where(ACCOUNTS.c.user_id == user_id))).one()
+            return last, due
+
+
+def held_by(claim: Claim) -> Any:
+    """The condition that a claim is still the newest one of its account."""
+    return (
+        (ACCOUNTS.c.account_id == claim.account.account_id)
+        & (ACCOUNTS.c.lease_owner == claim.owner)
+        & (ACCOUNTS.c.lease_epoch == claim.epoch)
+    )
+
+
+def _free(now: datetime) -> Select[tuple[str]]:
+    free = or_(ACCOUNTS.c.lease_owner.is_(None), ACCOUNTS.c.lease_expires_at <= now)
+    return select(ACCOUNTS.c.account_id).where(free).with_for_update(skip_locked=True)
+
+
+async def _claim(connection: AsyncConnection, which: Any, owner: str, expires_at: datetime) -> list[Claim]:
+    statement = (
+        update(ACCOUNTS)
+        .where(ACCOUNTS.c.account_id.in_(which))
+        .values(lease_owner=owner, lease_epoch=ACCOUNTS.c.lease_epoch + 1, lease_expires_at=expires_at)
+        .returning(*ACCOUNTS.c)
+    )
+    return [_to_claim(row) for row in await connection.execute(statement)]
+
+
+def _to_claim(row: Row[Any]) -> Claim:
+    account = ObservableAccount(row.account_id, row.user_id, Venue(row.exchange))
+    return Claim(account, row.lease_owner, row.lease_epoch, row.failures)
+
+
+def _values(account: ObservableAccount, now: datetime) -> dict[str, Any]:
+    return {
+        "account_id": account.account_id,
+        "user_id": account.user_id,
+        "exchange": account.exchange,
+        "added_at": now,
+        "due_at": now,
+    }

@@ -1,0 +1,66 @@
+"""What every test may ask for: one Postgres, one NATS and one whole stack a session, a database of its own a module."""
+
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from deploy.local.certificates import CertificateFiles, issue_certificates
+from deploy.local.database import SERVICES, prepare_database
+from deploy.local.nats import NatsServer
+from tests.servers import reachable_directory, throwaway_nats, throwaway_postgres
+from tests.stack import RunningStack, running_stack
+
+
+@pytest.fixture(scope="session")
+def session_dir() -> Iterator[Path]:
+    """A directory for this session that the embedded Postgres may enter."""
+    with reachable_directory() as directory:
+        yield directory
+
+
+@pytest.fixture(scope="session")
+async def postgres_admin_url(session_dir: Path) -> AsyncIterator[str]:
+    """The administrator's URL of the session's Postgres."""
+    async with throwaway_postgres(session_dir) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+async def nats_server(session_dir: Path) -> AsyncIterator[NatsServer]:
+    """The session's NATS: one user per service, each with its name for a password, and `admin`."""
+    async with throwaway_nats(session_dir) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def nats_url(nats_server: NatsServer) -> str:
+    """Where the session's NATS listens, without a user."""
+    return nats_server.url
+
+
+@pytest.fixture(scope="session")
+def certificates(session_dir: Path) -> dict[str, CertificateFiles]:
+    """A certificate for each service and for the operator, from the session's own authority."""
+    return issue_certificates(session_dir / "certificates", datetime.now(UTC))
+
+
+@pytest.fixture(scope="session")
+def database_passwords() -> dict[str, str]:
+    """The passwords of the services' roles, the same in every database of the session's server."""
+    return {service: secrets.token_hex(16) for service in SERVICES}
+
+
+@pytest.fixture(scope="module")
+async def service_databases(postgres_admin_url: str, database_passwords: dict[str, str]) -> dict[str, str]:
+    """A database for this test module alone, with a role and an empty schema for each service; URL by service."""
+    return await prepare_database(postgres_admin_url, database_passwords, name=f"test_{secrets.token_hex(6)}")
+
+
+@pytest.fixture(scope="session")
+async def stack(session_dir: Path) -> AsyncIterator[RunningStack]:
+    """The session's whole stack. Tests share it: each uses a user and a symbol of its own, and none stops a process."""
+    async with running_stack(session_dir / "stack") as running:
+        yield running

@@ -1,0 +1,11 @@
+"""A column more."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    op.add_column("books", sa.Column("note", sa.Text))

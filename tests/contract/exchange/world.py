@@ -1,0 +1,122 @@
+"""What the door's contract tests share: a sandbox exchange, its control routes, and an account and a symbol each."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import aiohttp
+
+from services.common.exchange.budget import Lane
+from services.common.exchange.client import Endpoint
+from services.common.exchange.credentials import Credentials
+from services.common.exchange.orders.gateway import MarketOrder
+from services.common.exchange.orders.market_orders import VenueOrders
+from services.common.exchange.reader import VenueReader
+from services.common.exchange.venues import ExchangeSettings, Venues
+from services.common.trading.client_order_id import ClientOrderId, OrderCause
+from services.common.trading.side import PositionSide, Side, Venue
+
+POSITIONS_PATH = {Venue.BINANCE: "/fapi/v3/positionRisk", Venue.BYBIT: "/v5/position/list"}
+MARGIN_PATH = {Venue.BINANCE: "/fapi/v3/account", Venue.BYBIT: "/v5/account/wallet-balance"}
+FILLS_PATH = {Venue.BINANCE: "/fapi/v1/userTrades", Venue.BYBIT: "/v5/execution/list"}
+NEW_ORDER_PATH = {Venue.BINANCE: "POST /fapi/v1/order", Venue.BYBIT: "POST /v5/order/create"}
+
+
+class Sandbox:
+    """The sandbox's control routes."""
+
+    def __init__(self, url: str, http: aiohttp.ClientSession) -> None:
+        self.url = url
+        self._http = http
+
+    @property
+    def settings(self) -> ExchangeSettings:
+        """How the door reaches this sandbox. Its limits are wide: a test that is about limits sets its own."""
+        limits = {Venue.BINANCE: 10**6, Venue.BYBIT: 10**5}
+        return ExchangeSettings(mode="sandbox", sandbox_url=self.url, address_limits=limits, order_timeout_seconds=1.0)
+
+    async def post(self, path: str, **body: Any) -> Any:
+        async with self._http.post(f"{self.url}/sandbox/{path}", json=body) as response:
+            content = await response.json()
+            assert response.status == 200, content
+            return content
+
+    async def get(self, path: str) -> Any:
+        async with self._http.get(f"{self.url}/sandbox/{path}") as response:
+            return await response.json()
+
+    async def clear_faults(self) -> None:
+        async with self._http.delete(f"{self.url}/sandbox/faults") as response:
+            assert response.status == 200
+
+    async def mint_symbol(self, price: str = "100") -> str:
+        minted = await self.post("symbols", price=price)
+        symbol = str(minted["symbol"])
+        await self.post("price", symbol=symbol, price=price)
+        return symbol
+
+
+@dataclass(frozen=True)
+class World:
+    """One test's own account and symbol at one venue, and the door to them."""
+
+    venue: Venue
+    sandbox: Sandbox
+    venues: Venues
+    reader: VenueReader
+    orders: VenueOrders
+    credentials: Credentials
+    symbol: str
+
+    async def fault(self, kind: str, **more: Any) -> None:
+        await self.sandbox.post("faults", kind=kind, exchange=self.venue.value, apiKey=self.credentials.api_key, **more)
+
+    async def trade(self, side: str, quantity: str, **more: Any) -> Any:
+        """A trade by the user's own hand."""
+        account = {"exchange": self.venue.value, "apiKey": self.credentials.api_key}
+        return await self.sandbox.post("trade", symbol=self.symbol, side=side, quantity=quantity, **account, **more)
+
+    async def set_price(self, price: str) -> None:
+        await self.sandbox.post("price", symbol=self.symbol, price=price, exchange=self.venue.value)
+
+    async def truth(self) -> Any:
+        return await self.sandbox.get(f"accounts/{self.venue.value}/{self.credentials.api_key}")
+
+    async def call(self, endpoint: Endpoint, **params: Any) -> Any:
+        """A request of the user's own, outside of the door's methods."""
+        return await self.venues.client(self.venue, self.credentials).call(endpoint, params, lane=Lane.LIVE)
+
+    def order(
+        self, quantity: str, side: Side = Side.LONG, slot: PositionSide = PositionSide.BOTH, **changes: Any
+    ) -> MarketOrder:
+        fields: dict[str, Any] = {
+            "symbol": self.symbol,
+            "side": side,
+            "position_side": slot,
+            "quantity": Decimal(quantity),
+            "client_order_id": new_id(),
+        }
+        return MarketOrder(**{**fields, **changes})
+
+    @property
+    def before(self) -> Any:
+        """A little before now."""
+        return self.venues.now() - timedelta(seconds=30)
+
+
+def new_id(cause: OrderCause = OrderCause.MANUAL) -> str:
+    return str(ClientOrderId(cause, uuid4()))
+
+
+async def eventually(condition: Callable[[], bool | Awaitable[bool]], seconds: float = 15.0) -> None:
+    """Wait until a condition holds. Raises TimeoutError."""
+    async with asyncio.timeout(seconds):
+        while True:
+            answer = condition()
+            if answer if isinstance(answer, bool) else await answer:
+                return
+            await asyncio.sleep(0.005)

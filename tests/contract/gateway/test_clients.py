@@ -1,0 +1,174 @@
+"""The gateway's clients over real mutual TLS: they ask for the right user, and raise what the other side meant."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from google.protobuf.message import Message
+from prometheus_client import CollectorRegistry
+
+from deploy.local.certificates import CertificateFiles
+from protos.monitor.v1 import monitor_pb2, monitor_pb2_grpc
+from protos.positions.v1 import (
+    accounts_pb2,
+    accounts_pb2_grpc,
+    history_pb2,
+    history_pb2_grpc,
+    live_pb2,
+    live_pb2_grpc,
+    positions_pb2,
+    positions_pb2_grpc,
+    types_pb2,
+)
+from protos.reconciler.v1 import reconciler_pb2, reconciler_pb2_grpc
+from services.common.channels import ServiceChannel, open_channel
+from services.common.errors import NoVerifiedApiKeys, PositionNotFound, ServiceUnavailable
+from services.common.health import HealthRegistry
+from services.common.server import GrpcServer
+from services.common.telemetry import Instruments
+from services.gateway.clients import GrpcHealth, MonitorClient, PositionsClient, ReconcilerClient
+from tests.contract.common.settings import RpcSettings
+
+POSITION = types_pb2.Position(position_id="OP_1_1", user_id="demo")
+# What each method answers; an exception is raised instead.
+ANSWERS: dict[str, Message | Exception] = {
+    "ListLivePositions": live_pb2.ListLivePositionsResponse(positions=[live_pb2.LivePosition(symbol="BTCUSDT")]),
+    "GetPosition": positions_pb2.GetPositionResponse(position=POSITION),
+    "SetLevel": positions_pb2.SetLevelResponse(position=POSITION),
+    "ListHistory": history_pb2.ListHistoryResponse(next_page_token="more"),
+    "GetAnalytics": history_pb2.GetAnalyticsResponse(total_trades=3),
+    "AddAccount": accounts_pb2.AddAccountResponse(account=accounts_pb2.Account(account_id="a")),
+    "ListAccounts": accounts_pb2.ListAccountsResponse(accounts=[accounts_pb2.Account(account_id="a")]),
+    "SyncNow": reconciler_pb2.SyncNowResponse(runs=[reconciler_pb2.AccountRun(run_id="r")]),
+    "GetStatus": reconciler_pb2.GetStatusResponse(is_running=True),
+    "ClosePosition": monitor_pb2.ClosePositionResponse(intent_id="i"),
+}
+SERVICES: list[tuple[Any, str]] = [
+    (live_pb2_grpc.add_LivePositionsServiceServicer_to_server, "positions.v1.LivePositionsService"),
+    (positions_pb2_grpc.add_PositionsServiceServicer_to_server, "positions.v1.PositionsService"),
+    (history_pb2_grpc.add_HistoryServiceServicer_to_server, "positions.v1.HistoryService"),
+    (accounts_pb2_grpc.add_AccountsServiceServicer_to_server, "positions.v1.AccountsService"),
+    (reconciler_pb2_grpc.add_ReconcilerServiceServicer_to_server, "reconciler.v1.ReconcilerService"),
+    (monitor_pb2_grpc.add_MonitorServiceServicer_to_server, "monitor.v1.MonitorService"),
+]
+NAMES = [name for _, name in SERVICES]
+
+
+class Everything:
+    """Answers every method of every service as it was told, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.answers = dict(ANSWERS)
+        self.asked: list[Any] = []
+
+    def __getattr__(self, name: str) -> Any:
+        async def method(request: Message, _: object) -> Message:
+            self.asked.append(request)
+            answer = self.answers[name]
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return method
+
+
+@dataclass
+class OtherSide:
+    """One server that plays all services."""
+
+    servicer: Everything
+    server: GrpcServer
+    channel: ServiceChannel
+    health: HealthRegistry
+
+
+@pytest.fixture
+async def other(certificates: dict[str, CertificateFiles]) -> AsyncIterator[OtherSide]:
+    servicer, health = Everything(), HealthRegistry()
+    access = {name: frozenset({"gateway"}) for name in NAMES}
+    server = GrpcServer(
+        RpcSettings.of(certificates["positions"]),
+        [(add, servicer, name) for add, name in SERVICES],
+        access,
+        health,
+        Instruments(CollectorRegistry()),
+    )
+    host, port = await server.start()
+    channel = open_channel(
+        RpcSettings.of(certificates["gateway"]),
+        f"ipv4:{host}:{port}",
+        "positions",
+        Instruments(CollectorRegistry()),
+    )
+    yield OtherSide(servicer, server, channel, health)
+    await channel.close()
+    await server.drain(0)
+
+
+@pytest.fixture
+def positions(other: OtherSide) -> PositionsClient:
+    return PositionsClient(other.channel, key_timeout_seconds=5)
+
+
+async def test_positions_are_asked_for_the_caller(other: OtherSide, positions: PositionsClient) -> None:
+    live = await positions.list_live("demo", types_pb2.EXCHANGE_BYBIT)
+    assert [row.symbol for row in live.positions] == ["BTCUSDT"]
+    assert await positions.get_position("demo", "OP_1_1") == POSITION
+    level = positions_pb2.SetLevelRequest(user_id="demo", position_id="OP_1_1", request_id="r", expected_version=2)
+    assert await positions.set_level(level) == POSITION
+    assert (await positions.list_history("demo", "7d", 20, "there")).next_page_token == "more"
+    assert (await positions.get_analytics("demo", "30d")).total_trades == 3
+    key = accounts_pb2.AddAccountRequest(user_id="demo", api_key="k", api_secret="s", trading_enabled=True)
+    assert (await positions.add_account(key)).account_id == "a"
+    assert [account.account_id for account in await positions.list_accounts("demo")] == ["a"]
+    assert other.servicer.asked == [
+        live_pb2.ListLivePositionsRequest(user_id="demo", exchange=types_pb2.EXCHANGE_BYBIT),
+        positions_pb2.GetPositionRequest(user_id="demo", position_id="OP_1_1"),
+        level,
+        history_pb2.ListHistoryRequest(user_id="demo", period="7d", page_size=20, page_token="there"),
+        history_pb2.GetAnalyticsRequest(user_id="demo", period="30d"),
+        key,
+        accounts_pb2.ListAccountsRequest(user_id="demo"),
+    ]
+
+
+async def test_reconciler_and_monitor_are_asked_for_the_caller(other: OtherSide) -> None:
+    reconciler = ReconcilerClient(other.channel, sync_timeout_seconds=5)
+    monitor = MonitorClient(other.channel, close_timeout_seconds=5)
+    assert [run.run_id for run in await reconciler.sync_now("demo", "r")] == ["r"]
+    assert (await reconciler.get_status("demo")).is_running
+    assert (await monitor.close_position("demo", "OP_1_1", "r")).intent_id == "i"
+    assert other.servicer.asked == [
+        reconciler_pb2.SyncNowRequest(user_id="demo", request_id="r"),
+        reconciler_pb2.GetStatusRequest(user_id="demo"),
+        monitor_pb2.ClosePositionRequest(user_id="demo", position_id="OP_1_1", request_id="r"),
+    ]
+
+
+async def test_typed_errors_arrive_as_they_were_raised(other: OtherSide, positions: PositionsClient) -> None:
+    other.servicer.answers["ListLivePositions"] = NoVerifiedApiKeys()
+    with pytest.raises(NoVerifiedApiKeys, match=r"^No verified API keys found$"):
+        await positions.list_live("demo", types_pb2.EXCHANGE_UNSPECIFIED)
+    other.servicer.answers["GetPosition"] = PositionNotFound(position_id="OP_1_1")
+    with pytest.raises(PositionNotFound) as refused:
+        await positions.get_position("demo", "OP_1_1")
+    assert refused.value.metadata == {"position_id": "OP_1_1"}
+
+
+async def test_health_is_that_of_all_names(other: OtherSide) -> None:
+    health = GrpcHealth(other.channel, NAMES)
+    assert await health.serving() is False
+    for name in NAMES:
+        other.health.set(name, True)
+    assert await health.serving() is True
+    other.health.set(NAMES[-1], False)
+    assert await health.serving() is False
+    assert await GrpcHealth(other.channel, ["nobody.v1.Declared"]).serving() is False
+
+
+async def test_a_service_that_is_down_is_unavailable(other: OtherSide, positions: PositionsClient) -> None:
+    await other.server.drain(0)
+    with pytest.raises(ServiceUnavailable, match="positions service"):
+        await positions.list_accounts("demo")
+    assert await GrpcHealth(other.channel, NAMES).serving() is False

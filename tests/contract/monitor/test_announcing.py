@@ -1,0 +1,61 @@
+"""A change of guard is kept and told once, whichever replica notices it."""
+
+from dataclasses import dataclass, field
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from protos.monitor.v1.events_pb2 import GuardChanged, GuardHeartbeat
+from services.common.database import transaction
+from services.monitor.domain.guard import GuardState
+from services.monitor.partitions.announcing import Announcer
+from services.monitor.partitions.guarding import Heartbeat
+from tests.fakes.clock import FixedClock
+
+
+@dataclass
+class Wire:
+    sent: list[tuple[str, bytes]] = field(default_factory=list)
+    notified: int = 0
+
+    async def send(self, subject: str, payload: bytes) -> bool:
+        self.sent.append((subject, payload))
+        return True
+
+    def notify(self) -> None:
+        self.notified += 1
+
+
+def announcer(engine: AsyncEngine, wire: Wire, owner: str = "one") -> Announcer:
+    return Announcer(owner, engine, wire.send, wire, FixedClock())
+
+
+async def events(engine: AsyncEngine) -> list[tuple[str, GuardChanged]]:
+    async with transaction(engine) as connection:
+        rows = await connection.execute(text("SELECT subject, payload FROM outbox ORDER BY place"))
+        return [(row.subject, GuardChanged.FromString(row.payload)) for row in rows]
+
+
+async def test_each_change_is_told_once_over_all_replicas(engine: AsyncEngine) -> None:
+    wire = Wire()
+    one, two = announcer(engine, wire), announcer(engine, wire, "two")
+    for state in (
+        GuardState("a", "demo.user", ""),
+        GuardState("a", "demo.user", "FEED_STALE"),
+        GuardState("a", "demo.user", ""),
+    ):
+        await one.changed(state)
+        await two.changed(state)
+    told = await events(engine)
+    assert [(message.guarded, message.reason) for _, message in told] == [(True, ""), (False, "FEED_STALE"), (True, "")]
+    assert {subject for subject, _ in told} == {"monitor.v1.guard_changed.demo%2Euser"}
+    assert wire.notified == 3
+
+
+async def test_a_heartbeat_says_what_is_held(engine: AsyncEngine) -> None:
+    wire = Wire()
+    await announcer(engine, wire).beat(Heartbeat((3, 4), {"a": "FEED_DOWN"}))
+    ((subject, payload),) = wire.sent
+    assert subject == "monitor.ephemeral.v1.guard_heartbeat.one"
+    beat = GuardHeartbeat.FromString(payload)
+    assert (list(beat.partitions), dict(beat.unguarded_accounts)) == ([3, 4], {"a": "FEED_DOWN"})

@@ -1,0 +1,99 @@
+"""Fills of our own orders are booked once, whoever brings them, in whatever pieces."""
+
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.common.errors import PositionNotFound
+from services.common.trading.client_order_id import ClientOrderId, OrderCause
+from services.common.trading.exit_reason import ExitReason
+from services.common.trading.fill import Fill
+from services.positions.domain.account import Account
+from services.positions.domain.decision import Adjust, Close
+from services.positions.domain.errors import FillsExceedPosition
+from services.positions.domain.position import PositionStatus
+from tests.contract.positions.conftest import Books, NewAccount
+from tests.factories import at, make_fill, make_seen
+
+INTENT = UUID("6f1c1f6e-0d0c-4f8e-9b39-6a1b2c3d4e5f")
+
+
+def stop_fill(fill_id: str, quantity: str = "1", seconds: float = 15) -> Fill:
+    return make_fill(
+        fill_id,
+        quantity=Decimal(quantity),
+        executed_at=at(seconds),
+        client_order_id=str(ClientOrderId(OrderCause.STOP_LOSS, INTENT)),
+    )
+
+
+async def test_a_whole_close_by_a_stop(books: Books, account: Account) -> None:
+    position_id = await books.adopt(account)
+    position = await books.fills.record_fills(position_id, [stop_fill("a")], str(INTENT))
+    assert position.status is PositionStatus.CLOSED
+    assert position.exit is not None
+    assert position.exit.reason is ExitReason.STOP_LOSS
+    assert await books.events(position_id) == ["position_opened", "position_closed"]
+
+
+async def test_the_same_fills_again_change_nothing(books: Books, account: Account) -> None:
+    position_id = await books.adopt(account)
+    first = await books.fills.record_fills(position_id, [stop_fill("a")], str(INTENT))
+    assert await books.fills.record_fills(position_id, [stop_fill("a")], str(INTENT)) == first
+    assert await books.events(position_id) == ["position_opened", "position_closed"]
+
+
+async def test_partial_fills_leave_the_rest_open(books: Books, account: Account) -> None:
+    position_id = await books.adopt(account)
+    part = await books.fills.record_fills(position_id, [stop_fill("a", "0.4")], str(INTENT))
+    assert (part.is_open, part.quantity) == (True, Decimal("0.6"))
+    whole = await books.fills.record_fills(position_id, [stop_fill("a", "0.4"), stop_fill("b", "0.6", 16)], str(INTENT))
+    assert whole.exit is not None
+    assert whole.exit.quantity == Decimal(1)
+
+
+async def test_the_reconciler_was_first(books: Books, account: Account) -> None:
+    position_id = await books.adopt(account)
+    await books.apply(account, Close(position_id, 1, (stop_fill("a"),), Decimal(0)))
+    position = await books.fills.record_fills(position_id, [stop_fill("a")], str(INTENT))
+    assert position.version == 2
+    assert position.exit is not None
+    assert position.exit.reason is ExitReason.STOP_LOSS
+
+
+async def test_a_reading_saw_half_of_it_before_its_fills_came(books: Books, account: Account) -> None:
+    position_id = await books.adopt(account)
+    seen = make_seen(quantity=Decimal("0.5"), updated_at=at(15))
+    await books.apply(account, Adjust(position_id, 1, seen, at(15), at(15.2)))
+    fills = [stop_fill("a", "0.5", 15), stop_fill("b", "0.5", 16)]
+    position = await books.fills.record_fills(position_id, fills, str(INTENT))
+    assert position.exit is not None
+    assert position.exit.quantity == Decimal(1)
+
+
+async def test_more_than_the_books_hold_is_left_to_the_reconciler(books: Books, account: Account) -> None:
+    """The user doubled the position a moment ago: the books do not know, and must not close half of it."""
+    position_id = await books.adopt(account)
+    with pytest.raises(FillsExceedPosition):
+        await books.fills.record_fills(position_id, [stop_fill("a", "2")], str(INTENT))
+    assert (await books.queries.get_position(position_id, None)).is_open
+
+
+async def test_an_unknown_position(books: Books) -> None:
+    with pytest.raises(PositionNotFound):
+        await books.fills.record_fills("OP_1_999999", [stop_fill("a")], str(INTENT))
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.permutations(["a", "b", "c", "a", "c"]))
+async def test_any_order_of_pieces_is_one_exit(books: Books, new_account: NewAccount, order: list[str]) -> None:
+    account = await new_account()
+    pieces = {"a": stop_fill("a", "0.2", 15), "b": stop_fill("b", "0.3", 16), "c": stop_fill("c", "0.5", 17)}
+    position_id = await books.adopt(account)
+    for name in order:
+        position = await books.fills.record_fills(position_id, [pieces[name]], str(INTENT))
+    assert position.exit is not None
+    assert (position.exit.quantity, position.exit.executed_at) == (Decimal(1), at(17))

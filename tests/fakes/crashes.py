@@ -1,0 +1,47 @@
+"""A process that dies at a chosen point, and what its fakes share."""
+
+import asyncio
+
+
+class ProcessKilled(BaseException):
+    """What is being run ends here, as if by kill -9; nothing but the test may catch it."""
+
+
+class CrashPlan:
+    """Counts the points that fakes pass, and kills at the one that it was told to. A point gives way to other tasks."""
+
+    def __init__(self, kill_at: int | None = None) -> None:
+        self.passed = 0
+        self.names: list[str] = []
+        self._kill_at = kill_at
+        self._stall_at: int | None = None
+        self.stalled = asyncio.Event()
+        self._go_on = asyncio.Event()
+
+    def stall_next_at(self, point: int) -> None:
+        """Count anew, and hold whoever passes that point until `go_on`; others pass."""
+        self.passed = 0
+        self.names = []
+        self._stall_at = point
+
+    def go_on(self) -> None:
+        """Let whoever was held go on."""
+        self._go_on.set()
+
+    def kill_next_at(self, point: int | None) -> None:
+        """Count anew, and kill at that point (the first is 1), or never."""
+        self.passed = 0
+        self.names = []
+        self._kill_at = point
+
+    async def point(self, name: str) -> None:
+        """Pass a point, or be killed at it."""
+        self.passed += 1
+        self.names.append(name)
+        if self.passed == self._kill_at:
+            raise ProcessKilled(name)
+        if self.passed == self._stall_at:
+            self._stall_at = None
+            self.stalled.set()
+            await self._go_on.wait()
+        await asyncio.sleep(0)

@@ -1,0 +1,191 @@
+"""The other services as the gateway sees them, in memory: what they were asked is kept, what they answer is set.
+
+A fake with `fails` set raises that instead of answering, as a channel does when a service is down.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from protos.monitor.v1 import monitor_pb2
+from protos.positions.v1 import accounts_pb2, history_pb2, live_pb2, positions_pb2, types_pb2
+from protos.reconciler.v1 import reconciler_pb2
+from services.common.errors import PositionNotFound
+from services.gateway.domain.idempotency import CLAIM_LIFETIME, Answer, Attempt, KeyRecord, Proceed, Replay, judge
+
+
+class _Failing:
+    fails: Exception | None = None
+
+    def _fail(self) -> None:
+        if self.fails is not None:
+            raise self.fails
+
+
+class FakeLivePositions(_Failing):
+    """Live positions by user."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, live_pb2.ListLivePositionsResponse] = {}
+        self.asked: list[tuple[str, types_pb2.Exchange.ValueType]] = []
+
+    async def list_live(
+        self, user_id: str, exchange: types_pb2.Exchange.ValueType
+    ) -> live_pb2.ListLivePositionsResponse:
+        self.asked.append((user_id, exchange))
+        self._fail()
+        return self.answers.get(user_id, live_pb2.ListLivePositionsResponse(data_source=live_pb2.DATA_SOURCE_EXCHANGE))
+
+
+class FakeBooks(_Failing):
+    """Positions of the books; another user's is not found."""
+
+    def __init__(self) -> None:
+        self.positions: dict[str, types_pb2.Position] = {}
+        self.levels_set: list[positions_pb2.SetLevelRequest] = []
+
+    async def get_position(self, user_id: str, position_id: str) -> types_pb2.Position:
+        self._fail()
+        position = self.positions.get(position_id)
+        if position is None or position.user_id != user_id:
+            raise PositionNotFound(position_id=position_id)
+        return position
+
+    async def set_level(self, request: positions_pb2.SetLevelRequest) -> types_pb2.Position:
+        self.levels_set.append(request)
+        return await self.get_position(request.user_id, request.position_id)
+
+
+class FakeHistory(_Failing):
+    """History and analytics, the same for everyone."""
+
+    def __init__(self) -> None:
+        self.page = history_pb2.ListHistoryResponse()
+        self.figures = history_pb2.GetAnalyticsResponse()
+        self.asked: list[tuple[str, str, int, str]] = []
+
+    async def list_history(
+        self, user_id: str, period: str, page_size: int, page_token: str
+    ) -> history_pb2.ListHistoryResponse:
+        self.asked.append((user_id, period, page_size, page_token))
+        self._fail()
+        return self.page
+
+    async def get_analytics(self, user_id: str, period: str) -> history_pb2.GetAnalyticsResponse:
+        self.asked.append((user_id, period, 0, ""))
+        self._fail()
+        return self.figures
+
+
+class FakeAccounts(_Failing):
+    """Accounts as they were added."""
+
+    def __init__(self) -> None:
+        self.added: list[accounts_pb2.AddAccountRequest] = []
+
+    async def add_account(self, request: accounts_pb2.AddAccountRequest) -> accounts_pb2.Account:
+        self._fail()
+        self.added.append(request)
+        return _account(request, len(self.added))
+
+    async def list_accounts(self, user_id: str) -> Sequence[accounts_pb2.Account]:
+        self._fail()
+        return [_account(request, n) for n, request in enumerate(self.added, 1) if request.user_id == user_id]
+
+
+class FakeReconciliation(_Failing):
+    """Reconciliation that finds what it is told to find."""
+
+    def __init__(self) -> None:
+        self.runs: list[reconciler_pb2.AccountRun] = []
+        self.status = reconciler_pb2.GetStatusResponse(is_running=True, interval_milliseconds=300_000)
+        self.synced: list[tuple[str, str]] = []
+
+    async def sync_now(self, user_id: str, request_id: str) -> Sequence[reconciler_pb2.AccountRun]:
+        self.synced.append((user_id, request_id))
+        self._fail()
+        return self.runs
+
+    async def get_status(self, user_id: str) -> reconciler_pb2.GetStatusResponse:
+        self._fail()
+        return self.status
+
+
+class FakeClosing(_Failing):
+    """Closes whatever it is asked to."""
+
+    def __init__(self) -> None:
+        self.closed: list[tuple[str, str, str]] = []
+
+    async def close_position(
+        self, user_id: str, position_id: str, request_id: str
+    ) -> monitor_pb2.ClosePositionResponse:
+        self.closed.append((user_id, position_id, request_id))
+        self._fail()
+        return monitor_pb2.ClosePositionResponse(
+            intent_id="6a1f3a52-64a4-4a9e-9a57-1f7f0c1c9c57",
+            position_id=position_id,
+            exit_price="66000",
+            quantity="0.001",
+        )
+
+
+class FakeHealth:
+    """A service that is up or down, and how often it was asked."""
+
+    def __init__(self, *, up: bool = True) -> None:
+        self.up = up
+        self.asked = 0
+
+    async def serving(self) -> bool:
+        self.asked += 1
+        return self.up
+
+
+class FakeWriteLog(_Failing):
+    """The audit log and the idempotency keys, in memory; passes the same contract suite as the real one."""
+
+    def __init__(self) -> None:
+        self.attempts: dict[str, Attempt] = {}
+        self.outcomes: dict[str, tuple[int, str | None]] = {}
+        self._keys: dict[tuple[str, str], tuple[KeyRecord, str]] = {}
+
+    async def begin(self, attempt: Attempt) -> Proceed | Replay:
+        self._fail()
+        verdict: Proceed | Replay = Proceed(attempt.request_id)
+        if attempt.key:
+            known = self._keys.get((attempt.user_id, attempt.key))
+            verdict = judge(known[0] if known else None, attempt)
+            if isinstance(verdict, Proceed):
+                created_at = known[0].created_at if known and not verdict.fresh else attempt.at
+                record = KeyRecord(
+                    attempt.fingerprint, verdict.request_id, created_at, attempt.at + CLAIM_LIFETIME, None
+                )
+                self._keys[attempt.user_id, attempt.key] = (record, attempt.attempt_id)
+        if isinstance(verdict, Proceed):
+            self.attempts[attempt.attempt_id] = attempt
+        return verdict
+
+    async def finish(self, attempt: Attempt, answer: Answer, code: str | None) -> None:
+        self._fail()
+        self.outcomes[attempt.attempt_id] = (answer.status, code)
+        known = self._keys.get((attempt.user_id, attempt.key)) if attempt.key else None
+        if known is not None and attempt.key and known[1] == attempt.attempt_id:
+            record = known[0]
+            settled = KeyRecord(
+                record.fingerprint, record.request_id, record.created_at, attempt.at, answer if answer.final else None
+            )
+            self._keys[attempt.user_id, attempt.key] = (settled, attempt.attempt_id)
+
+
+def _account(request: accounts_pb2.AddAccountRequest, number: int) -> accounts_pb2.Account:
+    account = accounts_pb2.Account(
+        account_id=f"account-{number}",
+        user_id=request.user_id,
+        exchange=request.exchange,
+        name=request.name,
+        masked_key=f"{request.api_key[:4]}…",
+        verified=True,
+        trading_enabled=request.trading_enabled,
+    )
+    account.created_at.FromDatetime(datetime(2025, 10, 21, 12, tzinfo=UTC))
+    return account

@@ -1,0 +1,146 @@
+"""The budget's own clockwork: lanes, shares, windows, bans."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from services.common.exchange.budget import Ban, Budget, BudgetLimits, Lane
+from services.common.exchange.errors import VenueError, VenueErrorKind
+from services.common.trading.side import Venue
+
+
+class Hand:
+    """A clock that is moved by hand, in seconds."""
+
+    def __init__(self, seconds: float = 6000.0) -> None:
+        self.seconds = seconds
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def make(limit: int = 100, share: float = 1.0, window: int = 60, clock: Hand | None = None) -> tuple[Budget, Hand]:
+    hand = clock or Hand()
+    limits = BudgetLimits(window_seconds=window, address_limit=limit, share=share)
+    return Budget(Venue.BINANCE, limits, seconds=hand), hand
+
+
+async def spend(budget: Budget, lane: Lane, weight: int = 10) -> int:
+    """Acquire until the lane has no more; how much it got."""
+    got = 0
+    while True:
+        before = budget.state().spent
+        try:
+            async with asyncio.timeout(0.02):
+                await budget.acquire(weight, lane)
+        except (TimeoutError, VenueError):
+            return got
+        assert budget.state().spent == before + weight
+        got += weight
+
+
+async def test_each_lane_leaves_room_for_those_ahead_of_it() -> None:
+    budget, _ = make()
+    assert await spend(budget, Lane.RECONCILIATION) == 60
+    assert await spend(budget, Lane.LIVE) == 30
+    assert await spend(budget, Lane.ORDERS) == 10
+
+
+async def test_a_share_binds_reading_but_not_orders() -> None:
+    budget, _ = make(share=0.2)
+    assert await spend(budget, Lane.LIVE, 5) == 15
+    assert await spend(budget, Lane.ORDERS, 5) == 85
+
+
+async def test_a_window_that_turns_over_gives_room_again() -> None:
+    budget, hand = make()
+    assert await spend(budget, Lane.LIVE) == 90
+    hand.seconds += 60
+    assert budget.state().spent == 0
+    assert await spend(budget, Lane.LIVE) == 90
+
+
+async def test_the_venues_own_count_only_ever_corrects_upwards() -> None:
+    budget, _ = make()
+    budget.observe_used(80)
+    assert await spend(budget, Lane.LIVE) == 10
+    budget.observe_used(20)
+    assert budget.state().address_spent == 90
+
+
+async def test_who_waits_is_let_through_by_lane_and_then_in_turn() -> None:
+    budget, hand = make(limit=10, window=1, clock=Hand(100.999))
+    await budget.acquire(9, Lane.LIVE)
+    done: list[str] = []
+
+    async def wait(name: str, lane: Lane) -> None:
+        await budget.acquire(2, lane)
+        done.append(name)
+
+    waiting = [
+        asyncio.create_task(wait(name, lane))
+        for name, lane in (
+            ("late", Lane.RECONCILIATION),
+            ("first live", Lane.LIVE),
+            ("second live", Lane.LIVE),
+            ("order", Lane.ORDERS),
+        )
+    ]
+    await asyncio.sleep(0)
+    hand.seconds = 101.0
+    await asyncio.wait_for(asyncio.gather(*waiting[1:]), 5)
+    assert done[0] == "order"
+    assert done[1:3] == ["first live", "second live"]
+    hand.seconds = 102.0
+    await asyncio.wait_for(waiting[0], 5)
+
+
+async def test_who_would_wait_too_long_is_told_when_to_come_back() -> None:
+    budget, _ = make()
+    await spend(budget, Lane.ORDERS)
+    with pytest.raises(VenueError) as raised:
+        await budget.acquire(10, Lane.LIVE)
+    assert raised.value.kind is VenueErrorKind.RATE_LIMITED
+    assert raised.value.retry_at == datetime.fromtimestamp(6060, UTC)
+    assert not raised.value.outcome_unknown
+
+
+async def test_a_cancelled_wait_takes_nothing() -> None:
+    budget, hand = make(limit=10, window=1, clock=Hand(100.5))
+    await budget.acquire(10, Lane.ORDERS)
+    waiting = asyncio.create_task(budget.acquire(5, Lane.ORDERS))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    hand.seconds = 101.0
+    await budget.acquire(10, Lane.ORDERS)
+    assert budget.state().spent == 10
+
+
+async def test_a_ban_refuses_everybody_and_wakes_who_waits() -> None:
+    bans: list[Ban] = []
+    hand = Hand(100.5)
+    budget = Budget(Venue.BYBIT, BudgetLimits(1, 10), on_ban=bans.append, seconds=hand)
+    await budget.acquire(10, Lane.ORDERS)
+    waiting = asyncio.create_task(budget.acquire(5, Lane.ORDERS))
+    await asyncio.sleep(0)
+    until = datetime.fromtimestamp(100.5, UTC) + timedelta(seconds=30)
+    budget.apply_ban(until, "too many requests")
+    with pytest.raises(VenueError) as raised:
+        await asyncio.wait_for(waiting, 5)
+    assert raised.value.kind is VenueErrorKind.BANNED
+    assert raised.value.retry_at == until
+    assert bans == [Ban(Venue.BYBIT, until, "too many requests")]
+    hand.seconds += 31
+    assert budget.ban is None
+    await budget.acquire(1, Lane.LIVE)
+
+
+async def test_a_shorter_ban_does_not_shorten_a_longer_one() -> None:
+    budget, _ = make()
+    longer = datetime.fromtimestamp(6600, UTC)
+    budget.apply_ban(longer, "long")
+    budget.apply_ban(datetime.fromtimestamp(6100, UTC), "short")
+    assert budget.ban is not None
+    assert budget.ban.until == longer

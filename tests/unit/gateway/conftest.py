@@ -1,0 +1,103 @@
+"""The gateway's application over fakes, with a clock that stands still and tokens that fit it."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
+
+from services.gateway.http.app import Parts, create_app
+from services.gateway.http.identity import SharedSecretVerifier
+from services.gateway.http.observation import HttpInstruments
+from services.gateway.http.server import HttpServer
+from services.gateway.http.status import StatusBoard
+from services.gateway.hub import Hub
+from services.gateway.stream import EventStream
+from tests.fakes.clock import FixedClock
+from tests.fakes.gateway_clients import (
+    FakeAccounts,
+    FakeBooks,
+    FakeClosing,
+    FakeHealth,
+    FakeHistory,
+    FakeLivePositions,
+    FakeReconciliation,
+    FakeWriteLog,
+)
+
+NOW = datetime(2025, 10, 21, 12, tzinfo=UTC)
+SECRET = "a secret of the unit tests, long enough"
+BACKLOG = 8
+
+
+@dataclass
+class World:
+    """Everything around the application, to be set and looked at."""
+
+    clock: FixedClock = field(default_factory=lambda: FixedClock(NOW))
+    live: FakeLivePositions = field(default_factory=FakeLivePositions)
+    books: FakeBooks = field(default_factory=FakeBooks)
+    history: FakeHistory = field(default_factory=FakeHistory)
+    accounts: FakeAccounts = field(default_factory=FakeAccounts)
+    reconciliation: FakeReconciliation = field(default_factory=FakeReconciliation)
+    closing: FakeClosing = field(default_factory=FakeClosing)
+    health: dict[str, FakeHealth] = field(
+        default_factory=lambda: {name: FakeHealth() for name in ("positions", "reconciler", "monitor")}
+    )
+    write_log: FakeWriteLog = field(default_factory=FakeWriteLog)
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    hub: Hub = field(default_factory=lambda: Hub(BACKLOG))
+    auth_seconds: float = 5
+
+    def verifier(self) -> SharedSecretVerifier:
+        return SharedSecretVerifier(SecretStr(SECRET), issuer="tandem", audience="tandem", clock=self.clock)
+
+    def token(self, user_id: str = "demo", **claims: Any) -> str:
+        return sign({"sub": user_id, "exp": self.clock.now() + timedelta(hours=1), **claims})
+
+    def app(self) -> Any:
+        verifier = self.verifier()
+        return create_app(
+            Parts(
+                live=self.live,
+                books=self.books,
+                history=self.history,
+                accounts=self.accounts,
+                reconciliation=self.reconciliation,
+                closing=self.closing,
+                board=StatusBoard(self.health, self.clock),
+                verifier=verifier,
+                write_log=self.write_log,
+                stream=EventStream(self.hub, verifier, self.clock, auth_seconds=self.auth_seconds),
+                clock=self.clock,
+                instruments=HttpInstruments(self.registry),
+            )
+        )
+
+    def server(self) -> HttpServer:
+        return HttpServer(self.app(), host="127.0.0.1", port=0, ping_seconds=20, drain_seconds=2)
+
+
+def sign(claims: dict[str, Any], secret: str = SECRET, algorithm: str = "HS256") -> str:
+    """A token with our issuer, audience and role, unless the claims say otherwise; a claim of None is left out."""
+    whole = {"iss": "tandem", "aud": "tandem", "role": "user", **claims}
+    return jwt.encode({name: value for name, value in whole.items() if value is not None}, secret, algorithm)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+async def client(world: World) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the application with the token of the user `demo`."""
+    transport = httpx.ASGITransport(app=world.app())
+    headers = {"Authorization": f"Bearer {world.token()}"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=headers) as client:
+        yield client

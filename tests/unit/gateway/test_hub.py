@@ -1,0 +1,63 @@
+"""Fan-out: order, separation of users, and what becomes of a reader that is too slow."""
+
+import asyncio
+
+from services.gateway.hub import Ending, Hub
+
+
+async def test_a_user_gets_what_concerns_that_user_in_order() -> None:
+    hub = Hub(backlog=10)
+    one, two, other = hub.attach("alice"), hub.attach("alice"), hub.attach("bob")
+    for message in ("1", "2", "3"):
+        hub.publish("alice", message)
+    hub.publish("bob", "4")
+    for reader in (one, two):
+        assert [await reader.next() for _ in range(3)] == ["1", "2", "3"]
+    assert await other.next() == "4"
+
+
+async def test_a_reader_waits_for_what_is_not_there_yet() -> None:
+    hub = Hub(backlog=10)
+    reader = hub.attach("alice")
+    waiting = asyncio.create_task(reader.next())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    hub.publish("alice", "now")
+    assert await waiting == "now"
+
+
+async def test_a_slow_reader_is_dropped_with_a_reason_and_slows_nobody() -> None:
+    hub = Hub(backlog=2)
+    slow, quick = hub.attach("alice"), hub.attach("alice")
+    for n in range(5):
+        hub.publish("alice", str(n))
+        assert await quick.next() == str(n)
+    assert await slow.ended() is Ending.SLOW_CLIENT
+    assert quick.ending is None
+    assert hub.size == 1
+
+
+async def test_what_is_detached_is_forgotten() -> None:
+    hub = Hub(backlog=2)
+    reader = hub.attach("alice")
+    hub.detach(reader)
+    hub.detach(reader)
+    hub.publish("alice", "1")
+    assert hub.size == 0
+
+
+async def test_closing_ends_everybody_and_everybody_who_comes_later() -> None:
+    hub = Hub(backlog=2)
+    before = hub.attach("alice")
+    hub.close()
+    after = hub.attach("bob")
+    assert [await before.ended(), await after.ended()] == [Ending.RESTART, Ending.RESTART]
+    assert hub.size == 0
+    assert not before.put("late")
+
+
+async def test_everybody_can_be_told() -> None:
+    hub = Hub(backlog=2)
+    readers = [hub.attach("alice"), hub.attach("bob")]
+    hub.publish_to_all("read anew")
+    assert [await reader.next() for reader in readers] == ["read anew"] * 2

@@ -1,0 +1,47 @@
+"""The public port: one line when it cannot be had, and a drain that lets a request under way finish."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from protos.positions.v1 import live_pb2, types_pb2
+from services.common.errors import StartupError
+from services.gateway.http.server import HttpServer
+from tests.fakes.gateway_clients import FakeLivePositions
+from tests.unit.gateway.conftest import World
+
+
+class SlowLivePositions(FakeLivePositions):
+    """Answers when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entered = asyncio.Event()
+        self.go = asyncio.Event()
+
+    async def list_live(
+        self, user_id: str, exchange: types_pb2.Exchange.ValueType
+    ) -> live_pb2.ListLivePositionsResponse:
+        self.entered.set()
+        await self.go.wait()
+        return await super().list_live(user_id, exchange)
+
+
+async def test_a_taken_port_is_one_line_and_a_drain_lets_requests_finish(world: World) -> None:
+    live = world.live = SlowLivePositions()
+    server = world.server()
+    host, port = server.bind()
+    second = HttpServer(World().app(), host=host, port=port, ping_seconds=20, drain_seconds=2)
+    with pytest.raises(StartupError, match=rf"GATEWAY_PORT {port} cannot be used"):
+        second.bind()
+    ready = asyncio.Event()
+    running = asyncio.create_task(server.run(ready.set))
+    await ready.wait()
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {world.token()}"}, trust_env=False) as client:
+        asking = asyncio.create_task(client.get(f"http://{host}:{port}/api/positions/current"))
+        await live.entered.wait()
+        server.drain()
+        live.go.set()
+        assert (await asking).status_code == 200
+    await running

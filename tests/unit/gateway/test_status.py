@@ -1,0 +1,97 @@
+"""The open routes: the state of the whole, and the documentation."""
+
+import json
+from typing import Any
+
+import httpx
+
+from tests.unit.gateway.conftest import World
+
+STATUS = {
+    "api_version": "v6.0.0",
+    "status": "operational",
+    "services": {"positions": "active", "reconciler": "active", "monitor": "active", "gateway": "active"},
+    "tradingMode": "PERSONAL",
+    "hybridPositionManagement": "enabled",
+    "note": "Real-time positions from exchange via /api/positions/*",
+}
+
+
+async def test_the_status_is_open_and_has_its_shape(world: World, client: httpx.AsyncClient) -> None:
+    answer = await client.get("/api/status", headers={"Authorization": ""})
+    assert json.loads(answer.text, object_pairs_hook=list) == json.loads(json.dumps(STATUS), object_pairs_hook=list)
+
+
+async def test_a_service_that_does_not_serve_is_inactive_and_the_whole_degraded(
+    world: World, client: httpx.AsyncClient
+) -> None:
+    world.health["monitor"].up = False
+    answer = await client.get("/api/status")
+    assert answer.status_code == 200
+    assert (answer.json()["status"], answer.json()["services"]["monitor"]) == ("degraded", "inactive")
+
+
+async def test_however_many_ask_the_services_are_asked_once_a_second(world: World, client: httpx.AsyncClient) -> None:
+    for _ in range(5):
+        await client.get("/api/status")
+    assert world.health["positions"].asked == 1
+    world.clock.advance(1)
+    world.health["positions"].up = False
+    assert (await client.get("/api/status")).json()["status"] == "degraded"
+    assert world.health["positions"].asked == 2
+
+
+async def test_alive_is_open(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/healthz", headers={"Authorization": ""})
+    assert (answer.status_code, answer.json()) == (200, {"success": True, "status": "alive"})
+
+
+async def test_every_route_is_documented_with_an_example_and_its_errors(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    assert (await client.get("/docs")).status_code == 200
+    assert set(document["paths"]) == {
+        "/api/status",
+        "/healthz",
+        "/api/positions/current",
+        "/api/positions/current/{exchange}",
+        "/api/operations/positions",
+        "/api/positions/sync",
+        "/api/positions/status",
+        "/api/positions/history",
+        "/api/positions/analytics",
+        "/api/positions/{position_id}",
+        "/api/positions/{position_id}/stop-loss",
+        "/api/positions/{position_id}/take-profit",
+        "/api/positions/{position_id}/close",
+        "/api/user-api-keys",
+        "/api/user-api-keys/add",
+    }
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            content = operation["responses"]["200"]["content"]["application/json"]
+            assert content["example"], (path, method)
+            _assert_fits(document, content["schema"], content["example"], path)
+            if path not in ("/api/status", "/healthz"):
+                assert operation["security"] == [{"token": []}]
+                assert {"401", "422", "503"} <= set(operation["responses"])
+
+
+def _assert_fits(document: dict[str, Any], schema: dict[str, Any], example: Any, where: str) -> None:
+    """An example has exactly the fields of its schema, all the way down."""
+    if "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
+    if isinstance(example, dict) and "properties" in schema:
+        missing = set(schema.get("required", ())) - set(example)
+        unknown = set(example) - set(schema["properties"])
+        # The documentation leaves out what is null.
+        assert not unknown, (where, unknown)
+        assert all(_may_be_null(schema["properties"][name]) for name in missing), (where, missing)
+        for name, value in example.items():
+            _assert_fits(document, schema["properties"][name], value, f"{where}.{name}")
+    elif isinstance(example, list) and "items" in schema:
+        for value in example:
+            _assert_fits(document, schema["items"], value, where)
+
+
+def _may_be_null(schema: dict[str, Any]) -> bool:
+    return any(choice.get("type") == "null" for choice in schema.get("anyOf", ()))

@@ -1,0 +1,180 @@
+"""The WebSocket over a real port: who gets in, what they are told, and how it ends."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from protos.positions.v1 import events_pb2
+from services.common.bus import Received
+from services.gateway.events import Facts
+from tests.unit.gateway.conftest import BACKLOG, NOW, World, sign
+from tests.unit.gateway.positions import booked_position, closed_position
+
+PATIENCE_SECONDS = 10
+
+
+@asynccontextmanager
+async def serving(world: World) -> AsyncIterator[str]:
+    """The gateway on a port of its own; the address of its WebSocket."""
+    server = world.server()
+    host, port = server.bind()
+    ready = asyncio.Event()
+    running = asyncio.create_task(server.run(ready.set))
+    try:
+        await ready.wait()
+        yield f"ws://{host}:{port}/ws"
+    finally:
+        world.hub.close()
+        server.drain()
+        await running
+
+
+@pytest.fixture
+async def url(world: World) -> AsyncIterator[str]:
+    async with serving(world) as address:
+        yield address
+
+
+def protocols(token: str) -> Any:
+    return ["tandem", f"tandem.jwt.{token}"]
+
+
+async def receive(socket: ClientConnection) -> Any:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        return json.loads(await socket.recv())
+
+
+async def closed(socket: ClientConnection) -> tuple[int, str]:
+    """How the server closed it; whatever else it still sends is read away."""
+    with pytest.raises(ConnectionClosed):
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                await socket.recv()
+    return socket.close_code or 0, (socket.close_reason or "").split(":")[0]
+
+
+def opened(sequence: int = 7, user_id: str = "demo") -> Received:
+    fact = events_pb2.PositionOpened(event_id="e", position=booked_position(user_id=user_id))
+    fact.occurred_at.FromDatetime(NOW)
+    return received("position_opened", fact.SerializeToString(), sequence)
+
+
+def received(kind: str, payload: bytes, sequence: int) -> Received:
+    return Received(f"positions.v1.{kind}.demo", payload, "e", sequence, datetime(2025, 10, 21, tzinfo=UTC), 1)
+
+
+async def test_a_token_by_subprotocol_opens_the_stream(world: World, url: str) -> None:
+    async with connect(url, subprotocols=protocols(world.token())) as socket:
+        assert socket.subprotocol == "tandem"
+        assert await receive(socket) == {"type": "ready"}
+
+
+async def test_a_token_by_first_message_opens_the_stream(world: World, url: str) -> None:
+    async with connect(url) as socket:
+        await socket.send(json.dumps({"type": "auth", "token": world.token()}))
+        assert await receive(socket) == {"type": "ready"}
+
+
+async def test_facts_are_pushed_in_order_to_their_user_alone(world: World, url: str) -> None:
+    facts = Facts(world.hub)
+    end = events_pb2.PositionClosed(event_id="f", position=closed_position())
+    end.occurred_at.FromDatetime(NOW)
+    async with connect(url, subprotocols=protocols(world.token())) as socket:
+        await receive(socket)
+        await facts.handle(opened(sequence=6, user_id="somebody else"))
+        await facts.handle(opened(sequence=7))
+        await facts.handle(received("position_closed", end.SerializeToString(), 8))
+        first, second = await receive(socket), await receive(socket)
+    assert (first["type"], first["sequence"], first["timestamp"]) == ("position_opened", 7, "2025-10-21T12:00:00.000Z")
+    assert (first["data"]["id"], first["data"]["side"]) == ("OP_1729425600_123", "long")
+    assert (second["type"], second["sequence"], second["data"]["exit"]["reason"]) == (
+        "position_closed",
+        8,
+        "closed_externally",
+    )
+
+
+async def test_where_facts_were_missed_everybody_is_told_to_read_anew(world: World, url: str) -> None:
+    async with connect(url, subprotocols=protocols(world.token())) as socket:
+        await receive(socket)
+        await Facts(world.hub).missed()
+        assert await receive(socket) == {"type": "resync_required"}
+
+
+async def test_a_ping_is_answered_and_nonsense_is_not(world: World, url: str) -> None:
+    async with connect(url, subprotocols=protocols(world.token())) as socket:
+        await receive(socket)
+        for message in ("nonsense", "[]", '{"type": "auth", "token": "x"}', '{"type": "ping"}'):
+            await socket.send(message)
+        assert await receive(socket) == {"type": "pong"}
+
+
+@pytest.mark.parametrize(
+    ("claims", "reason"),
+    [({"exp": NOW - timedelta(seconds=1)}, "TOKEN_EXPIRED"), ({"aud": "elsewhere"}, "INVALID_TOKEN")],
+)
+async def test_a_bad_token_is_told_why(world: World, url: str, claims: dict[str, Any], reason: str) -> None:
+    token = sign({"sub": "demo", "exp": NOW + timedelta(hours=1), **claims})
+    async with connect(url, subprotocols=protocols(token)) as socket:
+        assert await closed(socket) == (4401, reason)
+    async with connect(url) as socket:
+        await socket.send(json.dumps({"type": "auth", "token": token}))
+        assert await closed(socket) == (4401, reason)
+    assert world.hub.size == 0
+
+
+@pytest.mark.parametrize("first", ['{"type": "ping"}', "nonsense", b"\x00", '{"type": "auth"}'])
+async def test_a_first_message_that_is_no_token_ends_the_socket(world: World, url: str, first: str | bytes) -> None:
+    async with connect(url) as socket:
+        await socket.send(first)
+        assert (await closed(socket))[0] == 4401
+
+
+async def test_a_token_in_the_url_is_not_looked_at(world: World) -> None:
+    world.auth_seconds = 0.05
+    async with serving(world) as url, connect(f"{url}?token={world.token()}") as socket:
+        assert await closed(socket) == (4401, "MISSING_TOKEN")
+
+
+async def test_the_socket_ends_with_its_token(world: World, url: str) -> None:
+    token = world.token(exp=NOW.timestamp() + 0.05)
+    async with connect(url, subprotocols=protocols(token)) as socket:
+        assert await receive(socket) == {"type": "ready"}
+        world.clock.advance(1)
+        assert await closed(socket) == (4401, "TOKEN_EXPIRED")
+    assert world.hub.size == 0
+
+
+async def test_a_client_that_does_not_read_is_dropped_and_others_are_served(world: World, url: str) -> None:
+    message = json.dumps({"type": "filler", "data": "x" * 200_000})
+    async with (
+        connect(url, subprotocols=protocols(world.token()), max_queue=1) as slow,
+        connect(url, subprotocols=protocols(world.token("quick"))) as quick,
+    ):
+        await receive(slow)
+        await receive(quick)
+        # Enough to fill what the network holds and then the backlog; `slow` reads nothing of it.
+        for _ in range(400):
+            world.hub.publish("demo", message)
+            world.hub.publish("quick", '{"type": "mark"}')
+            assert await receive(quick) == {"type": "mark"}
+            if world.hub.size == 1:
+                break
+        assert world.hub.size == 1, f"not dropped after 400 messages and a backlog of {BACKLOG}"
+        world.hub.publish("quick", '{"type": "after"}')
+        assert await receive(quick) == {"type": "after"}
+        slow.transport.abort()
+
+
+async def test_a_restart_says_so(world: World) -> None:
+    async with serving(world) as url, connect(url, subprotocols=protocols(world.token())) as socket:
+        await receive(socket)
+        world.hub.close()
+        assert await closed(socket) == (1012, "SERVICE_RESTART")

@@ -1,0 +1,106 @@
+"""From prices to closings: once for each version, in held partitions alone, and by hand as well."""
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+
+from services.common.errors import FieldInvalid, PositionAlreadyClosed, PositionNotFound, TradingNotEnabled
+from services.monitor.domain.errors import CloseRejected, CloseUnresolved
+from services.monitor.domain.price_check import Price
+from tests.fakes.orders import Answer
+from tests.unit.monitor.replica import Monitor
+from tests.unit.monitor.world import ACCOUNT
+
+
+async def test_a_crossed_stop_closes_once_however_many_prices_follow() -> None:
+    monitor = Monitor()
+    await monitor.tick("64001")
+    assert monitor.venue.state.sent == 0
+    for _ in range(3):
+        monitor.firing.on_price(Price(monitor.position.instrument, Decimal(63900), monitor.clock.now()))
+    await monitor.settle()
+    await monitor.tick("63900")
+    assert monitor.venue.state.sent == 1
+    assert not monitor.books.positions[monitor.position.position_id].is_open
+    (intent,) = monitor.intents.rows.values()
+    assert intent.evidence.price == Decimal(63900)
+    assert intent.evidence.level_price == Decimal(64000)
+
+
+async def test_what_another_replica_holds_does_not_fire() -> None:
+    monitor = Monitor()
+    monitor.held.clear()
+    await monitor.tick("63900")
+    assert not monitor.intents.rows
+
+
+async def test_a_refusal_stays_quiet_for_its_pause() -> None:
+    monitor = Monitor(Answer.FILTERED)
+    await monitor.tick("63900")
+    await monitor.tick("63900")
+    assert monitor.venue.state.sent == 1
+    monitor.clock.advance(301)
+    await monitor.tick("63900")
+    assert monitor.venue.state.sent == 2
+    assert monitor.venue.state.quantity == 0
+
+
+async def test_a_close_by_hand_during_a_trigger_is_the_same_order() -> None:
+    monitor = Monitor(Answer.ACKNOWLEDGED)
+    monitor.firing.on_price(Price(monitor.position.instrument, Decimal(63900), monitor.clock.now()))
+    closed, again = await asyncio.gather(
+        monitor.manual.close("demo", monitor.position.position_id, "r1"),
+        monitor.manual.close("demo", monitor.position.position_id, "r1"),
+    )
+    await monitor.settle()
+    assert closed == again
+    assert (closed.exit_price, closed.quantity) == (Decimal(64000), Decimal("0.002"))
+    assert monitor.venue.state.sent == 1
+    assert await monitor.manual.close("demo", monitor.position.position_id, "r1") == closed
+
+
+async def test_a_close_in_two_parts_is_answered_as_one() -> None:
+    monitor = Monitor(Answer.HALF_FILLS)
+    closed = await monitor.manual.close("demo", monitor.position.position_id, "r1")
+    assert closed.quantity == Decimal("0.002")
+    await monitor.settle()
+
+
+async def test_closes_by_hand_that_cannot_be() -> None:
+    monitor = Monitor(Answer.FILTERED)
+    position_id = monitor.position.position_id
+    with pytest.raises(FieldInvalid):
+        await monitor.manual.close("demo", position_id, "")
+    with pytest.raises(PositionNotFound):
+        await monitor.manual.close("somebody else", position_id, "r1")
+    with pytest.raises(CloseRejected):
+        await monitor.manual.close("demo", position_id, "r2")
+    with pytest.raises(FieldInvalid):
+        await monitor.manual.close("demo", "another", "r2")
+    monitor.keys.refused.add(ACCOUNT)
+    monitor.manual._keys.forget(ACCOUNT)
+    with pytest.raises(TradingNotEnabled):
+        await monitor.manual.close("demo", position_id, "r3")
+    monitor.keys.refused.clear()
+    await monitor.manual.close("demo", position_id, "r4")
+    await monitor.settle()
+    with pytest.raises(PositionAlreadyClosed):
+        await monitor.manual.close("demo", position_id, "r5")
+    assert monitor.venue.state.sent == 2
+
+
+async def test_a_replica_without_the_partition_leaves_the_close_to_its_holder() -> None:
+    monitor = Monitor()
+    claims = dict(monitor.held)
+    monitor.held.clear()
+    monitor.manual._wait_seconds = 0.05
+    with pytest.raises(CloseUnresolved):
+        await monitor.manual.close("demo", monitor.position.position_id, "r1")
+    assert monitor.venue.state.sent == 0
+    monitor.held.update(claims)
+    await monitor.closer.resume()
+    await monitor.settle()
+    closed = await monitor.manual.close("demo", monitor.position.position_id, "r1")
+    assert closed.quantity == Decimal("0.002")
+    assert monitor.venue.state.sent == 1

@@ -1,0 +1,167 @@
+"""Which prices may trigger."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from services.common.exchange.errors import VenueError, VenueErrorKind
+from services.common.exchange.prices import Candle, FeedMode, FeedState, PriceKind
+from services.common.exchange.prices import Price as VenuePrice
+from services.common.trading.side import Venue
+from services.monitor.domain.position import Instrument
+from services.monitor.domain.price_check import Price, PriceLimits, Verdict, is_confirmed, judge_price
+from services.monitor.prices.watch import PriceWatch
+from tests.fakes.clock import FixedClock
+
+BTC = Instrument(Venue.BINANCE, "BTCUSDT")
+LIMITS = PriceLimits()
+NOW = FixedClock().now()
+
+
+def price(value: str, age_seconds: float = 0) -> Price:
+    return Price(BTC, Decimal(value), NOW - timedelta(seconds=age_seconds))
+
+
+@pytest.mark.parametrize(
+    ("value", "age_seconds", "verdict"),
+    [
+        ("100", 0, Verdict.ACCEPTED),
+        ("102", 0, Verdict.ACCEPTED),
+        ("98", 0, Verdict.ACCEPTED),
+        ("102.01", 0, Verdict.DOUBTED),
+        ("97.99", 0, Verdict.DOUBTED),
+        ("0", 0, Verdict.REFUSED),
+        ("-1", 0, Verdict.REFUSED),
+        ("NaN", 0, Verdict.REFUSED),
+        ("100", 10, Verdict.REFUSED),
+        ("100", 10.001, Verdict.REFUSED),
+    ],
+)
+def test_a_price_after_one_of_100_five_seconds_ago(value: str, age_seconds: float, verdict: Verdict) -> None:
+    assert judge_price(price(value, age_seconds), price("100", 5), NOW, LIMITS) is verdict
+
+
+def test_a_first_price_is_doubted() -> None:
+    assert judge_price(price("100"), None, NOW, LIMITS) is Verdict.DOUBTED
+    assert judge_price(price("100", 11), None, NOW, LIMITS) is Verdict.REFUSED
+
+
+def test_a_second_source_confirms_what_is_near_it() -> None:
+    assert is_confirmed(price("90"), price("91"), NOW, LIMITS)
+    assert not is_confirmed(price("90"), price("100"), NOW, LIMITS)
+    assert not is_confirmed(price("90"), price("0"), NOW, LIMITS)
+    assert not is_confirmed(price("90"), price("90", 11), NOW, LIMITS)
+
+
+@dataclass
+class SecondSource:
+    clock: FixedClock
+    value: str = "100"
+    down: bool = False
+    asked: int = 0
+
+    async def read_price(self, venue: Venue, symbol: str, kind: PriceKind = PriceKind.MARK) -> VenuePrice:
+        self.asked += 1
+        if self.down:
+            raise VenueError(venue, VenueErrorKind.TIMEOUT, "no answer")
+        return venue_price(self.clock.now(), self.value, kind)
+
+    async def read_candles(self, *_: object, **__: object) -> tuple[Candle, ...]:
+        return ()
+
+
+@dataclass
+class Feed:
+    mode: FeedMode = FeedMode.STREAM
+    stale: frozenset[str] = frozenset()
+    symbols: list[frozenset[str]] = field(default_factory=list)
+
+    def subscribe(self, symbols: object) -> None:
+        self.symbols.append(frozenset(symbols))  # type: ignore[call-overload]
+
+    def latest(self, symbol: str, kind: PriceKind) -> VenuePrice | None:
+        return None
+
+    def state(self) -> FeedState:
+        return FeedState(Venue.BINANCE, self.mode, None, self.stale)
+
+
+def venue_price(at: datetime, value: str, kind: PriceKind = PriceKind.MARK) -> VenuePrice:
+    stamp = int(at.timestamp() * 1000)
+    return VenuePrice(Venue.BINANCE, "BTCUSDT", kind, Decimal(value), stamp, stamp)
+
+
+@dataclass
+class Watched:
+    clock: FixedClock = field(default_factory=FixedClock)
+    passed: list[Decimal] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.second = SecondSource(self.clock)
+        self.watch = PriceWatch(self.second, self.clock, LIMITS, lambda price: self.passed.append(price.value))
+        self.feed = Feed()
+        self.watch.feeds[Venue.BINANCE] = self.feed
+        self.watch.subscribe({Venue.BINANCE: frozenset({"BTCUSDT"})})
+
+    async def tick(self, value: str, kind: PriceKind = PriceKind.MARK) -> None:
+        """One price a second later, and whatever it makes the watch ask."""
+        self.clock.advance(1)
+        self.watch.on_price(venue_price(self.clock.now(), value, kind))
+        for task in list(self.watch._asking.values()):
+            await task
+
+
+async def test_a_jump_passes_only_where_the_second_source_agrees() -> None:
+    watched = Watched()
+    await watched.tick("100")
+    await watched.tick("90")
+    assert watched.passed == [Decimal(100)]
+    watched.second.value = "90"
+    await watched.tick("90")
+    await watched.tick("90.5")
+    assert watched.passed == [Decimal(100), Decimal(90), Decimal("90.5")]
+    assert watched.second.asked == 3
+
+
+async def test_a_jump_waits_where_the_second_source_is_silent() -> None:
+    watched = Watched()
+    await watched.tick("100")
+    watched.second.down = True
+    await watched.tick("90")
+    assert watched.passed == [Decimal(100)]
+
+
+async def test_the_last_price_never_stands_in_for_the_mark() -> None:
+    watched = Watched()
+    await watched.tick("100", PriceKind.LAST)
+    assert not watched.passed
+    assert not watched.second.asked
+
+
+async def test_what_is_not_watched_is_told() -> None:
+    watched = Watched()
+    assert watched.watch.trouble(BTC) == "NO_PRICE"
+    assert watched.watch.trouble(Instrument(Venue.BYBIT, "BTCUSDT")) == "NO_FEED"
+    await watched.tick("100")
+    assert not watched.watch.trouble(BTC)
+    watched.feed.stale = frozenset({"BTCUSDT"})
+    assert watched.watch.trouble(BTC) == "FEED_STALE"
+    watched.feed.stale, watched.feed.mode = frozenset(), FeedMode.DOWN
+    assert watched.watch.trouble(BTC) == "FEED_DOWN"
+    watched.feed.mode = FeedMode.POLLING
+    assert not watched.watch.trouble(BTC)
+    watched.clock.advance(11)
+    assert watched.watch.trouble(BTC) == "FEED_STALE"
+    assert not watched.watch.current()
+
+
+async def test_a_symbol_that_was_left_begins_anew() -> None:
+    watched = Watched()
+    await watched.tick("100")
+    watched.watch.subscribe({Venue.BINANCE: frozenset()})
+    watched.watch.subscribe({Venue.BINANCE: frozenset({"BTCUSDT"})})
+    assert watched.feed.symbols == [frozenset({"BTCUSDT"}), frozenset(), frozenset({"BTCUSDT"})]
+    await watched.tick("100")
+    assert watched.second.asked == 2

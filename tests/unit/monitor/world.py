@@ -1,0 +1,121 @@
+"""A monitor's closing over fakes that outlive it: processes come and go, the venue, books and intents stay."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import count
+from uuid import UUID
+
+from services.common.errors import LeaseLost
+from services.common.trading.client_order_id import OrderCause
+from services.common.trading.level import Level, LevelRules, NoLevel, Pinned
+from services.common.trading.partition import partition_of
+from services.common.trading.side import PositionSide, Side, Venue
+from services.monitor.closing.carrying import carry_out
+from services.monitor.closing.keys import KeyRing
+from services.monitor.closing.parts import Parts
+from services.monitor.closing.timing import Timing
+from services.monitor.domain.attempts import Begun, Opening
+from services.monitor.domain.intent import Claim, Decision, Evidence, Intent
+from services.monitor.domain.position import Position
+from tests.fakes.books import FakeBooks, FakeKeys
+from tests.fakes.clock import FixedClock
+from tests.fakes.crashes import CrashPlan
+from tests.fakes.intents import MemoryIntents
+from tests.fakes.orders import Answer, FakeVenue
+
+ACCOUNT = "5f0c6d0e-0000-4000-8000-000000000001"
+PARTITION = partition_of(ACCOUNT)
+ARMED_AT = datetime(2025, 10, 21, 11, 0, tzinfo=UTC)
+
+
+def a_position(**changes: object) -> Position:
+    """A long of 0.002 BTC with a stop pinned at 64 000."""
+    values: dict[str, object] = {
+        "position_id": "OP_1729425600_1",
+        "user_id": "demo",
+        "account_id": ACCOUNT,
+        "venue": Venue.BINANCE,
+        "symbol": "BTCUSDT",
+        "position_side": PositionSide.BOTH,
+        "side": Side.LONG,
+        "quantity": Decimal("0.002"),
+        "levels": LevelRules(
+            stop_loss=Level(Pinned(Decimal(64000)), ARMED_AT, Decimal(66000)), take_profit=Level(NoLevel())
+        ),
+        "version": 3,
+        "is_open": True,
+        "opened_at": ARMED_AT,
+    }
+    return Position(**{**values, **changes})  # type: ignore[arg-type]
+
+
+class World:
+    """What stays, and the ways in which a process uses it."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.clock = FixedClock()
+        self.crashes = CrashPlan()
+        ids = count(1)
+        self.new_id = lambda: UUID(int=next(ids))
+        self.venue = FakeVenue(self.clock, self.crashes, list(answers))
+        self.position = a_position()
+        self.books = FakeBooks(self.crashes, [self.position])
+        self.intents = MemoryIntents(self.crashes, self.new_id)
+        self.keys = FakeKeys(self.clock)
+        self._epoch = 0
+
+    def parts(self) -> Parts:
+        """The parts of a process that has just started."""
+        return Parts(
+            intents=self.intents,
+            orders=self.venue,
+            accounts=self.venue,
+            books=self.books,
+            keys=KeyRing(self.keys, self.clock),
+            clock=self.clock,
+            pause=self.pause,
+            timing=Timing(),
+            new_id=self.new_id,
+        )
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, on the fake clock."""
+        await self.crashes.point("pause")
+        self.clock.advance(seconds)
+
+    def take_partition(self) -> Claim:
+        """A process takes the partition; whoever held it before is fenced from now on."""
+        self._epoch += 1
+        claim = Claim(f"process-{self._epoch}", PARTITION, self._epoch)
+        self.intents.held[PARTITION] = claim
+        return claim
+
+    def decision(self, cause: OrderCause = OrderCause.STOP_LOSS, request_id: str | None = None) -> Decision:
+        """The books' newest version of the position is to be closed."""
+        position = self.books.positions[self.position.position_id]
+        evidence = Evidence(self.clock.now(), Decimal(63990), Decimal(64000), self.clock.now())
+        return Decision(position, cause, evidence, request_id)
+
+    async def life(self) -> None:
+        """One process from its start: it resumes what it finds; its trigger fires if the position is still open."""
+        claim = self.take_partition()
+        parts = self.parts()
+        for intent in await self.intents.take_over({PARTITION: claim}, self.clock.now()):
+            await carry_out(parts, intent, _unheard)
+        decision = self.decision()
+        if decision.position.enforced:
+            opening = await self.intents.open(decision, claim, self.clock.now())
+            await self.carry_out(opening, parts)
+
+    async def carry_out(self, opening: Opening, parts: Parts | None = None) -> Intent | None:
+        """Carry a new intent out; None where there is none, or another process took it over."""
+        if not isinstance(opening, Begun):
+            return None
+        try:
+            return await carry_out(parts or self.parts(), opening.intent, _unheard, checked=True)
+        except LeaseLost:
+            return None
+
+
+def _unheard(_: Intent) -> None:
+    """Nobody waits for progress."""

@@ -1,0 +1,160 @@
+"""The rounds of one run, over the positions service in memory."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from services.common.errors import ServiceUnavailable
+from services.common.trading.reading import ReadingStatus
+from services.reconciler.domain.absence import AbsencePolicy, PendingAbsence
+from services.reconciler.domain.discrepancy import DiscrepancyKind
+from services.reconciler.domain.observation import Observation
+from services.reconciler.domain.run import Findings, RunResult
+from services.reconciler.examination import ROUNDS, Examination
+from tests.factories import at
+from tests.fakes.observatory import FakeObservatory, make_account
+
+ACCOUNT = "account-1"
+
+
+@pytest.fixture
+def observatory() -> FakeObservatory:
+    return FakeObservatory(make_account(ACCOUNT))
+
+
+async def examine(
+    observatory: FakeObservatory,
+    pending: tuple[PendingAbsence, ...] = (),
+    look_again: Callable[[], bool] = lambda: False,
+) -> Findings:
+    examination = Examination(observatory, AbsencePolicy(timedelta(seconds=20)))
+    return await examination.run(uuid4(), ACCOUNT, pending, look_again)
+
+
+async def test_what_is_in_step_takes_one_look(observatory: FakeObservatory) -> None:
+    found = await examine(observatory)
+    assert found == Findings(RunResult.IN_STEP, reading=ReadingStatus.COMPLETE, rounds=1)
+    assert found.read_whole
+
+
+async def test_positions_are_adopted_and_closed_again(observatory: FakeObservatory) -> None:
+    venue, books = observatory.venues[ACCOUNT], observatory.books[ACCOUNT]
+    venue.trade("1")
+    venue.trade("-2", symbol="ETHUSDT")
+    opened = await examine(observatory)
+    assert (opened.result, opened.adopted, opened.closed, opened.rounds) == (RunResult.IN_STEP, 2, 0, 1)
+    assert [finding.repaired for finding in opened.findings] == [True, True]
+    venue.trade("-1", price="66100")
+    closed = await examine(observatory)
+    assert (closed.result, closed.adopted, closed.closed) == (RunResult.IN_STEP, 0, 1)
+    assert [row.symbol for row in books.rows.values()] == ["ETHUSDT"]
+
+
+async def test_a_row_that_moved_on_meanwhile_is_looked_at_again(observatory: FakeObservatory) -> None:
+    venue, books = observatory.venues[ACCOUNT], observatory.books[ACCOUNT]
+    venue.trade("1")
+    await examine(observatory)
+    venue.trade("1")
+
+    def somebody_writes() -> None:
+        books.touch(next(iter(books.rows)))
+        observatory.before_apply = lambda: None
+
+    observatory.before_apply = somebody_writes
+    found = await examine(observatory)
+    assert (found.result, found.adjusted, found.rounds) == (RunResult.IN_STEP, 1, 2)
+    assert [finding.repaired for finding in found.findings] == [True]
+
+
+async def test_rounds_are_bounded(observatory: FakeObservatory) -> None:
+    venue, books = observatory.venues[ACCOUNT], observatory.books[ACCOUNT]
+    venue.trade("1")
+    await examine(observatory)
+    venue.trade("1")
+    observatory.before_apply = lambda: books.touch(next(iter(books.rows)))
+    found = await examine(observatory)
+    assert (found.result, found.adjusted, found.rounds) == (RunResult.PENDING, 0, ROUNDS)
+    assert found.reason == "the books changed while the account was being read"
+
+
+async def test_a_new_absence_is_confirmed_at_once_and_by_fills_booked(observatory: FakeObservatory) -> None:
+    """Venues list a fill a moment after the position is gone."""
+    venue = observatory.venues[ACCOUNT]
+    venue.trade("1")
+    await examine(observatory)
+    venue.trade("-1")
+
+    def without_fills(observation: Observation) -> Observation:
+        observatory.distort = lambda later: later
+        return replace(observation, booked=tuple(replace(row, fills=()) for row in observation.booked))
+
+    observatory.distort = without_fills
+    found = await examine(observatory)
+    assert (found.result, found.closed, found.pending, found.rounds) == (RunResult.IN_STEP, 1, 0, 2)
+    assert [finding.discrepancy.kind for finding in found.findings] == [DiscrepancyKind.CLOSED_EXTERNALLY]
+    assert found.absences == ()
+
+
+async def test_an_absence_without_fills_stays_pending_and_is_new_only_once(observatory: FakeObservatory) -> None:
+    venue, books = observatory.venues[ACCOUNT], observatory.books[ACCOUNT]
+    venue.trade("1")
+    await examine(observatory)
+    observatory.distort = lambda seen: replace(seen, reading=replace(seen.reading, positions=()))
+    first = await examine(observatory)
+    assert (first.result, first.pending, first.rounds) == (RunResult.PENDING, 1, ROUNDS)
+    assert [finding.discrepancy.known for finding in first.findings] == [False]
+    assert [absence.readings for absence in first.absences] == [1]
+    assert "does not list BTCUSDT" in first.reason
+    again = await examine(observatory, first.absences)
+    assert (again.result, again.pending, again.rounds) == (RunResult.PENDING, 1, 1)
+    assert [finding.discrepancy.known for finding in again.findings] == [True]
+    assert len(books.rows) == 1
+    observatory.distort = lambda seen: seen
+    assert (await examine(observatory, again.absences)).result is RunResult.IN_STEP
+
+
+@pytest.mark.parametrize(
+    ("status", "result"),
+    [
+        (ReadingStatus.FAILED, RunResult.FAILED),
+        (ReadingStatus.SUSPICIOUS, RunResult.PENDING),
+        (ReadingStatus.PARTIAL, RunResult.PENDING),
+    ],
+)
+async def test_a_reading_that_is_not_complete_is_not_in_step(
+    observatory: FakeObservatory, status: ReadingStatus, result: RunResult
+) -> None:
+    before = (PendingAbsence("OP_1767614400_1", at(0), at(0), 1, "missed"),)
+    observatory.venues[ACCOUNT].trade("1")
+    await examine(observatory)
+    observatory.distort = lambda seen: replace(
+        seen, reading=replace(seen.reading, status=status, positions=(), reason="the venue answered HTML")
+    )
+    found = await examine(observatory, before)
+    assert (found.result, found.reason, found.reading) == (result, "the venue answered HTML", status)
+    assert found.absences == before
+    assert not found.read_whole
+
+
+async def test_an_unreachable_positions_service_is_a_failed_run(observatory: FakeObservatory) -> None:
+    before = (PendingAbsence("OP_1_1", at(0), at(0), 1, "missed"),)
+    observatory.failure = ServiceUnavailable(service="positions")
+    found = await examine(observatory, before)
+    assert (found.result, found.reason) == (RunResult.FAILED, "The positions service cannot be reached.")
+    assert found.absences == before
+    assert not found.account_gone
+
+
+async def test_an_account_that_positions_does_not_know_is_gone(observatory: FakeObservatory) -> None:
+    del observatory.venues[ACCOUNT]
+    found = await examine(observatory)
+    assert (found.result, found.account_gone) == (RunResult.FAILED, True)
+
+
+async def test_who_joins_after_the_look_began_gets_another_look(observatory: FakeObservatory) -> None:
+    asked = iter([False, True, True, False])
+    found = await examine(observatory, look_again=lambda: next(asked))
+    assert found.rounds == 2
