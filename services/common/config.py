@@ -60,10 +60,14 @@ File = Annotated[Path, AfterValidator(_readable)]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 
-class ServiceSettings(BaseSettings):
-    """What every service process is told. A service subclasses it, sets `service` and adds fields of its own."""
+class Settings(BaseSettings):
+    """The base of all below: of several bases pydantic takes the last one's configuration, so they must agree."""
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True, env_ignore_empty=True)
+
+
+class ServiceSettings(Settings):
+    """What every service process is told. A service subclasses it, sets `service` and adds fields of its own."""
 
     service: ClassVar[str]
     """The service's name: its schema, its NATS user, its DNS name and its certificate's identity."""
@@ -100,32 +104,32 @@ class ServiceSettings(BaseSettings):
         return cls(_secrets_dir=directory or None)
 
 
-class GrpcServerSettings(BaseSettings):
+class GrpcServerSettings(Settings):
     """Of services that serve gRPC."""
 
     grpc_listen: Address = Field(description="host:port of the gRPC server")
     grpc_max_connection_age_seconds: PositiveInt = Field(300, description="seconds, a whole number above 0")
 
 
-class PositionsClientSettings(BaseSettings):
+class PositionsClientSettings(Settings):
     """Of services that call positions."""
 
     positions_target: str = Field(min_length=1, description="a gRPC target, such as dns:///positions:50051")
 
 
-class ReconcilerClientSettings(BaseSettings):
+class ReconcilerClientSettings(Settings):
     """Of services that call the reconciler."""
 
     reconciler_target: str = Field(min_length=1, description="a gRPC target, such as dns:///reconciler:50051")
 
 
-class MonitorClientSettings(BaseSettings):
+class MonitorClientSettings(Settings):
     """Of services that call the monitor."""
 
     monitor_target: str = Field(min_length=1, description="a gRPC target, such as dns:///monitor:50051")
 
 
-class ExchangeSettings(BaseSettings):
+class ExchangeSettings(Settings):
     """Of services that use the exchange door. Hosts are redirected in sandbox mode only, to loopback only."""
 
     exchange_mode: Literal["live", "sandbox"] = Field("live", description="live or sandbox")

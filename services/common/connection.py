@@ -94,9 +94,9 @@ class NatsConnection:
     async def _connect(self, client: Client) -> None:
         async def on_error(error: Exception) -> None:
             # Once per kind of trouble, not twice a second for as long as NATS is away.
-            if type(error).__name__ != self._warned:
-                self._warned = type(error).__name__
-                _log.warning("nats error", error=str(error) or self._warned)
+            if repr(error) != self._warned:
+                self._warned = repr(error)
+                _log.warning("nats error", error=self._warned)
 
         async def on_disconnected() -> None:
             self._down()

@@ -30,7 +30,9 @@ from services.common.messages import (
     Received,
     backoff,
     end_if_cancelled,
+    log_restart,
     received,
+    sync,
     unsubscribe,
 )
 from services.common.subjects import STREAM
@@ -93,7 +95,7 @@ class DurableConsumer:
                 self._started.set()
                 await self._consume(client, js)
             except (nats.errors.Error, OSError, TimeoutError) as error:
-                _log.info("consumer starts again", consumer=self._name, error=type(error).__name__)
+                log_restart("consumer starts again", self._name, error)
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _consume(self, client: Client, js: JetStreamContext) -> None:
@@ -192,11 +194,11 @@ class EphemeralSubscription:
             client = await self._connection.client()
             try:
                 subscriptions.extend([await client.subscribe(name, cb=self._handle) for name in self._subjects])
-                await client.flush()
+                await sync(client)
                 self._started.set()
                 await self._connection.replaced(client)
             except (nats.errors.Error, OSError, TimeoutError) as error:
-                _log.info("subscription starts again", subjects=self._subjects, error=type(error).__name__)
+                log_restart("subscription starts again", self._subjects, error)
                 await asyncio.sleep(RETRY_SECONDS)
             finally:
                 await unsubscribe(client, *subscriptions)

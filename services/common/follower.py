@@ -28,6 +28,7 @@ from services.common.messages import (
     Received,
     backoff,
     end_if_cancelled,
+    log_restart,
     received,
     unsubscribe,
 )
@@ -86,7 +87,7 @@ class Follower:
                 failures = 0
             except (nats.errors.Error, OSError, TimeoutError, Unavailable) as error:
                 failures += 1
-                _log.info("follower starts again", subjects=self._subjects, sequence=self._next, error=repr(error))
+                log_restart("follower starts again", self._subjects, error)
                 await asyncio.sleep(min(backoff(failures), 4 * RETRY_SECONDS))
 
     async def _find_place(self, js: JetStreamContext) -> int:

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import nats.errors
+import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
+from nats.js.errors import APIError
+
+_log = structlog.get_logger(__name__)
 
 # A fetch waits this long for messages before its consumer is looked after: a server that restarted has lost the fetch.
 FETCH_SECONDS = 2.0
@@ -57,7 +61,22 @@ async def unsubscribe(client: Client, *subscriptions: Subscription | JetStreamCo
     with contextlib.suppress(nats.errors.Error, OSError, TimeoutError, ValueError):
         for subscription in subscriptions:
             await subscription.unsubscribe()
-        await client.flush(timeout=1)
+        await sync(client, timeout_seconds=1)
+
+
+async def sync(client: Client, timeout_seconds: int = 5) -> None:
+    """Return once the server has processed everything that was sent before; raises nats-py's errors."""
+    # nats-py writes the ping of a flush ahead of what is still in its buffer: only the second one comes behind it.
+    for _ in range(2):
+        await client.flush(timeout=timeout_seconds)
+
+
+def log_restart(what: str, name: object, error: Exception) -> None:
+    """Say that a consumer begins again: loudly where the server refused it, as that will not mend itself."""
+    if isinstance(error, APIError):
+        _log.warning(what, name=name, error=type(error).__name__, code=error.code, description=error.description)
+    else:
+        _log.info(what, name=name, error=repr(error))
 
 
 def end_if_cancelled() -> None:

@@ -78,7 +78,10 @@ class Process:
             if not starting.done():
                 starting.cancel()
                 await asyncio.wait([starting], timeout=self._drain_timeout_seconds)
-            if starting.done() and not starting.cancelled() and (error := starting.exception()) is not None:
+            if starting.cancelled() and not self.stopping.is_set():
+                self._failed = True
+                _log.critical("main was cancelled")
+            elif starting.done() and not starting.cancelled() and (error := starting.exception()) is not None:
                 self._failed = True
                 if isinstance(error, StartupError):
                     _log.critical("cannot start", error=str(error))

@@ -15,7 +15,7 @@ SERVICE = "test.v1.Echo"
 
 
 class Echo:
-    """Answers by what it is asked: "caller", "absent", "broken", "abort", "hang", else the same again."""
+    """Answers by what it is asked: "caller", "connection", "absent", "broken", "abort", "hang", else the same again."""
 
     def __init__(self) -> None:
         self.hanging = asyncio.Event()
@@ -25,6 +25,8 @@ class Echo:
         match request.value:
             case "caller":
                 return StringValue(value=current_peer().service)
+            case "connection":
+                return StringValue(value=context.peer())
             case "absent":
                 raise PositionNotFound(position_id="OP_1_1", price=Decimal("1.50"))
             case "broken":

@@ -1,6 +1,8 @@
 """Server and channel over real mutual TLS: identity, access, errors, deadlines, streams, renewal, measurement."""
 
 import asyncio
+import importlib
+import re
 import shutil
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -15,6 +17,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry
 
 from deploy.local.certificates import CertificateFiles, issue_certificates
+from services.common import channels
+from services.common import server as server_module
 from services.common.channels import ServiceChannel, open_channel
 from services.common.errors import (
     CallerRefused,
@@ -295,6 +299,29 @@ async def test_renewed_certificates_are_used_by_server_and_channel_without_a_res
         shutil.copy(first["gateway"].key, theirs.key)
         assert (await stub.Say(text("caller"))).value == "gateway"
         await channel.close()
+
+
+async def test_connections_are_of_bounded_age_and_no_call_notices(certificates: dict[str, CertificateFiles]) -> None:
+    async with serving(certificates["positions"], grpc_max_connection_age_seconds=1) as running:
+        channel = channel_to(running.port, certificates["gateway"])
+        stub = EchoStub(channel)
+        connections: set[str] = set()
+
+        async def another() -> bool:
+            connections.add((await stub.Say(text("connection"))).value)
+            return len(connections) > 1
+
+        await until(another)
+        await channel.close()
+
+
+def test_grpc_knows_the_options_that_it_is_given() -> None:
+    """gRPC passes over an option that it does not know without a word."""
+    binary = Path(str(importlib.import_module("grpc._cython.cygrpc").__file__)).read_bytes()
+    for module in (channels, server_module):
+        names = re.findall(r'"(grpc\.[a-z0-9_.]+)"', Path(str(module.__file__)).read_text())
+        assert names
+        assert [name for name in names if name.encode() + b"\0" not in binary] == []
 
 
 async def test_calls_are_shared_over_replicas(certificates: dict[str, CertificateFiles]) -> None:

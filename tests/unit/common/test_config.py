@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 
 from services.common.config import ExchangeSettings, GrpcServerSettings, ServiceSettings, is_loopback, split_address
 
@@ -66,6 +66,11 @@ def test_a_secret_comes_from_its_file_unless_the_environment_has_it(
     assert settings.encryption_keys.get_secret_value() == "{}"
 
 
+def test_settings_cannot_be_changed(environment: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        ExampleSettings.load().log_level = "DEBUG"  # type: ignore[misc]
+
+
 def test_secrets_have_no_repr(environment: pytest.MonkeyPatch) -> None:
     settings = ExampleSettings.load()
     assert PASSWORD not in repr(settings)
@@ -118,10 +123,16 @@ def test_a_bad_value_is_never_shown(
     assert PASSWORD not in line
 
 
-def test_an_empty_nats_password_file_is_an_empty_password_and_no_setting_is_guessed(
-    environment: pytest.MonkeyPatch,
+def test_an_empty_setting_is_one_that_is_not_set(
+    environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert ExampleSettings.load().nats_password is None
+    environment.setenv("NATS_PASSWORD", "")
+    environment.setenv("EXCHANGE_SANDBOX_URL", "")
+    settings = ExampleSettings.load()
+    assert settings.nats_password is None
+    assert settings.exchange_sandbox_url is None
+    environment.setenv("DATABASE_URL", "")
+    assert "DATABASE_URL is not set" in refusal(capsys)
 
 
 @pytest.mark.parametrize(
