@@ -18,6 +18,9 @@ DEV_SET := $(shell cat requirements-installer.lock requirements.lock requirement
 RUN_STAMP := $(VENV)/.runs-$(RUN_SET)
 DEV_STAMP := $(VENV)/.develops-$(DEV_SET)
 
+# Compiled modules are kept, also where the system asks for none: compiling ccxt takes longer than the rest of a start.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run up down status token test lint format protos protos-check lock bench clean
 

@@ -21,6 +21,8 @@ DECIDED_HERE = frozenset(
         *("DATABASE_URL", "NATS_URL", "NATS_USER", "NATS_PASSWORD", "SECRETS_DIR", "ENCRYPTION_KEYS"),
         *("GRPC_LISTEN", "ADMIN_LISTEN", "TLS_CERT_FILE", "TLS_KEY_FILE", "TLS_CA_FILE"),
         *("POSITIONS_TARGET", "RECONCILER_TARGET", "MONITOR_TARGET", "EXCHANGE_MODE", "EXCHANGE_SANDBOX_URL"),
+        # Without compiled modules on disk every start would compile them again, which takes longer than all the rest.
+        "PYTHONDONTWRITEBYTECODE",
         *("JWT_SECRET", "JWT_ISSUER", "JWT_AUDIENCE", "GATEWAY_HOST", "GATEWAY_PORT"),
     }
 )
