@@ -33,6 +33,8 @@ class Fill:
 
     `fee_quote` is the fee in quote currency at the time of the fill: equal to `fee` where the venue charged quote
     currency, None where the conversion is not known. `fill_id` is the venue's own and unique within account and symbol.
+    `sequence` is the venue's own order among fills (0 where it gives none): two of one millisecond are not told apart by
+    ids that are random.
     """
 
     fill_id: str
@@ -49,6 +51,7 @@ class Fill:
     realized_pnl: Decimal | None
     executed_at: datetime
     order_kind: OrderKind = OrderKind.UNKNOWN
+    sequence: int = 0
 
     def part(self, quantity: Decimal) -> "Fill":
         """The share of this fill that belongs to `quantity` of it, fee and profit in proportion."""
@@ -65,9 +68,14 @@ class Fill:
 
 
 def in_order(fills: Iterable[Fill]) -> tuple[Fill, ...]:
-    """Each fill once, by time and then by the venue's id: any order of pages and duplicates gives one answer."""
+    """Each fill once, by time, the venue's sequence and its id: any order of pages and duplicates gives one answer."""
     unique = {fill.fill_id: fill for fill in fills}
-    return tuple(sorted(unique.values(), key=lambda fill: (fill.executed_at, len(fill.fill_id), fill.fill_id)))
+    return tuple(sorted(unique.values(), key=fill_order))
+
+
+def fill_order(fill: Fill) -> tuple[datetime, int, int, str]:
+    """The key by which fills are in order. An id that counts up is longer before it is greater."""
+    return fill.executed_at, fill.sequence, len(fill.fill_id), fill.fill_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from services.reconciler.domain.absence import AbsencePolicy, PendingAbsence, co
 from services.reconciler.domain.decision import Adjust, Adopt, Close, Decision
 from services.reconciler.domain.discrepancy import Discrepancy, DiscrepancyKind
 from services.reconciler.domain.observation import BookedPosition
-from services.reconciler.domain.opening import opening_fills
+from services.common.trading.opening import opening_fills
 from services.reconciler.domain.suspicion import judge
 
 _BELIEVED = frozenset({ReadingStatus.COMPLETE, ReadingStatus.PARTIAL})
