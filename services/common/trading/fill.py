@@ -155,6 +155,22 @@ def run_to(
     return None
 
 
+def run_to_end(side: Side, quantity: Decimal, fills: Iterable[Fill], settlement: Settlement) -> Run | None:
+    """Follow a position that is known to have ended to its first zero, or None where the fills do not get there.
+
+    Of the fills that may be in the booked quantity already, as few as possible are taken to be.
+    """
+    ordered = in_order(fills)
+    first = sum(1 for fill in ordered if fill.executed_at <= settlement.since)
+    for skipped in range(first, len(ordered) + 1):
+        if skipped > first and ordered[skipped - 1].executed_at > settlement.until:
+            return None
+        run = run_fills(side, quantity, ordered[skipped:])
+        if run.ended:
+            return replace(run, settled=ordered[:skipped])
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Exit:
     """What closing fills amount to. Price is volume-weighted, `fee` in quote currency (None where not known)."""

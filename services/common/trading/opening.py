@@ -28,6 +28,12 @@ def fills_that_led_to(fills: Iterable[Fill], final_quantity: Decimal) -> tuple[F
     return current if from_zero else ()
 
 
+def fills_within(fills: Iterable[Fill], final_quantity: Decimal) -> tuple[Fill, ...]:
+    """Those fills that belong to the position of `final_quantity`, whether or not they show how it began."""
+    ordered = in_order(fills)
+    return _since_zero(ordered, final_quantity - net_quantity(ordered))[0]
+
+
 def _since_zero(fills: Iterable[Fill], held: Decimal) -> tuple[tuple[Fill, ...], bool]:
     current: list[Fill] = []
     from_zero = held == 0

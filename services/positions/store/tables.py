@@ -1,7 +1,7 @@
 """The tables. What the domain forbids, constraints forbid as well.
 
-What a constraint cannot say, the trigger `keep_books` says: a position keeps what it is, its versions follow each other,
-and a closed one changes only where fills complete an estimated exit.
+What a constraint cannot say, the trigger `keep_books` says: a position keeps what it is, its versions follow each
+other, and a closed one changes only where fills complete an estimated exit.
 """
 
 from sqlalchemy import (
@@ -118,9 +118,9 @@ positions = Table(
     Column("agent", Text),
     Column("ai_reasoning", Text),
     Column("ai_confidence", Money),
-    Column("market_conditions", JSONB),
+    Column("market_conditions", JSONB(none_as_null=True)),
     Column("stop_set_by", Text),
-    Column("close_advice", JSONB),
+    Column("close_advice", JSONB(none_as_null=True)),
     # Of the fills booked so far, in quote currency.
     Column("entry_fee", Money),
     Column("partial_pnl", Money),
@@ -164,9 +164,7 @@ Index(
 )
 Index("positions_open_of_user_idx", positions.c.user_id, postgresql_where=text("status = 'open'"))
 Index("positions_of_user_idx", positions.c.user_id, positions.c.opened_at.desc(), positions.c.position_id.desc())
-Index(
-    "positions_estimated_idx", positions.c.account_id, positions.c.closed_at, postgresql_where=text("exit_estimated")
-)
+Index("positions_estimated_idx", positions.c.account_id, positions.c.closed_at, postgresql_where=text("exit_estimated"))
 
 fills = Table(
     "fills",
@@ -215,7 +213,7 @@ timeline = Table(
     Column("change", Text, nullable=False),
     Column("evidence", Text, nullable=False),
     Column("reason", Text, nullable=False, server_default=""),
-    Column("levels", JSONB),
+    Column("levels", JSONB(none_as_null=True)),
     UniqueConstraint("position_id", "version"),
 )
 

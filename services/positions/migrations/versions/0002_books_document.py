@@ -15,7 +15,8 @@ BEGIN
     IF (OLD.position_id, OLD.user_id, OLD.account_id, OLD.venue, OLD.symbol, OLD.position_side, OLD.side)
         IS DISTINCT FROM
         (NEW.position_id, NEW.user_id, NEW.account_id, NEW.venue, NEW.symbol, NEW.position_side, NEW.side) THEN
-        RAISE EXCEPTION 'position % violates check constraint "positions_identity_check": it keeps what it is', OLD.position_id
+        RAISE EXCEPTION 'position % violates check constraint "positions_identity_check": it keeps what it is',
+            OLD.position_id
             USING ERRCODE = 'check_violation', CONSTRAINT = 'positions_identity_check';
     END IF;
     IF NEW.version NOT IN (OLD.version, OLD.version + 1) THEN
