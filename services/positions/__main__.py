@@ -22,6 +22,7 @@ from services.positions.commands.decisions import DecisionCommands
 from services.positions.commands.fills import FillCommands
 from services.positions.commands.journal import Journal
 from services.positions.commands.levels import LevelCommands
+from services.positions.commands.openings import OpeningCommands
 from services.positions.commands.rotation import rotate_keys
 from services.positions.config import PositionsSettings
 from services.positions.custody import Custodian
@@ -29,6 +30,7 @@ from services.positions.events import forget, hear_account_changes, hear_heartbe
 from services.positions.guards import Guards
 from services.positions.keys import KeptKeys
 from services.positions.queries.books import BookQueries
+from services.positions.queries.documents import DocumentQueries
 from services.positions.queries.live import LiveQueries
 from services.positions.queries.observation import ObservationQueries
 from services.positions.readings import AccountReadings
@@ -111,7 +113,12 @@ async def serve(settings: PositionsSettings, process: Process) -> None:
         accounts.registration(accounts.AccountsRpc(account_commands)),
         positions.registration(
             positions.PositionsRpc(
-                books, LevelCommands(journal, readings, clock), FillCommands(journal, readings, clock)
+                books,
+                LevelCommands(journal, readings, clock),
+                FillCommands(journal, readings, clock),
+                OpeningCommands(journal, readings, clock),
+                DocumentQueries(engine),
+                clock,
             )
         ),
         live.registration(live.LiveRpc(LiveQueries(engine, readings, guards, clock))),

@@ -33,8 +33,8 @@ class Fill:
 
     `fee_quote` is the fee in quote currency at the time of the fill: equal to `fee` where the venue charged quote
     currency, None where the conversion is not known. `fill_id` is the venue's own and unique within account and symbol.
-    `sequence` is the venue's own order among fills (0 where it gives none): two of one millisecond are not told apart by
-    ids that are random.
+    `sequence` is the venue's own order among fills (0 where it gives none): two of one millisecond are not told apart
+    by ids that are random.
     """
 
     fill_id: str

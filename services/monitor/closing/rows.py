@@ -96,7 +96,7 @@ def _evidence_from_json(value: dict[str, str | None]) -> Evidence:
     )
 
 
-def _fill_to_json(fill: Fill) -> dict[str, str | None]:
+def _fill_to_json(fill: Fill) -> dict[str, str | int | None]:
     return {
         "fill_id": fill.fill_id,
         "order_id": fill.order_id,

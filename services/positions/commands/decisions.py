@@ -132,7 +132,7 @@ class _Batch:
             position = replace(position, origin=Origin.MANUAL, managed=True, intent_id=intent_id)
         if not self._account.trading_enabled or not (intent_id or self._account.auto_manage):
             return position, ""
-        managed = manage(position, DEFAULT_LEVELS, mark_price, Actor.USER, self.now)
+        managed = manage(position, DEFAULT_LEVELS, mark_price, Actor.RECONCILER, self.now)
         if intent_id is not None:
             return managed, f" An order of Tandem's own (intent {intent_id}) opened it: it is managed."
         return managed, " The account's positions are managed from their adoption on."

@@ -32,8 +32,9 @@ class FillCommands:
     async def record_fills(self, position_id: str, fills: Sequence[Fill], intent_id: str) -> Position:
         """Book fills on a position and close it where they end it. Those that are booked already change nothing.
 
-        Those of a position whose exit is estimated complete it. Raises PositionNotFound, and FillsExceedPosition where they take more than the books hold: then the books lag
-        behind the venue, and the reconciler explains it from all the fills.
+        Those of a position whose exit is estimated complete it. Raises PositionNotFound, and FillsExceedPosition where
+        they take more than the books hold: then the books lag behind the venue, and the reconciler explains it from all
+        the fills.
         """
         async with self._journal.writing() as connection:
             position = await rows.lock_position(connection, position_id)

@@ -88,6 +88,12 @@ async def find_position(connection: AsyncConnection, position_id: str, user_id: 
     return None if row is None else position_from_row(row)
 
 
+async def find_positions(connection: AsyncConnection, position_ids: Collection[str]) -> dict[str, Position]:
+    """Positions by their ids."""
+    found = await connection.execute(select(positions).where(positions.c.position_id.in_(position_ids)))
+    return {row.position_id: position_from_row(row) for row in found}
+
+
 async def lock_position(connection: AsyncConnection, position_id: str, user_id: str | None = None) -> Position:
     """A position, held against other writers until the transaction ends. Raises PositionNotFound."""
     query = select(positions).where(positions.c.position_id == position_id).with_for_update()

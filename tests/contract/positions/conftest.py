@@ -22,6 +22,7 @@ from services.positions.commands.decisions import DecisionCommands
 from services.positions.commands.fills import FillCommands
 from services.positions.commands.journal import Journal
 from services.positions.commands.levels import LevelCommands
+from services.positions.commands.openings import OpeningCommands
 from services.positions.config import PositionsSettings
 from services.positions.custody import Custodian
 from services.positions.domain.account import Account
@@ -29,6 +30,7 @@ from services.positions.domain.decision import Adopt, Decision, DecisionResult
 from services.positions.guards import Guards
 from services.positions.keys import KeptKeys
 from services.positions.queries.books import BookQueries
+from services.positions.queries.documents import DocumentQueries
 from services.positions.queries.live import LiveQueries
 from services.positions.queries.observation import ObservationQueries
 from services.positions.readings import AccountReadings
@@ -60,6 +62,8 @@ class Books:
         self.decisions = DecisionCommands(journal, self.readings, self.clock)
         self.levels = LevelCommands(journal, self.readings, self.clock)
         self.fills = FillCommands(journal, self.readings, self.clock)
+        self.openings = OpeningCommands(journal, self.readings, self.clock)
+        self.documents = DocumentQueries(self.engine)
         self.queries = BookQueries(self.engine, self.clock)
         self.live = LiveQueries(self.engine, self.readings, self.guards, self.clock)
         self.observation = ObservationQueries(self.engine, self.readings, self.reader, self.keys)
