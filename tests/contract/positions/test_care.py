@@ -1,4 +1,4 @@
-"""Care of positions: both levels stated and enforced, floors, giving back; who may state what; what the timeline says."""
+"""Care of positions: both levels stated and enforced, floors, giving back; who may state what; the timeline of it."""
 
 from decimal import Decimal
 

@@ -189,9 +189,7 @@ async def leases(books: Books, account: Account) -> list[tuple[str, str]]:
         return [(row.caller, row.purpose) for row in rows]
 
 
-async def test_a_kept_key_is_good_for_five_minutes_and_every_opening_is_audited(
-    books: Books, account: Account
-) -> None:
+async def test_a_kept_key_is_good_for_five_minutes_and_every_opening_is_audited(books: Books, account: Account) -> None:
     for seconds in (0, 299, 1):
         books.clock.advance(seconds)
         await books.keys.credentials(account.account_id)
@@ -214,9 +212,7 @@ def ring(active: str) -> str:
     return json.dumps({"active": active, "keys": {"k1": old, "k2": base64.b64encode(b"n" * 32).decode()}})
 
 
-async def test_rotation_wraps_every_key_anew_and_may_be_run_again(
-    books: Books, new_account: NewAccount
-) -> None:
+async def test_rotation_wraps_every_key_anew_and_may_be_run_again(books: Books, new_account: NewAccount) -> None:
     held = [await new_account() for _ in range(3)]
     async with transaction(books.engine) as connection:
         await connection.execute(
