@@ -1,18 +1,20 @@
 """Book what an order of Tandem's did to a position."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.clock import Clock
-from services.common.trading.fill import Fill, Run, run_fills, run_to
+from services.common.trading.fill import Fill, Run, in_order, run_fills, run_to
 from services.common.trading.money import format_decimal
 from services.positions.commands.completion import completed
 from services.positions.commands.journal import Journal, write_change
+from services.positions.domain.care import opening_intent
 from services.positions.domain.errors import FillsExceedPosition
-from services.positions.domain.position import BookedFill, Position, book_fills, close, reduce, tally
+from services.positions.domain.position import BookedFill, Origin, Position, book_fills, close, reduce, tally
 from services.positions.domain.timeline import Actor, Change
 from services.positions.readings import AccountReadings
 from services.positions.store import positions as rows
@@ -54,6 +56,7 @@ class FillCommands:
             run = _explain(position, new)
             booked = book_fills(position, run, earlier)
             all_fills = (*earlier, *booked)
+            position = _known_as_ours(position, new)
             changed = close(position, all_fills) if run.ended else tally(reduce(position, run), all_fills)
             change = Change.CLOSED if run.ended else Change.FILLED
         else:
@@ -87,10 +90,20 @@ def _explain(position: Position, new: Sequence[Fill]) -> Run:
     whole = run_to(position.side, position.quantity, new, position.settlement, Decimal(0))
     if whole is not None and not whole.after:
         return whole
-    run = run_fills(position.side, position.quantity, new)
+    ordered = in_order(new)
+    settled = tuple(fill for fill in ordered if fill.executed_at <= position.settlement.since)
+    run = run_fills(position.side, position.quantity, ordered[len(settled) :])
     if run.after:
         raise FillsExceedPosition(position_id=position.position_id, quantity=format_decimal(position.quantity))
-    return run
+    return replace(run, settled=settled)
+
+
+def _known_as_ours(position: Position, new: Sequence[Fill]) -> Position:
+    """A row that was adopted of what turns out to be an order of Tandem's is that order's position."""
+    intent_id = opening_intent(new)
+    if intent_id is None or position.origin is not Origin.EXTERNAL:
+        return position
+    return replace(position, origin=Origin.MANUAL, managed=True, intent_id=intent_id)
 
 
 def _evidence(position: Position, new: Sequence[Fill], intent_id: str) -> str:

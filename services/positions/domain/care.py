@@ -3,6 +3,7 @@
 A trailing target is a projection: it is shown and never fires, so it is never armed.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -115,7 +116,7 @@ def judge_level(side: Side, kind: LevelKind, rule: LevelRule, market: Market, au
     return [warning]
 
 
-def opening_intent(fills: tuple[Fill, ...]) -> str | None:
+def opening_intent(fills: Iterable[Fill]) -> str | None:
     """The intent of Tandem whose order opened a position, told from its fills; None where it was none of ours."""
     for fill in fills:
         ours = parse_client_order_id(fill.client_order_id)

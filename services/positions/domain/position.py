@@ -212,13 +212,17 @@ def adjust(position: Position, seen: VenuePosition, settlement: Settlement) -> P
 
 
 def reduce(position: Position, run: Run) -> Position:
-    """The row after fills that did not end it: size follows the fills, the entry stays."""
+    """The row after fills that did not end it: size follows the fills, the entry stays.
+
+    What a reading settled stays settled. Of later fills those are in the quantity that are booked: another piece of the
+    same order may still come, with an earlier time.
+    """
     _require_open(position)
     last = max(fill.executed_at for fill in (*run.settled, *run.reducing, *run.adding))
     return replace(
         position,
         quantity=run.quantity,
-        settlement=Settlement(max(last, position.settlement.since), max(last, position.settlement.until)),
+        settlement=replace(position.settlement, until=max(last, position.settlement.until)),
         version=position.version + 1,
     )
 

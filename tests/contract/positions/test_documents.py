@@ -132,7 +132,8 @@ async def test_positions_are_listed_by_state_exchange_symbol_and_flow(
     assert await listed(symbol="ETHUSDT") == [closed]
     assert await listed(flow_id="flow-1") == [flow]
     assert await listed(exchange=types_pb2.EXCHANGE_BYBIT) == []
-    found, token = [], ""
+    found: list[str] = []
+    token = ""
     for _ in range(3):
         page = await stub.ListPositions(
             positions_pb2.ListPositionsRequest(user_id=account.user_id, page_size=1, page_token=token)
@@ -152,7 +153,8 @@ async def test_one_transaction_per_fill(books: Books, account: Account, channel:
         make_fill("c2", quantity=Decimal("0.6"), executed_at=at(16), client_order_id=stop),
     ]
     await books.fills.record_fills(opened.position_id, fills, "i")
-    found, token = [], ""
+    found: list[positions_pb2.Transaction] = []
+    token = ""
     for _ in range(2):
         page = await stub.ListTransactions(
             positions_pb2.ListTransactionsRequest(user_id=account.user_id, page_size=2, page_token=token)
@@ -178,24 +180,22 @@ async def test_care_over_the_wire(books: Books, account: Account, channel: Chann
     credentials = await books.keys.credentials(account.account_id)
     books.reader.readings[credentials.api_key] = make_reading(make_seen(liquidation_price=Decimal(64900)))
     position_id = await books.adopt(account)
-    whose = {"user_id": account.user_id, "position_id": position_id}
-    managed = await stub.ManagePosition(positions_pb2.ManagePositionRequest(**whose))  # type: ignore[arg-type]
+    whose: dict[str, Any] = {"user_id": account.user_id, "position_id": position_id}
+    managed = await stub.ManagePosition(positions_pb2.ManagePositionRequest(**whose))
     assert managed.position.ai_management.trailing_stop_enabled
     assert managed.position.ai_management.trailing_stop_distance == "0.02"
     assert [("beyond the liquidation price" in one) for one in managed.warnings] == [True]
     stop = positions_pb2.LEVEL_KIND_STOP_LOSS
     trailing = types_pb2.Trailing(distance="0.01")
-    changed = await stub.SetLevel(positions_pb2.SetLevelRequest(kind=stop, trailing=trailing, **whose))  # type: ignore[arg-type]
+    changed = await stub.SetLevel(positions_pb2.SetLevelRequest(kind=stop, trailing=trailing, **whose))
     assert changed.position.levels.stop_loss.trailing.distance == "0.01"
     floor = positions_pb2.Floor(price="65500")
-    changed = await stub.SetLevel(positions_pb2.SetLevelRequest(kind=stop, floor=floor, **whose))  # type: ignore[arg-type]
+    changed = await stub.SetLevel(positions_pb2.SetLevelRequest(kind=stop, floor=floor, **whose))
     assert changed.position.levels.floor == "65500"
-    released = await stub.ReleasePosition(positions_pb2.ReleasePositionRequest(**whose))  # type: ignore[arg-type]
+    released = await stub.ReleasePosition(positions_pb2.ReleasePositionRequest(**whose))
     assert not released.position.managed
-    timeline = await stub.ListTimeline(positions_pb2.ListTimelineRequest(page_size=2, **whose))  # type: ignore[arg-type]
-    rest = await stub.ListTimeline(
-        positions_pb2.ListTimelineRequest(page_token=timeline.next_page_token, **whose)  # type: ignore[arg-type]
-    )
+    timeline = await stub.ListTimeline(positions_pb2.ListTimelineRequest(page_size=2, **whose))
+    rest = await stub.ListTimeline(positions_pb2.ListTimelineRequest(page_token=timeline.next_page_token, **whose))
     assert [one.change for one in (*timeline.entries, *rest.entries)] == [
         "adopted",
         "managed",
@@ -207,7 +207,7 @@ async def test_care_over_the_wire(books: Books, account: Account, channel: Chann
 
 async def test_accounts_over_the_wire(books: Books, account: Account, channel: Channel) -> None:
     stub = accounts_pb2_grpc.AccountsServiceStub(channel("gateway"))
-    whose = {"user_id": account.user_id, "account_id": account.account_id}
+    whose: dict[str, Any] = {"user_id": account.user_id, "account_id": account.account_id}
     assert (await stub.VerifyAccount(accounts_pb2.VerifyAccountRequest(**whose))).account.verified
     assert not (await stub.SetTrading(accounts_pb2.SetTradingRequest(**whose))).account.trading_enabled
     renamed = await stub.RenameAccount(accounts_pb2.RenameAccountRequest(name=" Savings ", **whose))
