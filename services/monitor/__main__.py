@@ -21,6 +21,7 @@ from services.common.relay import Relay
 from services.common.server import GrpcServer
 from services.common.telemetry import configure_logging
 from services.common.trading.side import Venue
+from services.monitor.clients.bans import BANS, BanTeller, hear_bans
 from services.monitor.clients.positions import PositionsBooks, PositionsKeys
 from services.monitor.closing.closer import Closer
 from services.monitor.closing.keys import KeyRing
@@ -77,6 +78,8 @@ async def serve(settings: MonitorSettings, process: Process) -> None:
     process.spawn("relay", relay.run())
     positions = open_channel(settings, settings.positions_target, "positions", process.instruments)
     process.on_drain(positions.close, "positions channel")
+    bans = BanTeller(bus.publish_ephemeral, clock)
+    process.spawn("told bans", bans.run())
     venues_context = open_venues(
         ExchangeSettings(
             mode=settings.exchange_mode,
@@ -84,10 +87,15 @@ async def serve(settings: MonitorSettings, process: Process) -> None:
             shares=dict.fromkeys(Venue, settings.venue_share),
         ),
         now=clock.now,
+        on_ban=bans.tell,
     )
     venues = await venues_context.__aenter__()
     process.on_drain(partial(venues_context.__aexit__, None, None, None), "venues")
 
+    heard_bans = bus.subscribe_ephemeral(
+        BANS, hear_bans(lambda venue, until, reason: venues.budget(venue).apply_ban(until, reason, announce=False))
+    )
+    process.spawn("heard bans", heard_bans.run())
     reader = VenueReader(venues)
     books = PositionsBooks(positions)
     keys = KeyRing(PositionsKeys(positions), clock)

@@ -1,13 +1,16 @@
 """`python -m services.positions serve|migrate`: wiring only."""
 
 import sys
+import uuid
 from datetime import timedelta
 from functools import partial
 
 from services.common.bus import Bus
 from services.common.clock import SystemClock
 from services.common.database import create_engine, watch_database
+from services.common.exchange.feed import PriceFeed
 from services.common.exchange.reader import VenueReader
+from services.common.exchange.streams import AccountStream
 from services.common.exchange.venues import ExchangeSettings, open_venues
 from services.common.migration import migrate
 from services.common.process import Process, run
@@ -15,6 +18,7 @@ from services.common.relay import Relay
 from services.common.server import GrpcServer
 from services.common.subjects import all_users_ephemeral
 from services.common.telemetry import configure_logging
+from services.common.trading.side import Venue
 from services.positions.access import ACCESS
 from services.positions.commands.accounts import AccountCommands
 from services.positions.commands.decisions import DecisionCommands
@@ -23,13 +27,33 @@ from services.positions.commands.journal import Journal
 from services.positions.commands.levels import LevelCommands
 from services.positions.config import PositionsSettings
 from services.positions.custody import Custodian
+from services.positions.equity.recording import EquityRecorder, record_equity
 from services.positions.events import hear_heartbeats
-from services.positions.guards import Guards
+from services.positions.guards import Guards, LevelPlaces
 from services.positions.queries.books import BookQueries
-from services.positions.queries.live import LiveQueries
+from services.positions.queries.live import LiveQueries, open_rows
+from services.positions.queries.memory import Memory
 from services.positions.queries.observation import ObservationQueries
-from services.positions.readings import AccountReadings, KeptKeys
+from services.positions.readings import AccountReadings, KeptKeys, ReadingLimits
 from services.positions.rpc import accounts, history, live, observation, positions
+from services.positions.streams.events import (
+    BANS,
+    EXTREMES,
+    OWN_FACTS,
+    WATCHED,
+    BanTeller,
+    ExtremeFacts,
+    OwnFacts,
+    follow_own,
+    hear_bans,
+    hear_watched,
+    stirring,
+)
+from services.positions.streams.following import FollowedAccount, Surroundings
+from services.positions.streams.holding import Holding, StreamKeeper
+from services.positions.streams.marks import Marks
+from services.positions.streams.watching import WatchedUsers
+from services.positions.watermarks import Watermarks
 
 
 def main() -> None:
@@ -61,26 +85,86 @@ async def serve(settings: PositionsSettings, process: Process) -> None:
     process.spawn("bus", bus.run())
     relay = Relay(engine, bus, process.instruments)
     process.spawn("relay", relay.run())
-    guards = Guards(timedelta(seconds=settings.heartbeat_max_age_seconds))
+    places = LevelPlaces(clock.now())
+    guards = Guards(timedelta(seconds=settings.heartbeat_max_age_seconds), places)
     heartbeats = bus.subscribe_ephemeral(
         [all_users_ephemeral("monitor", "guard_heartbeat")], hear_heartbeats(guards, clock)
     )
     process.spawn("heartbeats", heartbeats.run())
 
+    bans = BanTeller(bus.publish_ephemeral, clock)
+    process.spawn("told bans", bans.run())
     venues_context = open_venues(
-        ExchangeSettings(mode=settings.exchange_mode, sandbox_url=settings.exchange_sandbox_url), now=clock.now
+        ExchangeSettings(mode=settings.exchange_mode, sandbox_url=settings.exchange_sandbox_url),
+        now=clock.now,
+        on_ban=bans.tell,
     )
     venues = await venues_context.__aenter__()
     process.on_drain(partial(venues_context.__aexit__, None, None, None), "venues")
+    heard_bans = bus.subscribe_ephemeral(
+        BANS, hear_bans(lambda venue, until, reason: venues.budget(venue).apply_ban(until, reason, announce=False))
+    )
+    process.spawn("heard bans", heard_bans.run())
     reader = VenueReader(venues)
     keys = KeptKeys(engine, custodian)
-    readings = AccountReadings(reader, keys, clock, timedelta(seconds=settings.reading_max_age_seconds))
+    equity = EquityRecorder(partial(record_equity, engine))
+    process.on_drain(equity.drain, "equity")
+    process.spawn("equity", equity.run(settings.equity_interval_seconds))
+    readings = AccountReadings(
+        reader,
+        keys,
+        clock,
+        timedelta(seconds=settings.reading_max_age_seconds),
+        limits=ReadingLimits(
+            patience=timedelta(seconds=settings.venue_patience_seconds),
+            margin_max_age=timedelta(seconds=settings.margin_max_age_seconds),
+        ),
+        on_reading=equity.note,
+    )
+    memory: Memory[live.Answer] = Memory(settings.view_max_age_seconds)
 
-    journal = Journal(engine, relay.notify)
+    def written() -> None:
+        memory.forget_all()
+        relay.notify()
+
+    journal = Journal(engine, written)
     account_commands = AccountCommands(
         journal, reader, custodian, readings, clock, timedelta(seconds=settings.credential_lease_seconds)
     )
     books = BookQueries(engine, clock)
+    feeds = {venue: PriceFeed(venues, venue, lambda _price: None) for venue in Venue}
+    for venue, feed in feeds.items():
+        process.spawn(f"{venue} prices", feed.run())
+    marks = Marks(feeds, timedelta(seconds=settings.reading_max_age_seconds))
+    watched = WatchedUsers(timedelta(seconds=settings.watched_seconds), lambda: keeper.nudge())
+    around = Surroundings(
+        readings=readings,
+        keys=keys,
+        marks=marks,
+        open_stream=partial(AccountStream, venues),
+        booked=partial(open_rows, engine),
+        stir=stirring(bus.publish_ephemeral, clock),
+    )
+    keeper = StreamKeeper(
+        engine,
+        f"positions-{uuid.uuid4().hex[:12]}",
+        lambda: watched.users(clock.now()),
+        lambda account: FollowedAccount(account, around),
+        Holding(
+            limit=settings.streams_limit,
+            ttl_seconds=settings.stream_lease_seconds,
+            interval_seconds=settings.stream_interval_seconds,
+        ),
+    )
+    process.on_drain(keeper.drain, "stream leases")
+    process.spawn("streams", keeper.run())
+    process.spawn("watched users", bus.subscribe_ephemeral(WATCHED, hear_watched(watched, clock)).run())
+    watermarks = Watermarks()
+    extremes = ExtremeFacts(watermarks)
+    process.spawn("extremes", bus.follow(EXTREMES, extremes.handle, "all", on_gap=extremes.missed).run())
+    own = OwnFacts(readings, places, clock, on_user=memory.forget, on_account=keeper.nudge)
+    facts = bus.follow(OWN_FACTS, own.handle, on_gap=own.missed)
+    process.spawn("own facts", follow_own(facts, own))
     services = [
         accounts.registration(accounts.AccountsRpc(account_commands)),
         positions.registration(
@@ -88,7 +172,9 @@ async def serve(settings: PositionsSettings, process: Process) -> None:
                 books, LevelCommands(journal, readings, clock), FillCommands(journal, readings, clock)
             )
         ),
-        live.registration(live.LiveRpc(LiveQueries(engine, readings, guards, clock))),
+        live.registration(
+            live.LiveRpc(LiveQueries(engine, readings, guards, clock, marks=marks, watermarks=watermarks), memory)
+        ),
         history.registration(history.HistoryRpc(books)),
         observation.registration(
             observation.ObservationRpc(
