@@ -1,17 +1,21 @@
 """`python -m services.positions serve|migrate`: wiring only."""
 
+import asyncio
 import sys
 import uuid
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from services.common.bus import Bus
-from services.common.clock import SystemClock
+from services.common.clock import Clock, SystemClock
 from services.common.database import create_engine, watch_database
 from services.common.exchange.feed import PriceFeed
 from services.common.exchange.reader import VenueReader
 from services.common.exchange.streams import AccountStream
-from services.common.exchange.venues import ExchangeSettings, open_venues
+from services.common.exchange.venues import ExchangeSettings, Venues, open_venues
 from services.common.migration import migrate
 from services.common.process import Process, run
 from services.common.relay import Relay
@@ -34,7 +38,7 @@ from services.positions.queries.books import BookQueries
 from services.positions.queries.live import LiveQueries, open_rows
 from services.positions.queries.memory import Memory
 from services.positions.queries.observation import ObservationQueries
-from services.positions.readings import AccountReadings, KeptKeys, ReadingLimits
+from services.positions.readings import AccountReadings, KeptKeys, Keys, ReadingLimits
 from services.positions.rpc import accounts, history, live, observation, positions
 from services.positions.streams.events import (
     BANS,
@@ -132,37 +136,11 @@ async def serve(settings: PositionsSettings, process: Process) -> None:
         journal, reader, custodian, readings, clock, timedelta(seconds=settings.credential_lease_seconds)
     )
     books = BookQueries(engine, clock)
-    feeds = {venue: PriceFeed(venues, venue, lambda _price: None) for venue in Venue}
-    for venue, feed in feeds.items():
-        process.spawn(f"{venue} prices", feed.run())
-    marks = Marks(feeds, timedelta(seconds=settings.reading_max_age_seconds))
-    watched = WatchedUsers(timedelta(seconds=settings.watched_seconds), lambda: keeper.nudge())
-    around = Surroundings(
-        readings=readings,
-        keys=keys,
-        marks=marks,
-        open_stream=partial(AccountStream, venues),
-        booked=partial(open_rows, engine),
-        stir=stirring(bus.publish_ephemeral, clock),
-    )
-    keeper = StreamKeeper(
-        engine,
-        f"positions-{uuid.uuid4().hex[:12]}",
-        lambda: watched.users(clock.now()),
-        lambda account: FollowedAccount(account, around),
-        Holding(
-            limit=settings.streams_limit,
-            ttl_seconds=settings.stream_lease_seconds,
-            interval_seconds=settings.stream_interval_seconds,
-        ),
-    )
-    process.on_drain(keeper.drain, "stream leases")
-    process.spawn("streams", keeper.run())
-    process.spawn("watched users", bus.subscribe_ephemeral(WATCHED, hear_watched(watched, clock)).run())
+    marks, nudged = keep_streams(settings, process, Parts(clock, engine, bus, venues, readings, keys))
     watermarks = Watermarks()
     extremes = ExtremeFacts(watermarks)
     process.spawn("extremes", bus.follow(EXTREMES, extremes.handle, "all", on_gap=extremes.missed).run())
-    own = OwnFacts(readings, places, clock, on_user=memory.forget, on_account=keeper.nudge)
+    own = OwnFacts(readings, places, clock, on_user=memory.forget, on_account=nudged.set)
     facts = bus.follow(OWN_FACTS, own.handle, on_gap=own.missed)
     process.spawn("own facts", follow_own(facts, own))
     services = [
@@ -187,6 +165,53 @@ async def serve(settings: PositionsSettings, process: Process) -> None:
     process.on_drain(server.drain, "grpc")
     for service in services:
         process.health.set(service.full_name, True)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What private streams stand on."""
+
+    clock: Clock
+    engine: AsyncEngine
+    bus: Bus
+    venues: Venues
+    readings: AccountReadings
+    keys: Keys
+
+
+def keep_streams(settings: PositionsSettings, process: Process, parts: Parts) -> tuple[Marks, asyncio.Event]:
+    """Start the private streams; the mark prices beside them, and what makes it be looked anew who needs a stream."""
+    clock, bus = parts.clock, parts.bus
+    feeds = {venue: PriceFeed(parts.venues, venue, lambda _price: None) for venue in Venue}
+    for venue, feed in feeds.items():
+        process.spawn(f"{venue} prices", feed.run())
+    marks = Marks(feeds, timedelta(seconds=settings.reading_max_age_seconds))
+    nudged = asyncio.Event()
+    watched = WatchedUsers(timedelta(seconds=settings.watched_seconds), nudged.set)
+    process.spawn("watched users", bus.subscribe_ephemeral(WATCHED, hear_watched(watched, clock)).run())
+    around = Surroundings(
+        readings=parts.readings,
+        keys=parts.keys,
+        marks=marks,
+        open_stream=partial(AccountStream, parts.venues),
+        booked=partial(open_rows, parts.engine),
+        stir=stirring(bus.publish_ephemeral, clock),
+    )
+    keeper = StreamKeeper(
+        parts.engine,
+        f"positions-{uuid.uuid4().hex[:12]}",
+        lambda: watched.users(clock.now()),
+        lambda account: FollowedAccount(account, around),
+        Holding(
+            limit=settings.streams_limit,
+            ttl_seconds=settings.stream_lease_seconds,
+            interval_seconds=settings.stream_interval_seconds,
+        ),
+        nudged,
+    )
+    process.on_drain(keeper.drain, "stream leases")
+    process.spawn("streams", keeper.run())
+    return marks, nudged
 
 
 if __name__ == "__main__":

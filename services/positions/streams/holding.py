@@ -46,6 +46,7 @@ class StreamKeeper:
         watched: Callable[[], frozenset[str]],
         follow: Callable[[Streamed], FollowedAccount],
         holding: Holding | None = None,
+        nudged: asyncio.Event | None = None,
     ) -> None:
         self._engine = engine
         self._owner = owner
@@ -55,7 +56,7 @@ class StreamKeeper:
         self._leases: dict[str, Lease] = {}
         self._running: dict[str, tuple[Streamed, asyncio.Task[None]]] = {}
         self._refused: dict[tuple[str, int], float] = {}
-        self._nudged = asyncio.Event()
+        self._nudged = nudged or asyncio.Event()
 
     @property
     def followed(self) -> frozenset[str]:
