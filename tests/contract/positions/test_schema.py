@@ -17,7 +17,6 @@ from services.positions.store.tables import metadata, positions
 from tests.contract.positions.conftest import Books
 from tests.factories import at
 
-
 LOADED = (equity, streams)
 """Their tables are among the metadata once they are imported."""
 

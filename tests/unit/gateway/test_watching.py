@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from services.gateway.hub import Hub
 from services.gateway.watching import UserWatch
+from tests.waiting import until
 
 
 @asynccontextmanager
@@ -27,9 +28,7 @@ class Told:
         return True
 
     async def times(self, user_id: str, times: int) -> None:
-        async with asyncio.timeout(10):
-            while self.users.count(user_id) < times:
-                await asyncio.sleep(0.01)
+        await until(lambda: self.users.count(user_id) >= times, 0.01)
 
 
 async def test_who_asks_is_told_of_at_once_and_once() -> None:

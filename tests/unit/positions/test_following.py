@@ -26,6 +26,7 @@ from tests.fakes.clock import FixedClock
 from tests.fakes.venue_reader import FakeVenueReader
 from tests.unit.positions.test_live import booked_of
 from tests.unit.positions.test_readings import OneKey
+from tests.waiting import until
 
 ACCOUNT = Streamed("a", "u", Venue.BINANCE, 1)
 
@@ -106,12 +107,6 @@ class World:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-
-
-async def until(holds: object) -> None:
-    async with asyncio.timeout(10):
-        while not holds():  # type: ignore[operator]
-            await asyncio.sleep(0)
 
 
 @pytest.fixture
@@ -214,7 +209,8 @@ def test_the_symbols_of_all_accounts_are_wanted() -> None:
     marks.want("a", Venue.BINANCE, ["X", "Y"])
     marks.want("b", Venue.BINANCE, ["Y"])
     marks.want("c", Venue.BYBIT, ["Z"])
-    assert (feeds[Venue.BINANCE].subscribed, feeds[Venue.BYBIT].subscribed) == ({"X", "Y"}, {"Z"})
+    assert feeds[Venue.BINANCE].subscribed == {"X", "Y"}
+    assert feeds[Venue.BYBIT].subscribed == {"Z"}
     marks.forget("a")
     assert feeds[Venue.BINANCE].subscribed == {"Y"}
 
@@ -224,7 +220,8 @@ def test_a_user_counts_as_watched_for_a_while() -> None:
     watched = WatchedUsers(timedelta(seconds=30), lambda: news.append(1))
     watched.hear("u", NOON)
     watched.hear("u", at(10))
-    assert (watched.users(at(39)), len(news)) == ({"u"}, 1)
+    assert watched.users(at(39)) == {"u"}
+    assert len(news) == 1
     assert watched.users(at(40)) == frozenset()
     watched.hear("u", at(41))
     assert len(news) == 2

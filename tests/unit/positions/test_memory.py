@@ -6,6 +6,7 @@ import pytest
 
 from services.common.errors import DatabaseUnavailable
 from services.positions.queries.memory import Memory
+from tests.waiting import until
 
 
 class Question:
@@ -58,12 +59,10 @@ async def test_a_question_under_way_when_its_user_is_forgotten_answers_nobody_la
     question.gate.clear()
     before = asyncio.create_task(get(memory, question))
     shared = asyncio.create_task(get(memory, question))
-    while question.asked < 1:
-        await asyncio.sleep(0)
+    await until(lambda: question.asked >= 1)
     memory.forget("u")
     after = asyncio.create_task(get(memory, question))
-    while question.asked < 2:
-        await asyncio.sleep(0)
+    await until(lambda: question.asked >= 2)
     question.gate.set()
     assert [await before, await shared, await after] == [1, 1, 2]
 
@@ -72,8 +71,7 @@ async def test_one_that_gives_up_takes_the_answer_from_nobody() -> None:
     memory, question = Memory[int](60), Question()
     question.gate.clear()
     impatient, patient = asyncio.create_task(get(memory, question)), asyncio.create_task(get(memory, question))
-    while question.asked < 1:
-        await asyncio.sleep(0)
+    await until(lambda: question.asked >= 1)
     impatient.cancel()
     question.gate.set()
     assert await patient == 1

@@ -1,6 +1,5 @@
 """The cache of readings where venues are slow, streams are up, margins are dear and accounts are many."""
 
-import asyncio
 from datetime import timedelta
 from decimal import Decimal
 
@@ -13,6 +12,7 @@ from tests.factories import make_reading, make_seen
 from tests.fakes.clock import FixedClock
 from tests.fakes.venue_reader import FakeVenueReader
 from tests.unit.positions.test_readings import GatedReader, OneKey
+from tests.waiting import until
 
 MARGIN = AccountMargin(Decimal(1000), Decimal(1100), Decimal(50), Decimal(5))
 
@@ -45,8 +45,7 @@ async def test_nobody_waits_longer_than_patience_and_the_late_answer_counts() ->
     assert (await readings.read(Venue.BINANCE, "a")).status is ReadingStatus.FAILED
     assert reader.asked == ["a"], "a slow venue is not asked again while it thinks"
     reader.gate.set()
-    while readings.last_known("a") is None:
-        await asyncio.sleep(0)
+    await until(lambda: readings.last_known("a") is not None)
     assert (await readings.read(Venue.BINANCE, "a")).complete
     assert reader.asked == ["a"]
 
