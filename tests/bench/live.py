@@ -2,7 +2,8 @@
 
 One positions process as it is deployed (with its own Postgres, NATS and sandbox, over mutual TLS), asked by one caller
 in this process. Where other work shares the machine, the calls for each second of processor time are what the process
-could answer with a processor of its own. Shown for an account whose stream is followed, while its prices move, and for one read every 5 s.
+could answer with a processor of its own. Shown for an account that is read every 5 s, and for one whose stream is
+followed.
 """
 
 import asyncio
