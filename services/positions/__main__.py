@@ -140,7 +140,7 @@ async def serve(settings: PositionsSettings, process: Process) -> None:
     watermarks = Watermarks()
     extremes = ExtremeFacts(watermarks)
     process.spawn("extremes", bus.follow(EXTREMES, extremes.handle, "all", on_gap=extremes.missed).run())
-    own = OwnFacts(readings, places, clock, on_user=memory.forget, on_account=nudged.set)
+    own = OwnFacts(readings, places, clock, on_user=memory.forget, on_account=lambda _account_id: nudged.set())
     facts = bus.follow(OWN_FACTS, own.handle, on_gap=own.missed)
     process.spawn("own facts", follow_own(facts, own))
     services = [

@@ -50,7 +50,7 @@ Send = Callable[[str, bytes], Awaitable[bool]]
 class OwnFacts:
     """Follows the facts of positions, whichever replica wrote them: what they change is not shown from memory.
 
-    `on_user` is told whose view has changed, `on_account` that an account's key or switches have.
+    `on_user` is told whose view has changed, `on_account` whose key or switches have.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class OwnFacts:
         clock: Clock,
         *,
         on_user: Callable[[str], None],
-        on_account: Callable[[], None],
+        on_account: Callable[[str], None],
     ) -> None:
         self._readings = readings
         self._places = places
@@ -75,7 +75,7 @@ class OwnFacts:
                 account = events_pb2.AccountChanged.FromString(message.payload)
                 self._readings.drop(account.account_id, before=_moment(account))
                 self._on_user(account.user_id)
-                self._on_account()
+                self._on_account(account.account_id)
             case "position_closed":
                 self._ended(events_pb2.PositionClosed.FromString(message.payload))
             case "position_opened":

@@ -181,7 +181,7 @@ async def test_facts_that_another_replica_wrote_end_what_is_remembered(bus_of: B
     readings = AccountReadings(reader, OneKey(), clock, timedelta(seconds=5))
     places = LevelPlaces(clock.now())
     users: list[str] = []
-    own = OwnFacts(readings, places, clock, on_user=users.append, on_account=lambda: users.append("account"))
+    own = OwnFacts(readings, places, clock, on_user=users.append, on_account=users.append)
     facts = ours.follow(OWN_FACTS, own.handle, on_gap=own.missed)
     reader.readings["a"] = make_reading(make_seen())
     async with spawned(follow_own(facts, own)):
