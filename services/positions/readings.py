@@ -125,11 +125,11 @@ class AccountReadings:
         """Ask the venue anew, whatever is known, and keep the answer. As `read` otherwise."""
         return await self._answer(self._ask(venue, account_id, self._account(account_id)))
 
-    async def read_now(self, venue: Venue, account_id: str, lane: Lane) -> AccountReading:
-        """A fresh and full reading, which waits for no other. Raises AccountNotFound."""
+    async def read_now(self, venue: Venue, account_id: str, lane: Lane, *, with_margin: bool = True) -> AccountReading:
+        """A fresh reading, which waits for no other. Raises AccountNotFound."""
         asked_at = self._clock.now()
         credentials = await self._keys.credentials(account_id)
-        reading = await self._reader.read_account(venue, credentials, lane=lane)
+        reading = await self._reader.read_account(venue, credentials, with_margin=with_margin, lane=lane)
         account = self._account(account_id)
         if account.question is None or account.question.asked_at <= asked_at:
             self._take(account_id, account, reading, asked_at)
