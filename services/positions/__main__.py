@@ -96,19 +96,7 @@ async def serve(settings: PositionsSettings, process: Process) -> None:
     )
     process.spawn("heartbeats", heartbeats.run())
 
-    bans = BanTeller(bus.publish_ephemeral, clock)
-    process.spawn("told bans", bans.run())
-    venues_context = open_venues(
-        ExchangeSettings(mode=settings.exchange_mode, sandbox_url=settings.exchange_sandbox_url),
-        now=clock.now,
-        on_ban=bans.tell,
-    )
-    venues = await venues_context.__aenter__()
-    process.on_drain(partial(venues_context.__aexit__, None, None, None), "venues")
-    heard_bans = bus.subscribe_ephemeral(
-        BANS, hear_bans(lambda venue, until, reason: venues.budget(venue).apply_ban(until, reason, announce=False))
-    )
-    process.spawn("heard bans", heard_bans.run())
+    venues = await reach_venues(settings, process, bus, clock)
     reader = VenueReader(venues)
     keys = KeptKeys(engine, custodian)
     equity = EquityRecorder(partial(record_equity, engine))
@@ -165,6 +153,24 @@ async def serve(settings: PositionsSettings, process: Process) -> None:
     process.on_drain(server.drain, "grpc")
     for service in services:
         process.health.set(service.full_name, True)
+
+
+async def reach_venues(settings: PositionsSettings, process: Process, bus: Bus, clock: Clock) -> Venues:
+    """The venues, until the process drains; a ban that one process meets is every process's."""
+    bans = BanTeller(bus.publish_ephemeral, clock)
+    process.spawn("told bans", bans.run())
+    context = open_venues(
+        ExchangeSettings(mode=settings.exchange_mode, sandbox_url=settings.exchange_sandbox_url),
+        now=clock.now,
+        on_ban=bans.tell,
+    )
+    venues = await context.__aenter__()
+    process.on_drain(partial(context.__aexit__, None, None, None), "venues")
+    heard = bus.subscribe_ephemeral(
+        BANS, hear_bans(lambda venue, until, reason: venues.budget(venue).apply_ban(until, reason, announce=False))
+    )
+    process.spawn("heard bans", heard.run())
+    return venues
 
 
 @dataclass(frozen=True, slots=True)
