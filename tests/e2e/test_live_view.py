@@ -63,3 +63,29 @@ async def test_what_happens_at_the_exchange_is_shown_as_the_stream_tells_it(trad
         lambda rows: first not in rows or not (rows[first]["inSync"] and rows[first]["dataSource"] == "exchange"),
         "the close to be shown",
     )
+
+
+async def test_the_books_follow_what_the_stream_saw_without_anybody_asking(trader: Trader) -> None:
+    await trader.add_key()
+    first = await followed(trader)
+    second = await trader.mint_symbol("50")
+    await trader.trade(second, "sell", "2")
+    await until(
+        trader.rows, lambda rows: all(rows.get(one, {}).get("inSync") for one in (first, second)), "both to be booked"
+    )
+    await trader.trade(second, "sell", "1")
+    await until(
+        trader.rows, lambda rows: rows[second]["quantity"] == 3 and rows[second]["inSync"], "the addition to be booked"
+    )
+    await trader.trade(first, "sell", "1", reduce_only=True)
+    await until(trader.history, lambda rows: first in rows, "the close to be booked")
+    assert first not in await trader.rows()
+
+
+async def test_a_level_is_guarded_once_the_monitor_has_taken_it_in(trader: Trader) -> None:
+    await trader.add_key()
+    symbol = await followed(trader)
+    rows = await until(trader.rows, lambda rows: rows.get(symbol, {}).get("id"), f"{symbol} to be booked")
+    assert rows[symbol]["guarded"] is False
+    await trader.call("PATCH", f"/api/positions/{rows[symbol]['id']}/stop-loss", {"price": 90})
+    await until(trader.rows, lambda rows: rows[symbol]["guarded"], f"{symbol} to be guarded")
