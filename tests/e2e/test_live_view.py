@@ -85,6 +85,7 @@ async def test_the_books_follow_what_the_stream_saw_without_anybody_asking(trade
 async def test_a_level_is_guarded_once_the_monitor_has_taken_it_in(trader: Trader) -> None:
     await trader.add_key()
     symbol = await followed(trader)
+    await trader.call("POST", "/api/positions/sync")
     rows = await until(trader.rows, lambda rows: rows.get(symbol, {}).get("id"), f"{symbol} to be booked")
     assert rows[symbol]["guarded"] is False
     await trader.call("PATCH", f"/api/positions/{rows[symbol]['id']}/stop-loss", {"price": 90})
