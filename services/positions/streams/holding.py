@@ -57,6 +57,7 @@ class StreamKeeper:
         self._running: dict[str, tuple[Streamed, asyncio.Task[None]]] = {}
         self._refused: dict[tuple[str, int], float] = {}
         self._nudged = nudged or asyncio.Event()
+        self._settling = asyncio.Lock()
 
     @property
     def followed(self) -> frozenset[str]:
@@ -87,12 +88,16 @@ class StreamKeeper:
 
     async def drain(self) -> None:
         """Give the leases back, so that another replica goes on at once."""
-        held, self._leases = self._leases, {}
-        async with transaction(self._engine) as connection:
+        async with self._settling, transaction(self._engine) as connection:
+            held, self._leases = self._leases, {}
             await leases.release(connection, list(held.values()))
 
     async def settle(self) -> None:
         """Bring what is followed into line with what is wanted. Raises DatabaseUnavailable."""
+        async with self._settling:
+            await self._settle()
+
+    async def _settle(self) -> None:
         self._bury()
         async with transaction(self._engine) as connection:
             wanted = {
