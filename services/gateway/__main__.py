@@ -14,9 +14,9 @@ from services.common.errors import DatabaseUnavailable
 from services.common.migration import migrate
 from services.common.process import Process, run
 from services.common.telemetry import configure_logging
-from services.gateway.clients import GrpcHealth, MonitorClient, PositionsClient, ReconcilerClient
+from services.gateway.clients import GrpcHealth, MonitorClient, PositionsClient, ReconcilerClient, WatchingLive
 from services.gateway.config import GatewaySettings
-from services.gateway.events import SUBJECTS, Facts
+from services.gateway.events import SUBJECTS, Facts, telling_watched
 from services.gateway.http.app import Parts, create_app
 from services.gateway.http.identity import SharedSecretVerifier
 from services.gateway.http.observation import HttpInstruments
@@ -25,6 +25,7 @@ from services.gateway.http.status import StatusBoard
 from services.gateway.hub import Hub
 from services.gateway.store import PostgresWriteLog
 from services.gateway.stream import EventStream
+from services.gateway.watching import UserWatch
 
 _log = structlog.get_logger(__name__)
 
@@ -67,6 +68,8 @@ async def serve(settings: GatewaySettings, process: Process) -> None:
     bus = Bus(settings, settings.service, process.instruments)
     process.spawn("bus", bus.run())
     process.spawn("facts", bus.follow(SUBJECTS, facts.handle, on_gap=facts.missed).run())
+    watch = UserWatch(lambda: hub.users, telling_watched(bus.publish_ephemeral, clock))
+    process.spawn("watched users", watch.run())
 
     verifier = SharedSecretVerifier(
         settings.jwt_secret, issuer=settings.jwt_issuer, audience=settings.jwt_audience, clock=clock
@@ -74,7 +77,7 @@ async def serve(settings: GatewaySettings, process: Process) -> None:
     books = PositionsClient(positions, key_timeout_seconds=settings.key_timeout_seconds)
     app = create_app(
         Parts(
-            live=books,
+            live=WatchingLive(books, watch.looked),
             books=books,
             history=books,
             accounts=books,

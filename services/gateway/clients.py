@@ -4,7 +4,7 @@ Invariants: every call carries the user for whom it is made; one channel per ser
 are typed (the other side's own, ServiceUnavailable, RemoteFailure).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import grpc
@@ -83,6 +83,20 @@ class ServiceHealth(Protocol):
     """Whether a service does what it is there for."""
 
     async def serving(self) -> bool: ...
+
+
+class WatchingLive:
+    """LivePositions that say who is looked at: `looked` is called with the user of each question."""
+
+    def __init__(self, live: LivePositions, looked: Callable[[str], None]) -> None:
+        self._live = live
+        self._looked = looked
+
+    async def list_live(
+        self, user_id: str, exchange: types_pb2.Exchange.ValueType
+    ) -> live_pb2.ListLivePositionsResponse:
+        self._looked(user_id)
+        return await self._live.list_live(user_id, exchange)
 
 
 class PositionsClient:

@@ -4,11 +4,14 @@ Invariants: a fact goes to the user whom it names and to nobody else; it carries
 so that it can be told apart from a repetition; where facts could not be had, every socket is told to read anew.
 """
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC
 
+from protos.gateway.v1 import events_pb2 as gateway_events
 from protos.positions.v1 import events_pb2
 from services.common.bus import Received
-from services.common.subjects import all_users
+from services.common.clock import Clock
+from services.common.subjects import all_users, ephemeral_subject
 from services.gateway.http.documents import PositionDocument, position_document
 from services.gateway.http.json import Document, encode, instant
 from services.gateway.hub import Hub
@@ -59,3 +62,14 @@ class Facts:
     async def missed(self) -> None:
         """Facts were lost to this process: nobody may go on as if nothing had happened."""
         self._hub.publish_to_all(encode(ResyncRequired()).decode())
+
+
+def telling_watched(send: Callable[[str, bytes], Awaitable[bool]], clock: Clock) -> Callable[[str], Awaitable[bool]]:
+    """Says that somebody looks at a user's positions now."""
+
+    async def tell(user_id: str) -> bool:
+        message = gateway_events.UserWatched(user_id=user_id)
+        message.sent_at.FromDatetime(clock.now())
+        return await send(ephemeral_subject("gateway", "user_watched", user_id), message.SerializeToString())
+
+    return tell

@@ -112,6 +112,11 @@ class Hub:
         self._by_user.clear()
 
     @property
+    def users(self) -> frozenset[str]:
+        """Who has a subscription."""
+        return frozenset(self._by_user)
+
+    @property
     def size(self) -> int:
         """How many subscriptions there are."""
         return sum(len(subscriptions) for subscriptions in self._by_user.values())

@@ -9,18 +9,19 @@ from functools import partial
 
 from services.common.bus import Bus
 from services.common.channels import open_channel
-from services.common.clock import SystemClock
+from services.common.clock import Clock, SystemClock
 from services.common.database import create_engine, watch_database
 from services.common.exchange.feed import PriceFeed
 from services.common.exchange.orders.market_orders import VenueOrders
 from services.common.exchange.reader import VenueReader
-from services.common.exchange.venues import ExchangeSettings, open_venues
+from services.common.exchange.venues import ExchangeSettings, Venues, open_venues
 from services.common.migration import migrate
 from services.common.process import Process, run
 from services.common.relay import Relay
 from services.common.server import GrpcServer
 from services.common.telemetry import configure_logging
 from services.common.trading.side import Venue
+from services.monitor.clients.bans import BANS, BanTeller, hear_bans
 from services.monitor.clients.positions import PositionsBooks, PositionsKeys
 from services.monitor.closing.closer import Closer
 from services.monitor.closing.keys import KeyRing
@@ -77,16 +78,7 @@ async def serve(settings: MonitorSettings, process: Process) -> None:
     process.spawn("relay", relay.run())
     positions = open_channel(settings, settings.positions_target, "positions", process.instruments)
     process.on_drain(positions.close, "positions channel")
-    venues_context = open_venues(
-        ExchangeSettings(
-            mode=settings.exchange_mode,
-            sandbox_url=settings.exchange_sandbox_url,
-            shares=dict.fromkeys(Venue, settings.venue_share),
-        ),
-        now=clock.now,
-    )
-    venues = await venues_context.__aenter__()
-    process.on_drain(partial(venues_context.__aexit__, None, None, None), "venues")
+    venues = await reach_venues(settings, process, bus, clock)
 
     reader = VenueReader(venues)
     books = PositionsBooks(positions)
@@ -156,6 +148,28 @@ async def serve(settings: MonitorSettings, process: Process) -> None:
     process.on_drain(server.drain, "grpc")
     await _watching(levels, watch)
     process.health.set(FULL_NAME, True)
+
+
+async def reach_venues(settings: MonitorSettings, process: Process, bus: Bus, clock: Clock) -> Venues:
+    """The venues, until the process drains; a ban that one process meets is every process's."""
+    bans = BanTeller(bus.publish_ephemeral, clock)
+    process.spawn("told bans", bans.run())
+    context = open_venues(
+        ExchangeSettings(
+            mode=settings.exchange_mode,
+            sandbox_url=settings.exchange_sandbox_url,
+            shares=dict.fromkeys(Venue, settings.venue_share),
+        ),
+        now=clock.now,
+        on_ban=bans.tell,
+    )
+    venues = await context.__aenter__()
+    process.on_drain(partial(context.__aexit__, None, None, None), "venues")
+    heard = bus.subscribe_ephemeral(
+        BANS, hear_bans(lambda venue, until, reason: venues.budget(venue).apply_ban(until, reason, announce=False))
+    )
+    process.spawn("heard bans", heard.run())
+    return venues
 
 
 async def _watching(levels: LevelFollower, watch: PriceWatch) -> None:

@@ -2,20 +2,27 @@
 
 import asyncio
 import sys
+import uuid
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from services.common.bus import Bus
-from services.common.clock import SystemClock
+from services.common.clock import Clock, SystemClock
 from services.common.database import create_engine, watch_database
+from services.common.exchange.feed import PriceFeed
 from services.common.exchange.reader import VenueReader
-from services.common.exchange.venues import ExchangeSettings, open_venues
+from services.common.exchange.streams import AccountStream
+from services.common.exchange.venues import ExchangeSettings, Venues, open_venues
 from services.common.migration import migrate
 from services.common.process import Process, run
 from services.common.relay import Relay
 from services.common.server import GrpcServer
 from services.common.subjects import all_users, all_users_ephemeral
 from services.common.telemetry import configure_logging
+from services.common.trading.side import Venue
 from services.positions.access import ACCESS
 from services.positions.commands.accounts import AccountCommands
 from services.positions.commands.decisions import DecisionCommands
@@ -26,15 +33,35 @@ from services.positions.commands.openings import OpeningCommands
 from services.positions.commands.rotation import rotate_keys
 from services.positions.config import PositionsSettings
 from services.positions.custody import Custodian
+from services.positions.equity.recording import EquityRecorder, record_equity
 from services.positions.events import forget, hear_account_changes, hear_heartbeats
-from services.positions.guards import Guards
+from services.positions.guards import Guards, LevelPlaces
 from services.positions.keys import KeptKeys
 from services.positions.queries.books import BookQueries
 from services.positions.queries.documents import DocumentQueries
-from services.positions.queries.live import LiveQueries
+from services.positions.queries.live import LiveQueries, open_rows
+from services.positions.queries.memory import Memory
 from services.positions.queries.observation import ObservationQueries
-from services.positions.readings import AccountReadings
+from services.positions.readings import AccountReadings, Keys, ReadingLimits
 from services.positions.rpc import accounts, history, live, observation, positions
+from services.positions.streams.events import (
+    BANS,
+    EXTREMES,
+    OWN_FACTS,
+    WATCHED,
+    BanTeller,
+    ExtremeFacts,
+    OwnFacts,
+    follow_own,
+    hear_bans,
+    hear_watched,
+    stirring,
+)
+from services.positions.streams.following import FollowedAccount, Surroundings
+from services.positions.streams.holding import Holding, StreamKeeper
+from services.positions.streams.marks import Marks
+from services.positions.streams.watching import WatchedUsers
+from services.positions.watermarks import Watermarks
 
 
 def main() -> None:
@@ -83,20 +110,31 @@ async def serve(settings: PositionsSettings, process: Process) -> None:
     process.spawn("bus", bus.run())
     relay = Relay(engine, bus, process.instruments)
     process.spawn("relay", relay.run())
-    guards = Guards(timedelta(seconds=settings.heartbeat_max_age_seconds))
+    places = LevelPlaces(clock.now())
+    guards = Guards(timedelta(seconds=settings.heartbeat_max_age_seconds), places)
     heartbeats = bus.subscribe_ephemeral(
         [all_users_ephemeral("monitor", "guard_heartbeat")], hear_heartbeats(guards, clock)
     )
     process.spawn("heartbeats", heartbeats.run())
 
-    venues_context = open_venues(
-        ExchangeSettings(mode=settings.exchange_mode, sandbox_url=settings.exchange_sandbox_url), now=clock.now
-    )
-    venues = await venues_context.__aenter__()
-    process.on_drain(partial(venues_context.__aexit__, None, None, None), "venues")
+    venues = await reach_venues(settings, process, bus, clock)
     reader = VenueReader(venues)
     keys = KeptKeys(engine, custodian, clock)
-    readings = AccountReadings(reader, keys, clock, timedelta(seconds=settings.reading_max_age_seconds))
+    equity = EquityRecorder(partial(record_equity, engine))
+    process.on_drain(equity.drain, "equity")
+    process.spawn("equity", equity.run(settings.equity_interval_seconds))
+    readings = AccountReadings(
+        reader,
+        keys,
+        clock,
+        timedelta(seconds=settings.reading_max_age_seconds),
+        limits=ReadingLimits(
+            patience=timedelta(seconds=settings.venue_patience_seconds),
+            margin_max_age=timedelta(seconds=settings.margin_max_age_seconds),
+        ),
+        on_reading=equity.note,
+    )
+    memory: Memory[live.Answer] = Memory(settings.view_max_age_seconds)
     changes = bus.follow(
         [all_users("positions", "account_changed")],
         hear_account_changes(keys.drop, readings.drop),
@@ -104,11 +142,27 @@ async def serve(settings: PositionsSettings, process: Process) -> None:
     )
     process.spawn("account changes", changes.run())
 
-    journal = Journal(engine, relay.notify)
+    def written() -> None:
+        memory.forget_all()
+        relay.notify()
+
+    journal = Journal(engine, written)
     account_commands = AccountCommands(
         journal, reader, custodian, readings, clock, timedelta(seconds=settings.credential_lease_seconds), keys
     )
     books = BookQueries(engine, clock)
+    marks, nudged = keep_streams(settings, process, Parts(clock, engine, bus, venues, readings, keys))
+    watermarks = Watermarks()
+    extremes = ExtremeFacts(watermarks)
+    process.spawn("extremes", bus.follow(EXTREMES, extremes.handle, "all", on_gap=extremes.missed).run())
+
+    def changed(account_id: str) -> None:
+        keys.drop(account_id)
+        nudged.set()
+
+    own = OwnFacts(readings, places, clock, on_user=memory.forget, on_account=changed)
+    facts = bus.follow(OWN_FACTS, own.handle, on_gap=own.missed)
+    process.spawn("own facts", follow_own(facts, own))
     services = [
         accounts.registration(accounts.AccountsRpc(account_commands)),
         positions.registration(
@@ -121,7 +175,9 @@ async def serve(settings: PositionsSettings, process: Process) -> None:
                 clock,
             )
         ),
-        live.registration(live.LiveRpc(LiveQueries(engine, readings, guards, clock))),
+        live.registration(
+            live.LiveRpc(LiveQueries(engine, readings, guards, clock, marks=marks, watermarks=watermarks), memory)
+        ),
         history.registration(history.HistoryRpc(books)),
         observation.registration(
             observation.ObservationRpc(
@@ -134,6 +190,71 @@ async def serve(settings: PositionsSettings, process: Process) -> None:
     process.on_drain(server.drain, "grpc")
     for service in services:
         process.health.set(service.full_name, True)
+
+
+async def reach_venues(settings: PositionsSettings, process: Process, bus: Bus, clock: Clock) -> Venues:
+    """The venues, until the process drains; a ban that one process meets is every process's."""
+    bans = BanTeller(bus.publish_ephemeral, clock)
+    process.spawn("told bans", bans.run())
+    context = open_venues(
+        ExchangeSettings(mode=settings.exchange_mode, sandbox_url=settings.exchange_sandbox_url),
+        now=clock.now,
+        on_ban=bans.tell,
+    )
+    venues = await context.__aenter__()
+    process.on_drain(partial(context.__aexit__, None, None, None), "venues")
+    heard = bus.subscribe_ephemeral(
+        BANS, hear_bans(lambda venue, until, reason: venues.budget(venue).apply_ban(until, reason, announce=False))
+    )
+    process.spawn("heard bans", heard.run())
+    return venues
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What private streams stand on."""
+
+    clock: Clock
+    engine: AsyncEngine
+    bus: Bus
+    venues: Venues
+    readings: AccountReadings
+    keys: Keys
+
+
+def keep_streams(settings: PositionsSettings, process: Process, parts: Parts) -> tuple[Marks, asyncio.Event]:
+    """Start the private streams; the mark prices beside them, and what makes it be looked anew who needs a stream."""
+    clock, bus = parts.clock, parts.bus
+    feeds = {venue: PriceFeed(parts.venues, venue, lambda _price: None) for venue in Venue}
+    for venue, feed in feeds.items():
+        process.spawn(f"{venue} prices", feed.run())
+    marks = Marks(feeds, timedelta(seconds=settings.reading_max_age_seconds))
+    nudged = asyncio.Event()
+    watched = WatchedUsers(timedelta(seconds=settings.watched_seconds), nudged.set)
+    process.spawn("watched users", bus.subscribe_ephemeral(WATCHED, hear_watched(watched, clock)).run())
+    around = Surroundings(
+        readings=parts.readings,
+        keys=parts.keys,
+        marks=marks,
+        open_stream=partial(AccountStream, parts.venues),
+        booked=partial(open_rows, parts.engine),
+        stir=stirring(bus.publish_ephemeral, clock),
+    )
+    keeper = StreamKeeper(
+        parts.engine,
+        f"positions-{uuid.uuid4().hex[:12]}",
+        lambda: watched.users(clock.now()),
+        lambda account: FollowedAccount(account, around),
+        Holding(
+            limit=settings.streams_limit,
+            ttl_seconds=settings.stream_lease_seconds,
+            interval_seconds=settings.stream_interval_seconds,
+        ),
+        nudged,
+    )
+    process.on_drain(keeper.drain, "stream leases")
+    process.spawn("streams", keeper.run())
+    return marks, nudged
 
 
 if __name__ == "__main__":

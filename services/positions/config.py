@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from pydantic import Field, PositiveFloat, SecretStr
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, SecretStr
 
 from services.common.config import ExchangeSettings, GrpcServerSettings, ServiceSettings
 
@@ -19,4 +19,28 @@ class PositionsSettings(ServiceSettings, GrpcServerSettings, ExchangeSettings):
     )
     credential_lease_seconds: PositiveFloat = Field(
         300, description="seconds, above 0: how long a key may be used that was leased for trading"
+    )
+    venue_patience_seconds: PositiveFloat = Field(
+        3, description="seconds, above 0: how long a live view waits for a venue"
+    )
+    margin_max_age_seconds: PositiveFloat = Field(
+        30, description="seconds, above 0: how seldom an account's margin is read for a live view"
+    )
+    view_max_age_seconds: NonNegativeFloat = Field(
+        0.25, description="seconds, 0 or more: how long an answer is given again while nothing has changed"
+    )
+    streams_limit: NonNegativeInt = Field(
+        200, description="a number, 0 or more: how many private streams this process keeps"
+    )
+    stream_lease_seconds: PositiveFloat = Field(
+        15, description="seconds, above 0: after which another replica takes a silent one's streams over"
+    )
+    stream_interval_seconds: PositiveFloat = Field(
+        2, description="seconds, above 0: how often it is looked who needs a private stream"
+    )
+    watched_seconds: PositiveFloat = Field(
+        30, description="seconds, above 0: how long a user counts as watched after the last word of it"
+    )
+    equity_interval_seconds: PositiveFloat = Field(
+        30, description="seconds, above 0: how often the equity that was read is written"
     )

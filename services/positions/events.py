@@ -91,7 +91,7 @@ def hear_heartbeats(guards: Guards, clock: Clock) -> Callable[[Received], Awaita
         except DecodeError:
             # One that cannot be read says nothing: the accounts turn unguarded by its absence.
             return
-        guards.hear(message.partitions, message.unguarded_accounts, clock.now())
+        guards.hear(message.partitions, message.unguarded_accounts, clock.now(), message.followed_sequence)
 
     return hear
 

@@ -180,3 +180,36 @@ class AccountChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AccountChanged: _TypeAlias = AccountChanged  # noqa: Y015
+
+@_typing.final
+class AccountStirred(_message.Message):
+    """Core NATS, kept nowhere: positions.ephemeral.v1.account_stirred.<user token>. The venue says otherwise than the books
+    about an account whose private stream is followed: reconcile it now. Sent again, ever more seldom, while that is so.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SENT_AT_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    EXCHANGE_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    account_id: _builtins.str
+    exchange: _types_pb2.Exchange.ValueType
+    @_builtins.property
+    def sent_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        sent_at: _timestamp_pb2.Timestamp | None = ...,
+        user_id: _builtins.str = ...,
+        account_id: _builtins.str = ...,
+        exchange: _types_pb2.Exchange.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sent_at", b"sent_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "exchange", b"exchange", "sent_at", b"sent_at", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AccountStirred: _TypeAlias = AccountStirred  # noqa: Y015

@@ -12,9 +12,13 @@ from services.common.database import create_engine, transaction
 from services.common.migration import migrate_schema, schema_drift
 from services.positions.config import PositionsSettings
 from services.positions.domain.account import Account
+from services.positions.store import equity, streams
 from services.positions.store.tables import metadata, positions
 from tests.contract.positions.conftest import Books
 from tests.factories import at
+
+LOADED = (equity, streams)
+"""Their tables are among the metadata once they are imported."""
 
 
 async def test_migrations_make_exactly_the_tables(engine: AsyncEngine) -> None:

@@ -1,0 +1,1 @@
+"""Daily equity of accounts, from the readings that are taken anyway."""
