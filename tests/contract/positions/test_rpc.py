@@ -56,7 +56,7 @@ async def channel(
         accounts.registration(accounts.AccountsRpc(books.accounts)),
         positions.registration(positions.PositionsRpc(books.queries, books.levels, books.fills)),
         live.registration(live.LiveRpc(books.live)),
-        history.registration(history.HistoryRpc(books.queries)),
+        history.registration(history.HistoryRpc(books.queries, books.clock)),
         observation.registration(observation.ObservationRpc(books.observation, books.decisions)),
     ]
     instruments = Instruments(CollectorRegistry())

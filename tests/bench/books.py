@@ -1,0 +1,1 @@
+"""What the books cost: `python -m tests.bench.books`."""
