@@ -78,7 +78,7 @@ async def list_closed(connection: AsyncConnection, chosen: Chosen, after: Cursor
 
 async def add_up(connection: AsyncConnection, chosen: Chosen) -> TradeFigures:
     """The figures of the trades that are chosen, in one statement."""
-    row = (await connection.execute(_figures(chosen))).one()
+    row = (await connection.execute(figures_query(chosen))).one()
     return TradeFigures(
         totals=_totals_of(row),
         average_hold=row.average_hold,
@@ -193,7 +193,7 @@ def _totals_of(row: Any) -> Totals:
     )
 
 
-def _figures(chosen: Chosen) -> Select[Any]:
+def figures_query(chosen: Chosen) -> Select[Any]:
     """One pass in order of closing, each window over the one before it.
 
     The running sum, its highest so far, and how often it has been at its highest: trades with one count of that are one
