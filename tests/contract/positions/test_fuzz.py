@@ -52,7 +52,7 @@ def caller_of(method: MethodDescriptor) -> str:
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: f"{method.containing_service.name}.{method.name}")
 @given(data=st.data())
-@settings(deadline=None, max_examples=40, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=25, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 async def test_no_request_is_an_internal_error(
     books: Books, account: Account, channel: Channel, method: MethodDescriptor, data: st.DataObject
 ) -> None:
