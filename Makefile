@@ -10,6 +10,7 @@ BIN := $(VENV)/bin
 STACK := $(BIN)/python -m deploy.local
 PROTOC := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -I.
 TESTS := $(wildcard tests/unit tests/contract tests/e2e)
+BENCHES := $(filter-out __init__,$(basename $(notdir $(wildcard tests/bench/*.py))))
 
 # What is installed is known by the locks that it was installed from. The development set holds all of what runs, so
 # having it satisfies both.
@@ -22,7 +23,7 @@ DEV_STAMP := $(VENV)/.develops-$(DEV_SET)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down status token test lint format protos protos-check lock bench clean
+.PHONY: help run up down status token test test-chaos lint format protos protos-check lock bench clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,8 +46,14 @@ token: $(RUN_STAMP) ## print a token: make -s token [USER_ID=demo] [ROLE=user|ad
 test: $(DEV_STAMP) ## run the tests on throwaway servers [ARGS=-k name] [TEST_STACK=containers]
 	@$(BIN)/python -m pytest $(TESTS) $(ARGS)
 
-bench: $(DEV_STAMP) ## measure the hot paths
-	@if [ -d tests/bench ]; then $(BIN)/python -m pytest tests/bench -s $(ARGS); else echo "nothing to measure yet"; fi
+test-chaos: $(DEV_STAMP) ## kill and cut off what runs, at every step of it [ARGS=-k name]
+	@$(BIN)/python -m pytest tests/chaos $(ARGS)
+
+bench: $(DEV_STAMP) ## measure the hot paths; fails where one misses its target [ARGS=door]
+	@missed=""; for name in $(or $(ARGS),$(BENCHES)); do \
+		echo "== $$name"; $(BIN)/python -m "tests.bench.$$name" || missed="$$missed $$name"; \
+	done; \
+	if [ -n "$$missed" ]; then echo "bench: targets missed in:$$missed" >&2; exit 1; fi
 
 lint: $(DEV_STAMP) protos-check ## check style, types and the contract
 	@$(BIN)/ruff check .

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from services.common.errors import DatabaseUnavailable, DomainError, TransactionConflict
+from services.common.errors import DatabaseUnavailable, DomainError, FieldInvalid, TransactionConflict
 from services.common.health import DATABASE, HealthRegistry
 from services.common.telemetry import Instruments
 
@@ -32,6 +32,8 @@ _RECYCLE_SECONDS = 1800
 # Classes of SQLSTATE by which Postgres says that it, and not the statement, is the trouble.
 _UNAVAILABLE_CLASSES = ("08", "28", "3D", "53", "57", "58")
 _LOCK_TIMEOUT = "55P03"
+# A text with a NUL character: no other text that reaches us is one that Postgres cannot hold.
+_TEXT_REFUSED = "22021"
 _SERIALIZATION_CLASS = "40"
 _EXACT = Context(prec=40)
 _NAMING = {
@@ -89,7 +91,8 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
 
     Raises DatabaseUnavailable where Postgres cannot be reached, does not answer in time or goes away (at commit:
     whether it took effect is then unknown), TransactionConflict for a deadlock, a serialization failure or a lock
-    timeout, and whatever the block raises. IntegrityError and other errors of a statement are left as SQLAlchemy's.
+    timeout, FieldInvalid for a text with a NUL character, and whatever the block raises. IntegrityError and other
+    errors of a statement are left as SQLAlchemy's.
     """
     with _typed_errors():
         async with engine.begin() as connection:
@@ -195,6 +198,8 @@ def _typed(error: Exception) -> DomainError | None:
         code = _sqlstate(error)
         if code.startswith(_SERIALIZATION_CLASS) or code == _LOCK_TIMEOUT:
             return TransactionConflict()
+        if code == _TEXT_REFUSED:
+            return FieldInvalid(field="a text", problem="holds a NUL character")
         lost = error.connection_invalidated or isinstance(error, InterfaceError)
         return DatabaseUnavailable() if lost or code.startswith(_UNAVAILABLE_CLASSES) else None
     return DatabaseUnavailable()

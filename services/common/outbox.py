@@ -60,18 +60,21 @@ def outbox_table(metadata: MetaData) -> Table:
 
 
 OUTBOX = outbox_table(MetaData())
+_APPEND = OUTBOX.insert()
 
 
 async def append(connection: AsyncConnection, event: OutboxEvent) -> None:
     """Write an event in the caller's transaction; call the relay's `notify` once that has committed."""
     if not is_kept(event.subject):
         raise ValueError(f"not a subject of the stream: {event.subject}")
+    # Values beside the statement, not in it: to build a statement of its own each time costs more than to run it.
     await connection.execute(
-        OUTBOX.insert().values(
-            id=event.id,
-            aggregate_id=event.aggregate_id,
-            version=event.version,
-            subject=event.subject,
-            payload=event.payload,
-        )
+        _APPEND,
+        {
+            "id": event.id,
+            "aggregate_id": event.aggregate_id,
+            "version": event.version,
+            "subject": event.subject,
+            "payload": event.payload,
+        },
     )

@@ -46,13 +46,17 @@ class Books(Protocol):
 
 
 class History(Protocol):
-    """What happened, from the books alone. Errors: INVALID_PERIOD, INVALID_PAGE_TOKEN."""
+    """What happened, from the books alone. Errors: INVALID_PERIOD, INVALID_PAGE_TOKEN, FIELD_INVALID."""
 
-    async def list_history(
-        self, user_id: str, period: str, page_size: int, page_token: str
-    ) -> history_pb2.ListHistoryResponse: ...
+    async def list_history(self, request: history_pb2.ListHistoryRequest) -> history_pb2.ListHistoryResponse: ...
 
-    async def get_analytics(self, user_id: str, period: str) -> history_pb2.GetAnalyticsResponse: ...
+    async def get_analytics(self, request: history_pb2.GetAnalyticsRequest) -> history_pb2.GetAnalyticsResponse: ...
+
+    async def get_breakdown(self, request: history_pb2.GetBreakdownRequest) -> history_pb2.GetBreakdownResponse: ...
+
+    async def get_equity_curve(
+        self, request: history_pb2.GetEquityCurveRequest
+    ) -> history_pb2.GetEquityCurveResponse: ...
 
 
 class Accounts(Protocol):
@@ -121,15 +125,17 @@ class PositionsClient:
     async def set_level(self, request: positions_pb2.SetLevelRequest) -> types_pb2.Position:
         return (await self._books.SetLevel(request)).position
 
-    async def list_history(
-        self, user_id: str, period: str, page_size: int, page_token: str
-    ) -> history_pb2.ListHistoryResponse:
-        return await self._history.ListHistory(
-            history_pb2.ListHistoryRequest(user_id=user_id, period=period, page_size=page_size, page_token=page_token)
-        )
+    async def list_history(self, request: history_pb2.ListHistoryRequest) -> history_pb2.ListHistoryResponse:
+        return await self._history.ListHistory(request)
 
-    async def get_analytics(self, user_id: str, period: str) -> history_pb2.GetAnalyticsResponse:
-        return await self._history.GetAnalytics(history_pb2.GetAnalyticsRequest(user_id=user_id, period=period))
+    async def get_analytics(self, request: history_pb2.GetAnalyticsRequest) -> history_pb2.GetAnalyticsResponse:
+        return await self._history.GetAnalytics(request)
+
+    async def get_breakdown(self, request: history_pb2.GetBreakdownRequest) -> history_pb2.GetBreakdownResponse:
+        return await self._history.GetBreakdown(request)
+
+    async def get_equity_curve(self, request: history_pb2.GetEquityCurveRequest) -> history_pb2.GetEquityCurveResponse:
+        return await self._history.GetEquityCurve(request)
 
     async def add_account(self, request: accounts_pb2.AddAccountRequest) -> accounts_pb2.Account:
         return (await self._accounts.AddAccount(request, timeout=self._key_timeout_seconds)).account

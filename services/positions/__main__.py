@@ -105,6 +105,15 @@ async def serve(settings: PositionsSettings, process: Process) -> None:
         statement_timeout_seconds=settings.database_statement_timeout_seconds,
     )
     process.on_drain(engine.dispose, "database")
+    replica = engine
+    if settings.database_replica_url is not None:
+        replica = create_engine(
+            settings.database_replica_url,
+            settings.service,
+            settings.database_replica_pool_size,
+            statement_timeout_seconds=settings.database_statement_timeout_seconds,
+        )
+        process.on_drain(replica.dispose, "replica")
     process.spawn("database watch", watch_database(engine, process.health, process.instruments))
     bus = Bus(settings, settings.service, process.instruments)
     process.spawn("bus", bus.run())
@@ -150,7 +159,7 @@ async def serve(settings: PositionsSettings, process: Process) -> None:
     account_commands = AccountCommands(
         journal, reader, custodian, readings, clock, timedelta(seconds=settings.credential_lease_seconds), keys
     )
-    books = BookQueries(engine, clock)
+    books = BookQueries(engine, clock, replica=replica)
     marks, nudged = keep_streams(settings, process, Parts(clock, engine, bus, venues, readings, keys))
     watermarks = Watermarks()
     extremes = ExtremeFacts(watermarks)
@@ -178,7 +187,7 @@ async def serve(settings: PositionsSettings, process: Process) -> None:
         live.registration(
             live.LiveRpc(LiveQueries(engine, readings, guards, clock, marks=marks, watermarks=watermarks), memory)
         ),
-        history.registration(history.HistoryRpc(books)),
+        history.registration(history.HistoryRpc(books, clock)),
         observation.registration(
             observation.ObservationRpc(
                 ObservationQueries(engine, readings, reader, keys), DecisionCommands(journal, readings, clock)

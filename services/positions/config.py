@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, SecretStr
 
-from services.common.config import ExchangeSettings, GrpcServerSettings, ServiceSettings
+from services.common.config import DatabaseUrl, ExchangeSettings, GrpcServerSettings, ServiceSettings
 
 
 class PositionsSettings(ServiceSettings, GrpcServerSettings, ExchangeSettings):
@@ -13,6 +13,10 @@ class PositionsSettings(ServiceSettings, GrpcServerSettings, ExchangeSettings):
     service: ClassVar[str] = "positions"
 
     encryption_keys: SecretStr = Field(description='{"active": id, "keys": {id: base64 of 32 bytes}}')
+    database_replica_url: DatabaseUrl | None = Field(
+        None, description="postgresql://role:password@host:port/database of a replica, for figures"
+    )
+    database_replica_pool_size: int = Field(10, ge=1, le=20, description="connections, from 1 to 20")
     reading_max_age_seconds: PositiveFloat = Field(5, description="seconds, above 0: how old a live view may be")
     heartbeat_max_age_seconds: PositiveFloat = Field(
         5, description="seconds, above 0: after which silence an account counts as unguarded"

@@ -29,22 +29,6 @@ class Keys(Protocol):
     def credentials(self, account_id: str) -> Awaitable[Credentials]: ...
 
 
-<<<<<<< HEAD
-=======
-class KeptKeys:
-    """Credentials out of the books. Every use opens them anew; nothing opened is kept."""
-
-    def __init__(self, engine: AsyncEngine, custodian: Custodian) -> None:
-        self._engine = engine
-        self._custodian = custodian
-
-    async def credentials(self, account_id: str) -> Credentials:
-        """An account's key. Raises AccountNotFound."""
-        async with transaction(self._engine) as connection:
-            sealed = await accounts.sealed_credentials(connection, account_id)
-        return self._custodian.open(account_id, sealed)
-
-
 @dataclass(frozen=True, slots=True)
 class ReadingLimits:
     """`patience`: how long anybody waits for a venue. `margin_max_age`: how seldom the margin is read for a view.
@@ -85,7 +69,6 @@ OnReading = Callable[[str, AccountReading], None]
 """Told of each reading as it arrives, with the account; it must be quick."""
 
 
->>>>>>> live
 class AccountReadings:
     """The cache. `max_age` is how old a reading may be that is given to more than one caller."""
 

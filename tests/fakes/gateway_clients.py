@@ -5,6 +5,7 @@ A fake with `fails` set raises that instead of answering, as a channel does when
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from protos.monitor.v1 import monitor_pb2
 from protos.positions.v1 import accounts_pb2, history_pb2, live_pb2, positions_pb2, types_pb2
@@ -61,19 +62,29 @@ class FakeHistory(_Failing):
     def __init__(self) -> None:
         self.page = history_pb2.ListHistoryResponse()
         self.figures = history_pb2.GetAnalyticsResponse()
-        self.asked: list[tuple[str, str, int, str]] = []
+        self.parts = history_pb2.GetBreakdownResponse()
+        self.curve = history_pb2.GetEquityCurveResponse()
+        self.asked: list[Any] = []
 
-    async def list_history(
-        self, user_id: str, period: str, page_size: int, page_token: str
-    ) -> history_pb2.ListHistoryResponse:
-        self.asked.append((user_id, period, page_size, page_token))
+    async def list_history(self, request: history_pb2.ListHistoryRequest) -> history_pb2.ListHistoryResponse:
+        self.asked.append(request)
         self._fail()
         return self.page
 
-    async def get_analytics(self, user_id: str, period: str) -> history_pb2.GetAnalyticsResponse:
-        self.asked.append((user_id, period, 0, ""))
+    async def get_analytics(self, request: history_pb2.GetAnalyticsRequest) -> history_pb2.GetAnalyticsResponse:
+        self.asked.append(request)
         self._fail()
         return self.figures
+
+    async def get_breakdown(self, request: history_pb2.GetBreakdownRequest) -> history_pb2.GetBreakdownResponse:
+        self.asked.append(request)
+        self._fail()
+        return self.parts
+
+    async def get_equity_curve(self, request: history_pb2.GetEquityCurveRequest) -> history_pb2.GetEquityCurveResponse:
+        self.asked.append(request)
+        self._fail()
+        return self.curve
 
 
 class FakeAccounts(_Failing):

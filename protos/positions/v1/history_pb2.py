@@ -22,24 +22,41 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from protos.positions.v1 import types_pb2 as protos_dot_positions_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!protos/positions/v1/history.proto\x12\x0cpositions.v1\x1a\x1fprotos/positions/v1/types.proto\"\\\n\x12ListHistoryRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x0e\n\x06period\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"Y\n\x13ListHistoryResponse\x12)\n\tpositions\x18\x01 \x03(\x0b\x32\x16.positions.v1.Position\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"6\n\x13GetAnalyticsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x0e\n\x06period\x18\x02 \x01(\t\"\xd7\x01\n\x14GetAnalyticsResponse\x12\x14\n\x0ctotal_trades\x18\x01 \x01(\x03\x12\x16\n\x0ewinning_trades\x18\x02 \x01(\x03\x12\x15\n\rlosing_trades\x18\x03 \x01(\x03\x12\x10\n\x08win_rate\x18\x04 \x01(\t\x12\x11\n\ttotal_pnl\x18\x05 \x01(\t\x12\x13\n\x0b\x61verage_pnl\x18\x06 \x01(\t\x12\x12\n\nbest_trade\x18\x07 \x01(\t\x12\x13\n\x0bworst_trade\x18\x08 \x01(\t\x12\x17\n\x0f\x65stimated_exits\x18\t \x01(\x03\x32\xbb\x01\n\x0eHistoryService\x12R\n\x0bListHistory\x12 .positions.v1.ListHistoryRequest\x1a!.positions.v1.ListHistoryResponse\x12U\n\x0cGetAnalytics\x12!.positions.v1.GetAnalyticsRequest\x1a\".positions.v1.GetAnalyticsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!protos/positions/v1/history.proto\x12\x0cpositions.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fprotos/positions/v1/types.proto\"\xae\x01\n\x0bTradeFilter\x12)\n\x05since\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x08\x65xchange\x18\x03 \x01(\x0e\x32\x16.positions.v1.Exchange\x12\x0e\n\x06symbol\x18\x04 \x01(\t\x12\x0f\n\x07\x66low_id\x18\x05 \x01(\t\"\x87\x01\n\x12ListHistoryRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x0e\n\x06period\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\x12)\n\x06\x66ilter\x18\x05 \x01(\x0b\x32\x19.positions.v1.TradeFilter\"Y\n\x13ListHistoryResponse\x12)\n\tpositions\x18\x01 \x03(\x0b\x32\x16.positions.v1.Position\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"a\n\x13GetAnalyticsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x0e\n\x06period\x18\x02 \x01(\t\x12)\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x19.positions.v1.TradeFilter\"\xba\x04\n\x14GetAnalyticsResponse\x12\x14\n\x0ctotal_trades\x18\x01 \x01(\x03\x12\x16\n\x0ewinning_trades\x18\x02 \x01(\x03\x12\x15\n\rlosing_trades\x18\x03 \x01(\x03\x12\x10\n\x08win_rate\x18\x04 \x01(\t\x12\x11\n\ttotal_pnl\x18\x05 \x01(\t\x12\x13\n\x0b\x61verage_pnl\x18\x06 \x01(\t\x12\x12\n\nbest_trade\x18\x07 \x01(\t\x12\x13\n\x0bworst_trade\x18\x08 \x01(\t\x12\x17\n\x0f\x65stimated_exits\x18\t \x01(\x03\x12\x15\n\rprofit_factor\x18\n \x01(\t\x12\x12\n\nexpectancy\x18\x0b \x01(\t\x12\x18\n\x10\x65xpectancy_ratio\x18\x0c \x01(\t\x12\x1c\n\x14\x61verage_hold_seconds\x18\r \x01(\t\x12\x0c\n\x04\x66\x65\x65s\x18\x0e \x01(\t\x12\x14\n\x0cgross_profit\x18\x0f \x01(\t\x12\x12\n\ngross_loss\x18\x10 \x01(\t\x12\x1e\n\x16longest_winning_streak\x18\x11 \x01(\x03\x12\x1d\n\x15longest_losing_streak\x18\x12 \x01(\x03\x12/\n\x0cmax_drawdown\x18\x13 \x01(\x0b\x32\x19.positions.v1.MaxDrawdown\x12\x14\n\x0csharpe_ratio\x18\x14 \x01(\t\x12\x15\n\rsortino_ratio\x18\x15 \x01(\t\x12\x14\n\x0c\x63\x61lmar_ratio\x18\x16 \x01(\t\x12\x13\n\x0b\x65quity_days\x18\x17 \x01(\x03\"\xa7\x01\n\x0bMaxDrawdown\x12\x0e\n\x06\x61mount\x18\x01 \x01(\t\x12\x0f\n\x07percent\x18\x02 \x01(\t\x12\x18\n\x10\x64uration_seconds\x18\x03 \x01(\x03\x12,\n\x08\x62\x65gan_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bregained_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"a\n\x13GetBreakdownRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x0e\n\x06period\x18\x02 \x01(\t\x12)\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x19.positions.v1.TradeFilter\"\xfa\x01\n\x14GetBreakdownResponse\x12+\n\tby_symbol\x18\x01 \x03(\x0b\x32\x18.positions.v1.TradeGroup\x12-\n\x0b\x62y_exchange\x18\x02 \x03(\x0b\x32\x18.positions.v1.TradeGroup\x12)\n\x07\x62y_side\x18\x03 \x03(\x0b\x32\x18.positions.v1.TradeGroup\x12\x30\n\x0e\x62y_exit_reason\x18\x04 \x03(\x0b\x32\x18.positions.v1.TradeGroup\x12)\n\x07\x62y_flow\x18\x05 \x03(\x0b\x32\x18.positions.v1.TradeGroup\"\xe6\x01\n\nTradeGroup\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x14\n\x0ctotal_trades\x18\x02 \x01(\x03\x12\x16\n\x0ewinning_trades\x18\x03 \x01(\x03\x12\x15\n\rlosing_trades\x18\x04 \x01(\x03\x12\x10\n\x08win_rate\x18\x05 \x01(\t\x12\x11\n\ttotal_pnl\x18\x06 \x01(\t\x12\x13\n\x0b\x61verage_pnl\x18\x07 \x01(\t\x12\x12\n\nbest_trade\x18\x08 \x01(\t\x12\x13\n\x0bworst_trade\x18\t \x01(\t\x12\x15\n\rprofit_factor\x18\n \x01(\t\x12\x0c\n\x04\x66\x65\x65s\x18\x0b \x01(\t\"c\n\x15GetEquityCurveRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x0e\n\x06period\x18\x02 \x01(\t\x12)\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x19.positions.v1.TradeFilter\"C\n\x16GetEquityCurveResponse\x12)\n\x06points\x18\x01 \x03(\x0b\x32\x19.positions.v1.EquityPoint\"\xb0\x01\n\x0b\x45quityPoint\x12\'\n\x03\x64\x61y\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06trades\x18\x02 \x01(\x03\x12\x14\n\x0crealized_pnl\x18\x03 \x01(\t\x12\x16\n\x0e\x63umulative_pnl\x18\x04 \x01(\t\x12\x10\n\x08\x64rawdown\x18\x05 \x01(\t\x12\x0e\n\x06\x65quity\x18\x06 \x01(\t\x12\x18\n\x10\x64rawdown_percent\x18\x07 \x01(\t2\xef\x02\n\x0eHistoryService\x12R\n\x0bListHistory\x12 .positions.v1.ListHistoryRequest\x1a!.positions.v1.ListHistoryResponse\x12U\n\x0cGetAnalytics\x12!.positions.v1.GetAnalyticsRequest\x1a\".positions.v1.GetAnalyticsResponse\x12U\n\x0cGetBreakdown\x12!.positions.v1.GetBreakdownRequest\x1a\".positions.v1.GetBreakdownResponse\x12[\n\x0eGetEquityCurve\x12#.positions.v1.GetEquityCurveRequest\x1a$.positions.v1.GetEquityCurveResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.positions.v1.history_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LISTHISTORYREQUEST']._serialized_start=84
-  _globals['_LISTHISTORYREQUEST']._serialized_end=176
-  _globals['_LISTHISTORYRESPONSE']._serialized_start=178
-  _globals['_LISTHISTORYRESPONSE']._serialized_end=267
-  _globals['_GETANALYTICSREQUEST']._serialized_start=269
-  _globals['_GETANALYTICSREQUEST']._serialized_end=323
-  _globals['_GETANALYTICSRESPONSE']._serialized_start=326
-  _globals['_GETANALYTICSRESPONSE']._serialized_end=541
-  _globals['_HISTORYSERVICE']._serialized_start=544
-  _globals['_HISTORYSERVICE']._serialized_end=731
+  _globals['_TRADEFILTER']._serialized_start=118
+  _globals['_TRADEFILTER']._serialized_end=292
+  _globals['_LISTHISTORYREQUEST']._serialized_start=295
+  _globals['_LISTHISTORYREQUEST']._serialized_end=430
+  _globals['_LISTHISTORYRESPONSE']._serialized_start=432
+  _globals['_LISTHISTORYRESPONSE']._serialized_end=521
+  _globals['_GETANALYTICSREQUEST']._serialized_start=523
+  _globals['_GETANALYTICSREQUEST']._serialized_end=620
+  _globals['_GETANALYTICSRESPONSE']._serialized_start=623
+  _globals['_GETANALYTICSRESPONSE']._serialized_end=1193
+  _globals['_MAXDRAWDOWN']._serialized_start=1196
+  _globals['_MAXDRAWDOWN']._serialized_end=1363
+  _globals['_GETBREAKDOWNREQUEST']._serialized_start=1365
+  _globals['_GETBREAKDOWNREQUEST']._serialized_end=1462
+  _globals['_GETBREAKDOWNRESPONSE']._serialized_start=1465
+  _globals['_GETBREAKDOWNRESPONSE']._serialized_end=1715
+  _globals['_TRADEGROUP']._serialized_start=1718
+  _globals['_TRADEGROUP']._serialized_end=1948
+  _globals['_GETEQUITYCURVEREQUEST']._serialized_start=1950
+  _globals['_GETEQUITYCURVEREQUEST']._serialized_end=2049
+  _globals['_GETEQUITYCURVERESPONSE']._serialized_start=2051
+  _globals['_GETEQUITYCURVERESPONSE']._serialized_end=2118
+  _globals['_EQUITYPOINT']._serialized_start=2121
+  _globals['_EQUITYPOINT']._serialized_end=2297
+  _globals['_HISTORYSERVICE']._serialized_start=2300
+  _globals['_HISTORYSERVICE']._serialized_end=2667
 # @@protoc_insertion_point(module_scope)

@@ -6,6 +6,7 @@ What happened: closed positions and their figures, from the books alone."""
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from protos.positions.v1 import types_pb2 as _types_pb2
 import builtins as _builtins
@@ -20,6 +21,45 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
+class TradeFilter(_message.Message):
+    """Narrows what is asked for; what is left out narrows nothing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SINCE_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    EXCHANGE_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    FLOW_ID_FIELD_NUMBER: _builtins.int
+    exchange: _types_pb2.Exchange.ValueType
+    symbol: _builtins.str
+    flow_id: _builtins.str
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """Closed at or after; not beside a period."""
+
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp:
+        """Closed before; not beside a period."""
+
+    def __init__(
+        self,
+        *,
+        since: _timestamp_pb2.Timestamp | None = ...,
+        until: _timestamp_pb2.Timestamp | None = ...,
+        exchange: _types_pb2.Exchange.ValueType = ...,
+        symbol: _builtins.str = ...,
+        flow_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since", "until", b"until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exchange", b"exchange", "flow_id", b"flow_id", "since", b"since", "symbol", b"symbol", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TradeFilter: _TypeAlias = TradeFilter  # noqa: Y015
+
+@_typing.final
 class ListHistoryRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -27,11 +67,14 @@ class ListHistoryRequest(_message.Message):
     PERIOD_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     period: _builtins.str
     """24h, 7d, 30d, 90d, 1y or all; empty is all."""
     page_size: _builtins.int
     page_token: _builtins.str
+    @_builtins.property
+    def filter(self) -> Global___TradeFilter: ...
     def __init__(
         self,
         *,
@@ -39,10 +82,11 @@ class ListHistoryRequest(_message.Message):
         period: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        filter: Global___TradeFilter | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "period", b"period", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "page_size", b"page_size", "page_token", b"page_token", "period", b"period", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -77,18 +121,22 @@ class GetAnalyticsRequest(_message.Message):
 
     USER_ID_FIELD_NUMBER: _builtins.int
     PERIOD_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     period: _builtins.str
     """24h, 7d, 30d, 90d, 1y or all; empty is all."""
+    @_builtins.property
+    def filter(self) -> Global___TradeFilter: ...
     def __init__(
         self,
         *,
         user_id: _builtins.str = ...,
         period: _builtins.str = ...,
+        filter: Global___TradeFilter | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["period", b"period", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "period", b"period", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -107,6 +155,20 @@ class GetAnalyticsResponse(_message.Message):
     BEST_TRADE_FIELD_NUMBER: _builtins.int
     WORST_TRADE_FIELD_NUMBER: _builtins.int
     ESTIMATED_EXITS_FIELD_NUMBER: _builtins.int
+    PROFIT_FACTOR_FIELD_NUMBER: _builtins.int
+    EXPECTANCY_FIELD_NUMBER: _builtins.int
+    EXPECTANCY_RATIO_FIELD_NUMBER: _builtins.int
+    AVERAGE_HOLD_SECONDS_FIELD_NUMBER: _builtins.int
+    FEES_FIELD_NUMBER: _builtins.int
+    GROSS_PROFIT_FIELD_NUMBER: _builtins.int
+    GROSS_LOSS_FIELD_NUMBER: _builtins.int
+    LONGEST_WINNING_STREAK_FIELD_NUMBER: _builtins.int
+    LONGEST_LOSING_STREAK_FIELD_NUMBER: _builtins.int
+    MAX_DRAWDOWN_FIELD_NUMBER: _builtins.int
+    SHARPE_RATIO_FIELD_NUMBER: _builtins.int
+    SORTINO_RATIO_FIELD_NUMBER: _builtins.int
+    CALMAR_RATIO_FIELD_NUMBER: _builtins.int
+    EQUITY_DAYS_FIELD_NUMBER: _builtins.int
     total_trades: _builtins.int
     winning_trades: _builtins.int
     losing_trades: _builtins.int
@@ -119,6 +181,33 @@ class GetAnalyticsResponse(_message.Message):
     worst_trade: _builtins.str
     estimated_exits: _builtins.int
     """Closed, but not counted above: their exit is not exactly known."""
+    profit_factor: _builtins.str
+    """Gross profit by gross loss; empty without a loss."""
+    expectancy: _builtins.str
+    """Quote currency a trade."""
+    expectancy_ratio: _builtins.str
+    """In average losses a trade; empty without a loss."""
+    average_hold_seconds: _builtins.str
+    """Empty without trades."""
+    fees: _builtins.str
+    """Quote currency, paid; in the profits already."""
+    gross_profit: _builtins.str
+    """The sum of what was won, and of what was lost (positive)."""
+    gross_loss: _builtins.str
+    longest_winning_streak: _builtins.int
+    longest_losing_streak: _builtins.int
+    sharpe_ratio: _builtins.str
+    """Annualised, of daily equity less transfers; empty where that is not known or the request is narrowed to a symbol or
+    flow, which have no equity of their own.
+    """
+    sortino_ratio: _builtins.str
+    calmar_ratio: _builtins.str
+    equity_days: _builtins.int
+    """On how many daily returns the ratios stand."""
+    @_builtins.property
+    def max_drawdown(self) -> Global___MaxDrawdown:
+        """Absent without trades."""
+
     def __init__(
         self,
         *,
@@ -131,11 +220,284 @@ class GetAnalyticsResponse(_message.Message):
         best_trade: _builtins.str = ...,
         worst_trade: _builtins.str = ...,
         estimated_exits: _builtins.int = ...,
+        profit_factor: _builtins.str = ...,
+        expectancy: _builtins.str = ...,
+        expectancy_ratio: _builtins.str = ...,
+        average_hold_seconds: _builtins.str = ...,
+        fees: _builtins.str = ...,
+        gross_profit: _builtins.str = ...,
+        gross_loss: _builtins.str = ...,
+        longest_winning_streak: _builtins.int = ...,
+        longest_losing_streak: _builtins.int = ...,
+        max_drawdown: Global___MaxDrawdown | None = ...,
+        sharpe_ratio: _builtins.str = ...,
+        sortino_ratio: _builtins.str = ...,
+        calmar_ratio: _builtins.str = ...,
+        equity_days: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["max_drawdown", b"max_drawdown"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["average_pnl", b"average_pnl", "best_trade", b"best_trade", "estimated_exits", b"estimated_exits", "losing_trades", b"losing_trades", "total_pnl", b"total_pnl", "total_trades", b"total_trades", "win_rate", b"win_rate", "winning_trades", b"winning_trades", "worst_trade", b"worst_trade"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["average_hold_seconds", b"average_hold_seconds", "average_pnl", b"average_pnl", "best_trade", b"best_trade", "calmar_ratio", b"calmar_ratio", "equity_days", b"equity_days", "estimated_exits", b"estimated_exits", "expectancy", b"expectancy", "expectancy_ratio", b"expectancy_ratio", "fees", b"fees", "gross_loss", b"gross_loss", "gross_profit", b"gross_profit", "longest_losing_streak", b"longest_losing_streak", "longest_winning_streak", b"longest_winning_streak", "losing_trades", b"losing_trades", "max_drawdown", b"max_drawdown", "profit_factor", b"profit_factor", "sharpe_ratio", b"sharpe_ratio", "sortino_ratio", b"sortino_ratio", "total_pnl", b"total_pnl", "total_trades", b"total_trades", "win_rate", b"win_rate", "winning_trades", b"winning_trades", "worst_trade", b"worst_trade"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetAnalyticsResponse: _TypeAlias = GetAnalyticsResponse  # noqa: Y015
+
+@_typing.final
+class MaxDrawdown(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AMOUNT_FIELD_NUMBER: _builtins.int
+    PERCENT_FIELD_NUMBER: _builtins.int
+    DURATION_SECONDS_FIELD_NUMBER: _builtins.int
+    BEGAN_AT_FIELD_NUMBER: _builtins.int
+    REGAINED_AT_FIELD_NUMBER: _builtins.int
+    amount: _builtins.str
+    """The largest fall of realised profit from its highest point, quote currency, positive or zero."""
+    percent: _builtins.str
+    """The largest fall of daily equity less transfers, percent, positive or zero; empty as the ratios are."""
+    duration_seconds: _builtins.int
+    """Of the fall of `amount`: from the highest point until it was regained, or until now."""
+    @_builtins.property
+    def began_at(self) -> _timestamp_pb2.Timestamp:
+        """Absent where nothing ever fell."""
+
+    @_builtins.property
+    def regained_at(self) -> _timestamp_pb2.Timestamp:
+        """Absent while it is not regained."""
+
+    def __init__(
+        self,
+        *,
+        amount: _builtins.str = ...,
+        percent: _builtins.str = ...,
+        duration_seconds: _builtins.int = ...,
+        began_at: _timestamp_pb2.Timestamp | None = ...,
+        regained_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["began_at", b"began_at", "regained_at", b"regained_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "began_at", b"began_at", "duration_seconds", b"duration_seconds", "percent", b"percent", "regained_at", b"regained_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MaxDrawdown: _TypeAlias = MaxDrawdown  # noqa: Y015
+
+@_typing.final
+class GetBreakdownRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    period: _builtins.str
+    """24h, 7d, 30d, 90d, 1y or all; empty is all."""
+    @_builtins.property
+    def filter(self) -> Global___TradeFilter: ...
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        period: _builtins.str = ...,
+        filter: Global___TradeFilter | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "period", b"period", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBreakdownRequest: _TypeAlias = GetBreakdownRequest  # noqa: Y015
+
+@_typing.final
+class GetBreakdownResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BY_SYMBOL_FIELD_NUMBER: _builtins.int
+    BY_EXCHANGE_FIELD_NUMBER: _builtins.int
+    BY_SIDE_FIELD_NUMBER: _builtins.int
+    BY_EXIT_REASON_FIELD_NUMBER: _builtins.int
+    BY_FLOW_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def by_symbol(self) -> _containers.RepeatedCompositeFieldContainer[Global___TradeGroup]:
+        """The most trades first."""
+
+    @_builtins.property
+    def by_exchange(self) -> _containers.RepeatedCompositeFieldContainer[Global___TradeGroup]:
+        """binance, bybit"""
+
+    @_builtins.property
+    def by_side(self) -> _containers.RepeatedCompositeFieldContainer[Global___TradeGroup]:
+        """long, short"""
+
+    @_builtins.property
+    def by_exit_reason(self) -> _containers.RepeatedCompositeFieldContainer[Global___TradeGroup]:
+        """stop_loss, take_profit, manual, ai_signal, liquidation, adl, closed_externally"""
+
+    @_builtins.property
+    def by_flow(self) -> _containers.RepeatedCompositeFieldContainer[Global___TradeGroup]:
+        """The empty key holds what no flow opened."""
+
+    def __init__(
+        self,
+        *,
+        by_symbol: _abc.Iterable[Global___TradeGroup] | None = ...,
+        by_exchange: _abc.Iterable[Global___TradeGroup] | None = ...,
+        by_side: _abc.Iterable[Global___TradeGroup] | None = ...,
+        by_exit_reason: _abc.Iterable[Global___TradeGroup] | None = ...,
+        by_flow: _abc.Iterable[Global___TradeGroup] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_exchange", b"by_exchange", "by_exit_reason", b"by_exit_reason", "by_flow", b"by_flow", "by_side", b"by_side", "by_symbol", b"by_symbol"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetBreakdownResponse: _TypeAlias = GetBreakdownResponse  # noqa: Y015
+
+@_typing.final
+class TradeGroup(_message.Message):
+    """The figures of GetAnalyticsResponse for a part of the trades. It holds at least one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    TOTAL_TRADES_FIELD_NUMBER: _builtins.int
+    WINNING_TRADES_FIELD_NUMBER: _builtins.int
+    LOSING_TRADES_FIELD_NUMBER: _builtins.int
+    WIN_RATE_FIELD_NUMBER: _builtins.int
+    TOTAL_PNL_FIELD_NUMBER: _builtins.int
+    AVERAGE_PNL_FIELD_NUMBER: _builtins.int
+    BEST_TRADE_FIELD_NUMBER: _builtins.int
+    WORST_TRADE_FIELD_NUMBER: _builtins.int
+    PROFIT_FACTOR_FIELD_NUMBER: _builtins.int
+    FEES_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    total_trades: _builtins.int
+    winning_trades: _builtins.int
+    losing_trades: _builtins.int
+    win_rate: _builtins.str
+    total_pnl: _builtins.str
+    average_pnl: _builtins.str
+    best_trade: _builtins.str
+    worst_trade: _builtins.str
+    profit_factor: _builtins.str
+    fees: _builtins.str
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        total_trades: _builtins.int = ...,
+        winning_trades: _builtins.int = ...,
+        losing_trades: _builtins.int = ...,
+        win_rate: _builtins.str = ...,
+        total_pnl: _builtins.str = ...,
+        average_pnl: _builtins.str = ...,
+        best_trade: _builtins.str = ...,
+        worst_trade: _builtins.str = ...,
+        profit_factor: _builtins.str = ...,
+        fees: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["average_pnl", b"average_pnl", "best_trade", b"best_trade", "fees", b"fees", "key", b"key", "losing_trades", b"losing_trades", "profit_factor", b"profit_factor", "total_pnl", b"total_pnl", "total_trades", b"total_trades", "win_rate", b"win_rate", "winning_trades", b"winning_trades", "worst_trade", b"worst_trade"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TradeGroup: _TypeAlias = TradeGroup  # noqa: Y015
+
+@_typing.final
+class GetEquityCurveRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    period: _builtins.str
+    """24h, 7d, 30d, 90d, 1y or all; empty is all."""
+    @_builtins.property
+    def filter(self) -> Global___TradeFilter: ...
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        period: _builtins.str = ...,
+        filter: Global___TradeFilter | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "period", b"period", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetEquityCurveRequest: _TypeAlias = GetEquityCurveRequest  # noqa: Y015
+
+@_typing.final
+class GetEquityCurveResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POINTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def points(self) -> _containers.RepeatedCompositeFieldContainer[Global___EquityPoint]:
+        """In order of time; days of which nothing is known are left out."""
+
+    def __init__(
+        self,
+        *,
+        points: _abc.Iterable[Global___EquityPoint] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["points", b"points"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetEquityCurveResponse: _TypeAlias = GetEquityCurveResponse  # noqa: Y015
+
+@_typing.final
+class EquityPoint(_message.Message):
+    """One day, in UTC."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DAY_FIELD_NUMBER: _builtins.int
+    TRADES_FIELD_NUMBER: _builtins.int
+    REALIZED_PNL_FIELD_NUMBER: _builtins.int
+    CUMULATIVE_PNL_FIELD_NUMBER: _builtins.int
+    DRAWDOWN_FIELD_NUMBER: _builtins.int
+    EQUITY_FIELD_NUMBER: _builtins.int
+    DRAWDOWN_PERCENT_FIELD_NUMBER: _builtins.int
+    trades: _builtins.int
+    realized_pnl: _builtins.str
+    """Of the day's exact exits, and of all since the beginning of the period."""
+    cumulative_pnl: _builtins.str
+    drawdown: _builtins.str
+    """How far cumulative_pnl is below its highest so far, which is at least zero; positive or zero."""
+    equity: _builtins.str
+    """Of all accounts at the day's end; empty where it is not known."""
+    drawdown_percent: _builtins.str
+    """How far equity less transfers is below its highest so far, percent; empty where it is not known."""
+    @_builtins.property
+    def day(self) -> _timestamp_pb2.Timestamp:
+        """Its first moment."""
+
+    def __init__(
+        self,
+        *,
+        day: _timestamp_pb2.Timestamp | None = ...,
+        trades: _builtins.int = ...,
+        realized_pnl: _builtins.str = ...,
+        cumulative_pnl: _builtins.str = ...,
+        drawdown: _builtins.str = ...,
+        equity: _builtins.str = ...,
+        drawdown_percent: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["day", b"day"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cumulative_pnl", b"cumulative_pnl", "day", b"day", "drawdown", b"drawdown", "drawdown_percent", b"drawdown_percent", "equity", b"equity", "realized_pnl", b"realized_pnl", "trades", b"trades"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EquityPoint: _TypeAlias = EquityPoint  # noqa: Y015

@@ -44,20 +44,44 @@ class HistoryServiceStub:
                 request_serializer=protos_dot_positions_dot_v1_dot_history__pb2.GetAnalyticsRequest.SerializeToString,
                 response_deserializer=protos_dot_positions_dot_v1_dot_history__pb2.GetAnalyticsResponse.FromString,
                 _registered_method=True)
+        self.GetBreakdown = channel.unary_unary(
+                '/positions.v1.HistoryService/GetBreakdown',
+                request_serializer=protos_dot_positions_dot_v1_dot_history__pb2.GetBreakdownRequest.SerializeToString,
+                response_deserializer=protos_dot_positions_dot_v1_dot_history__pb2.GetBreakdownResponse.FromString,
+                _registered_method=True)
+        self.GetEquityCurve = channel.unary_unary(
+                '/positions.v1.HistoryService/GetEquityCurve',
+                request_serializer=protos_dot_positions_dot_v1_dot_history__pb2.GetEquityCurveRequest.SerializeToString,
+                response_deserializer=protos_dot_positions_dot_v1_dot_history__pb2.GetEquityCurveResponse.FromString,
+                _registered_method=True)
 
 
 class HistoryServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def ListHistory(self, request, context):
-        """Closed positions, the latest first. Errors: INVALID_PERIOD, INVALID_PAGE_TOKEN.
+        """Closed positions, the latest first. Errors: INVALID_PERIOD, INVALID_PAGE_TOKEN, FIELD_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetAnalytics(self, request, context):
-        """Figures over exact exits. Errors: INVALID_PERIOD.
+        """Figures over exact exits. Errors: INVALID_PERIOD, FIELD_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBreakdown(self, request, context):
+        """The same figures apart for each symbol, exchange, side, exit reason and flow. Errors: as GetAnalytics.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetEquityCurve(self, request, context):
+        """Day by day: realised profit over exact exits, and equity where it is known. Errors: as GetAnalytics.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -75,6 +99,16 @@ def add_HistoryServiceServicer_to_server(servicer, server):
                     servicer.GetAnalytics,
                     request_deserializer=protos_dot_positions_dot_v1_dot_history__pb2.GetAnalyticsRequest.FromString,
                     response_serializer=protos_dot_positions_dot_v1_dot_history__pb2.GetAnalyticsResponse.SerializeToString,
+            ),
+            'GetBreakdown': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBreakdown,
+                    request_deserializer=protos_dot_positions_dot_v1_dot_history__pb2.GetBreakdownRequest.FromString,
+                    response_serializer=protos_dot_positions_dot_v1_dot_history__pb2.GetBreakdownResponse.SerializeToString,
+            ),
+            'GetEquityCurve': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetEquityCurve,
+                    request_deserializer=protos_dot_positions_dot_v1_dot_history__pb2.GetEquityCurveRequest.FromString,
+                    response_serializer=protos_dot_positions_dot_v1_dot_history__pb2.GetEquityCurveResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -131,6 +165,60 @@ class HistoryService:
             '/positions.v1.HistoryService/GetAnalytics',
             protos_dot_positions_dot_v1_dot_history__pb2.GetAnalyticsRequest.SerializeToString,
             protos_dot_positions_dot_v1_dot_history__pb2.GetAnalyticsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBreakdown(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/positions.v1.HistoryService/GetBreakdown',
+            protos_dot_positions_dot_v1_dot_history__pb2.GetBreakdownRequest.SerializeToString,
+            protos_dot_positions_dot_v1_dot_history__pb2.GetBreakdownResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetEquityCurve(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/positions.v1.HistoryService/GetEquityCurve',
+            protos_dot_positions_dot_v1_dot_history__pb2.GetEquityCurveRequest.SerializeToString,
+            protos_dot_positions_dot_v1_dot_history__pb2.GetEquityCurveResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -32,17 +32,25 @@ class HistoryServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> HistoryServiceAsyncStub: ...
     ListHistory: _grpc.UnaryUnaryMultiCallable[_history_pb2.ListHistoryRequest, _history_pb2.ListHistoryResponse]
-    """Closed positions, the latest first. Errors: INVALID_PERIOD, INVALID_PAGE_TOKEN."""
+    """Closed positions, the latest first. Errors: INVALID_PERIOD, INVALID_PAGE_TOKEN, FIELD_INVALID."""
     GetAnalytics: _grpc.UnaryUnaryMultiCallable[_history_pb2.GetAnalyticsRequest, _history_pb2.GetAnalyticsResponse]
-    """Figures over exact exits. Errors: INVALID_PERIOD."""
+    """Figures over exact exits. Errors: INVALID_PERIOD, FIELD_INVALID."""
+    GetBreakdown: _grpc.UnaryUnaryMultiCallable[_history_pb2.GetBreakdownRequest, _history_pb2.GetBreakdownResponse]
+    """The same figures apart for each symbol, exchange, side, exit reason and flow. Errors: as GetAnalytics."""
+    GetEquityCurve: _grpc.UnaryUnaryMultiCallable[_history_pb2.GetEquityCurveRequest, _history_pb2.GetEquityCurveResponse]
+    """Day by day: realised profit over exact exits, and equity where it is known. Errors: as GetAnalytics."""
 
 @_typing.type_check_only
 class HistoryServiceAsyncStub(HistoryServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListHistory: _aio.UnaryUnaryMultiCallable[_history_pb2.ListHistoryRequest, _history_pb2.ListHistoryResponse]  # type: ignore[assignment]
-    """Closed positions, the latest first. Errors: INVALID_PERIOD, INVALID_PAGE_TOKEN."""
+    """Closed positions, the latest first. Errors: INVALID_PERIOD, INVALID_PAGE_TOKEN, FIELD_INVALID."""
     GetAnalytics: _aio.UnaryUnaryMultiCallable[_history_pb2.GetAnalyticsRequest, _history_pb2.GetAnalyticsResponse]  # type: ignore[assignment]
-    """Figures over exact exits. Errors: INVALID_PERIOD."""
+    """Figures over exact exits. Errors: INVALID_PERIOD, FIELD_INVALID."""
+    GetBreakdown: _aio.UnaryUnaryMultiCallable[_history_pb2.GetBreakdownRequest, _history_pb2.GetBreakdownResponse]  # type: ignore[assignment]
+    """The same figures apart for each symbol, exchange, side, exit reason and flow. Errors: as GetAnalytics."""
+    GetEquityCurve: _aio.UnaryUnaryMultiCallable[_history_pb2.GetEquityCurveRequest, _history_pb2.GetEquityCurveResponse]  # type: ignore[assignment]
+    """Day by day: realised profit over exact exits, and equity where it is known. Errors: as GetAnalytics."""
 
 class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -51,7 +59,7 @@ class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _history_pb2.ListHistoryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_history_pb2.ListHistoryResponse, _abc.Awaitable[_history_pb2.ListHistoryResponse]]:
-        """Closed positions, the latest first. Errors: INVALID_PERIOD, INVALID_PAGE_TOKEN."""
+        """Closed positions, the latest first. Errors: INVALID_PERIOD, INVALID_PAGE_TOKEN, FIELD_INVALID."""
 
     @_abc_1.abstractmethod
     def GetAnalytics(
@@ -59,6 +67,22 @@ class HistoryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _history_pb2.GetAnalyticsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_history_pb2.GetAnalyticsResponse, _abc.Awaitable[_history_pb2.GetAnalyticsResponse]]:
-        """Figures over exact exits. Errors: INVALID_PERIOD."""
+        """Figures over exact exits. Errors: INVALID_PERIOD, FIELD_INVALID."""
+
+    @_abc_1.abstractmethod
+    def GetBreakdown(
+        self,
+        request: _history_pb2.GetBreakdownRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_history_pb2.GetBreakdownResponse, _abc.Awaitable[_history_pb2.GetBreakdownResponse]]:
+        """The same figures apart for each symbol, exchange, side, exit reason and flow. Errors: as GetAnalytics."""
+
+    @_abc_1.abstractmethod
+    def GetEquityCurve(
+        self,
+        request: _history_pb2.GetEquityCurveRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_history_pb2.GetEquityCurveResponse, _abc.Awaitable[_history_pb2.GetEquityCurveResponse]]:
+        """Day by day: realised profit over exact exits, and equity where it is known. Errors: as GetAnalytics."""
 
 def add_HistoryServiceServicer_to_server(servicer: HistoryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

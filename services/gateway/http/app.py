@@ -6,7 +6,7 @@ from fastapi import FastAPI
 
 from services.common.clock import Clock
 from services.gateway.clients import Accounts, Books, Closing, History, LivePositions, Reconciliation
-from services.gateway.http import history, keys, operations, positions, reconciliation, status
+from services.gateway.http import history, keys, operations, performance, positions, reconciliation, status
 from services.gateway.http.documents import LevelAnswer, PositionAnswer
 from services.gateway.http.errors import install_error_handlers
 from services.gateway.http.identity import Authenticate, Verifier
@@ -25,6 +25,8 @@ _TYPES = (
     reconciliation.ScheduleAnswer,
     history.HistoryAnswer,
     history.AnalyticsAnswer,
+    performance.EquityAnswer,
+    performance.BreakdownAnswer,
     keys.KeyBody,
     keys.KeyAnswer,
     keys.KeysAnswer,
@@ -65,6 +67,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.include_router(positions.live_router(parts.live, authenticate, parts.clock))
     app.include_router(reconciliation.reconciliation_router(parts.reconciliation, authenticate, writes))
     app.include_router(history.history_router(parts.history, authenticate))
+    app.include_router(performance.performance_router(parts.history, authenticate))
     app.include_router(keys.keys_router(parts.accounts, authenticate, writes))
     app.include_router(positions.books_router(parts.books, parts.live, parts.closing, authenticate, writes))
     app.add_api_websocket_route("/ws", parts.stream.serve)

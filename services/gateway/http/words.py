@@ -8,6 +8,7 @@ from protos.positions.v1 import live_pb2, positions_pb2, types_pb2
 from protos.reconciler.v1 import reconciler_pb2
 
 EXCHANGES = {"binance": types_pb2.EXCHANGE_BINANCE, "bybit": types_pb2.EXCHANGE_BYBIT}
+EVERY_EXCHANGE = types_pb2.EXCHANGE_UNSPECIFIED
 LEVELS = {
     "stop_loss": positions_pb2.LEVEL_KIND_STOP_LOSS,
     "take_profit": positions_pb2.LEVEL_KIND_TAKE_PROFIT,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, insert, or_, select, tuple_, update
+from sqlalchemy import Row, bindparam, func, insert, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.errors import PositionNotFound
@@ -56,15 +56,17 @@ async def next_position_id(connection: AsyncConnection, now: datetime) -> str:
 
 async def insert_position(connection: AsyncConnection, position: Position, now: datetime) -> None:
     """Add a row. The database refuses a second open one of the same key."""
-    await connection.execute(insert(positions).values(**_to_row(position), changed_at=now))
+    # Values beside the statement, not in it: a statement of thirty values takes longer to build than to run.
+    await connection.execute(insert(positions), {**_to_row(position), "changed_at": now})
 
 
 async def update_position(connection: AsyncConnection, position: Position, now: datetime) -> None:
     """Write the next version over the one before it. Raises VersionConflict where that is not the one there."""
     written = await connection.execute(
-        update(positions)
-        .where(positions.c.position_id == position.position_id, positions.c.version == position.version - 1)
-        .values(**_to_row(position), changed_at=now)
+        update(positions).where(
+            positions.c.position_id == bindparam("of_id"), positions.c.version == bindparam("of_version")
+        ),
+        {**_to_row(position), "changed_at": now, "of_id": position.position_id, "of_version": position.version - 1},
     )
     if written.rowcount != 1:
         raise VersionConflict(position_id=position.position_id, version=position.version)

@@ -91,6 +91,7 @@ positions = Table(
     Column("status", Text, nullable=False),
     Column("origin", Text, nullable=False),
     Column("managed", Boolean, nullable=False),
+    Column("flow_id", Text),
     Column("quantity", Money, nullable=False),
     Column("entry_price", Money, nullable=False),
     Column("leverage", Money),
@@ -160,6 +161,25 @@ Index(
     positions.c.user_id,
     positions.c.closed_at.desc(),
     positions.c.position_id.desc(),
+    postgresql_where=text("status <> 'open'"),
+)
+# Holds all that the figures of a user's trades are made of, so that they are reckoned from the index alone.
+Index(
+    "positions_analytics_idx",
+    positions.c.user_id,
+    positions.c.closed_at.desc(),
+    positions.c.position_id.desc(),
+    postgresql_include=[
+        "realized_pnl",
+        "exit_fee",
+        "exit_estimated",
+        "opened_at",
+        "symbol",
+        "venue",
+        "side",
+        "exit_reason",
+        "flow_id",
+    ],
     postgresql_where=text("status <> 'open'"),
 )
 Index("positions_open_of_user_idx", positions.c.user_id, postgresql_where=text("status = 'open'"))

@@ -38,6 +38,8 @@ ANSWERS: dict[str, Message | Exception] = {
     "SetLevel": positions_pb2.SetLevelResponse(position=POSITION),
     "ListHistory": history_pb2.ListHistoryResponse(next_page_token="more"),
     "GetAnalytics": history_pb2.GetAnalyticsResponse(total_trades=3),
+    "GetBreakdown": history_pb2.GetBreakdownResponse(by_side=[history_pb2.TradeGroup(key="long")]),
+    "GetEquityCurve": history_pb2.GetEquityCurveResponse(points=[history_pb2.EquityPoint(trades=2)]),
     "AddAccount": accounts_pb2.AddAccountResponse(account=accounts_pb2.Account(account_id="a")),
     "ListAccounts": accounts_pb2.ListAccountsResponse(accounts=[accounts_pb2.Account(account_id="a")]),
     "SyncNow": reconciler_pb2.SyncNowResponse(runs=[reconciler_pb2.AccountRun(run_id="r")]),
@@ -117,8 +119,14 @@ async def test_positions_are_asked_for_the_caller(other: OtherSide, positions: P
     assert await positions.get_position("demo", "OP_1_1") == POSITION
     level = positions_pb2.SetLevelRequest(user_id="demo", position_id="OP_1_1", request_id="r", expected_version=2)
     assert await positions.set_level(level) == POSITION
-    assert (await positions.list_history("demo", "7d", 20, "there")).next_page_token == "more"
-    assert (await positions.get_analytics("demo", "30d")).total_trades == 3
+    page = history_pb2.ListHistoryRequest(user_id="demo", period="7d", page_size=20, page_token="there")
+    assert (await positions.list_history(page)).next_page_token == "more"
+    figures = history_pb2.GetAnalyticsRequest(user_id="demo", period="30d")
+    assert (await positions.get_analytics(figures)).total_trades == 3
+    parts = history_pb2.GetBreakdownRequest(user_id="demo", period="30d")
+    assert [group.key for group in (await positions.get_breakdown(parts)).by_side] == ["long"]
+    curve = history_pb2.GetEquityCurveRequest(user_id="demo", period="30d")
+    assert [point.trades for point in (await positions.get_equity_curve(curve)).points] == [2]
     key = accounts_pb2.AddAccountRequest(user_id="demo", api_key="k", api_secret="s", trading_enabled=True)
     assert (await positions.add_account(key)).account_id == "a"
     assert [account.account_id for account in await positions.list_accounts("demo")] == ["a"]
@@ -126,8 +134,10 @@ async def test_positions_are_asked_for_the_caller(other: OtherSide, positions: P
         live_pb2.ListLivePositionsRequest(user_id="demo", exchange=types_pb2.EXCHANGE_BYBIT),
         positions_pb2.GetPositionRequest(user_id="demo", position_id="OP_1_1"),
         level,
-        history_pb2.ListHistoryRequest(user_id="demo", period="7d", page_size=20, page_token="there"),
-        history_pb2.GetAnalyticsRequest(user_id="demo", period="30d"),
+        page,
+        figures,
+        parts,
+        curve,
         key,
         accounts_pb2.ListAccountsRequest(user_id="demo"),
     ]

@@ -10,6 +10,7 @@ from services.common.trading.side import OrderSide, PositionSide, Side
 from services.positions.domain.account import Account
 from services.positions.domain.decision import Adjust, Adopt, Close, Outcome
 from services.positions.domain.position import Origin, PositionStatus
+from services.positions.store.history import Chosen
 from tests.contract.positions.conftest import Books
 from tests.factories import at, make_fill, make_seen
 
@@ -160,8 +161,8 @@ async def test_a_fee_in_another_currency_leaves_the_profit_unknown(books: Books,
     position = await books.queries.get_position(position_id, None)
     assert position.exit is not None
     assert (position.exit.price, position.exit.realized_pnl) == (Decimal(66000), None)
-    figures = await books.queries.analyze(account.user_id, "all")
-    assert (figures.total, figures.estimated) == (0, 1)
+    trades = (await books.queries.analyze(Chosen(account.user_id))).trades
+    assert (trades.totals.total, trades.estimated) == (0, 1)
 
 
 async def test_additions_and_reductions_by_a_short(books: Books, account: Account) -> None:

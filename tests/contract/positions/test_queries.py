@@ -11,7 +11,7 @@ from services.common.trading.reading import ReadingStatus
 from services.common.trading.side import Venue
 from services.positions.domain.account import Account
 from services.positions.domain.decision import Close
-from services.positions.domain.errors import InvalidPeriod
+from services.positions.store.history import Chosen
 from tests.contract.positions.conftest import Books, NewAccount
 from tests.factories import at, make_fill, make_reading, make_seen
 
@@ -130,36 +130,19 @@ async def close_all(books: Books, account: Account, profits: list[str]) -> None:
         await books.apply(account, Close(position_id, 1, (fill,), Decimal(0)))
 
 
-async def test_figures_by_hand(books: Books, account: Account) -> None:
+async def test_closes_become_figures(books: Books, account: Account) -> None:
     await close_all(books, account, ["100", "-40", "0", "60"])
-    figures = await books.queries.analyze(account.user_id, "7d")
-    assert (figures.total, figures.winning, figures.losing) == (4, 2, 1)
-    assert figures.win_rate == Decimal(50)
-    assert (figures.total_pnl, figures.average_pnl) == (Decimal(120), Decimal(30))
-    assert (figures.best, figures.worst) == (Decimal(100), Decimal(-40))
-
-
-async def test_no_trades_no_figures(books: Books, account: Account) -> None:
-    figures = await books.queries.analyze(account.user_id, "7d")
-    assert (figures.total, figures.win_rate, figures.total_pnl) == (0, None, None)
+    totals = (await books.queries.analyze(Chosen(account.user_id))).trades.totals
+    assert (totals.total, totals.winning, totals.losing) == (4, 2, 1)
+    assert totals.win_rate == Decimal(50)
+    assert (totals.total_pnl, totals.average_pnl) == (Decimal(120), Decimal(30))
+    assert (totals.best, totals.worst) == (Decimal(100), Decimal(-40))
 
 
 async def test_history_is_paged_from_the_latest(books: Books, new_account: NewAccount) -> None:
     account = await new_account()
     await close_all(books, account, ["1", "2", "3"])
-    first = await books.queries.list_history(account.user_id, "all", None, 2)
-    second = await books.queries.list_history(account.user_id, "all", first.next_cursor, 2)
+    first = await books.queries.list_history(Chosen(account.user_id), None, 2)
+    second = await books.queries.list_history(Chosen(account.user_id), first.next_cursor, 2)
     assert [one.symbol for one in (*first.positions, *second.positions)] == ["C2USDT", "C1USDT", "C0USDT"]
     assert second.next_cursor is None
-
-
-async def test_a_period_counts_back_from_now(books: Books, account: Account) -> None:
-    await close_all(books, account, ["1"])
-    books.clock.advance(25 * 3600)
-    assert (await books.queries.analyze(account.user_id, "24h")).total == 0
-    assert (await books.queries.analyze(account.user_id, "7d")).total == 1
-
-
-async def test_an_unknown_period_is_refused(books: Books, account: Account) -> None:
-    with pytest.raises(InvalidPeriod, match="24h, 7d"):
-        await books.queries.analyze(account.user_id, "fortnight")

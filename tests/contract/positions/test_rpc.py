@@ -60,7 +60,7 @@ async def channel(
             )
         ),
         live.registration(live.LiveRpc(books.live)),
-        history.registration(history.HistoryRpc(books.queries)),
+        history.registration(history.HistoryRpc(books.queries, books.clock)),
         observation.registration(observation.ObservationRpc(books.observation, books.decisions)),
     ]
     instruments = Instruments(CollectorRegistry())

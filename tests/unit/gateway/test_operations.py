@@ -6,7 +6,7 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from protos.positions.v1 import live_pb2, types_pb2
+from protos.positions.v1 import history_pb2, live_pb2, types_pb2
 from services.common.errors import NoVerifiedApiKeys
 from tests.unit.gateway.conftest import World
 from tests.unit.gateway.positions import closed_position, live_answer, live_position
@@ -88,7 +88,11 @@ async def test_history_says_what_happened_in_the_words_of_the_flat_routes(
     world.history.page.positions.append(closed_position())
     world.history.page.next_page_token = "more"
     body = (await client.get("/api/positions/history?period=7d&limit=20&cursor=there")).json()
-    assert world.history.asked == [("demo", "7d", 20, "there")]
+    assert world.history.asked == [
+        history_pb2.ListHistoryRequest(
+            user_id="demo", period="7d", page_size=20, page_token="there", filter=history_pb2.TradeFilter()
+        )
+    ]
     assert body == {
         "success": True,
         "positions": [
@@ -142,6 +146,20 @@ async def test_analytics_of_nothing_are_zero_trades_and_no_figures(world: World,
         "worstTrade": None,
         "estimatedExits": 0,
         "period": "7d",
+        "profitFactor": None,
+        "expectancy": None,
+        "expectancyRatio": None,
+        "averageHoldSeconds": None,
+        "fees": None,
+        "grossProfit": None,
+        "grossLoss": None,
+        "longestWinningStreak": 0,
+        "longestLosingStreak": 0,
+        "maxDrawdown": None,
+        "sharpeRatio": None,
+        "sortinoRatio": None,
+        "calmarRatio": None,
+        "equityDays": 0,
     }
 
 

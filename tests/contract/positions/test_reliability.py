@@ -1,0 +1,150 @@
+"""Postgres or NATS away for a while: calls fail fast and by name, writes go on, all without a restart."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from deploy.local.certificates import CertificateFiles
+from deploy.local.nats import NatsServer
+from protos.positions.v1 import events_pb2, history_pb2, history_pb2_grpc, positions_pb2, positions_pb2_grpc
+from services.common.bus import Bus, Received, subject
+from services.common.channels import open_channel
+from services.common.database import create_engine
+from services.common.errors import DatabaseUnavailable
+from services.common.health import DATABASE, HealthRegistry
+from services.common.relay import Relay
+from services.common.server import GrpcServer
+from services.common.telemetry import Instruments
+from services.common.trading.level import LevelKind, Pinned
+from services.positions.access import ACCESS
+from services.positions.config import PositionsSettings
+from services.positions.domain.account import Account
+from services.positions.rpc import history, positions
+from tests.contract.common.conftest import bus_of, gateway_bus, running, stream, until
+from tests.contract.common.settings import NatsSettings
+from tests.contract.positions.conftest import Books
+from tests.factories import make_reading, make_seen
+from tests.proxy import Proxy, proxy_to
+
+__all__ = ["bus_of", "gateway_bus", "stream"]
+
+
+@dataclass
+class Served:
+    """The service, with a proxy before its database."""
+
+    database: Proxy
+    health: HealthRegistry
+    books: Any
+    history: Any
+
+
+@pytest.fixture
+async def served(
+    books: Books, settings: PositionsSettings, certificates: dict[str, CertificateFiles]
+) -> AsyncIterator[Served]:
+    async with proxy_to(settings.database_url.get_secret_value()) as database:
+        url = database.url(settings.database_url.get_secret_value())
+        engine = create_engine(url, "positions", 3, statement_timeout_seconds=1)
+        own = Books(engine, books.reader, books.clock)
+        health, instruments = HealthRegistry(), Instruments(CollectorRegistry())
+        services = [
+            positions.registration(positions.PositionsRpc(own.queries, own.levels, own.fills)),
+            history.registration(history.HistoryRpc(own.queries, own.clock)),
+        ]
+        server = GrpcServer(settings, services, ACCESS, health, instruments)
+        _, port = await server.start()
+        theirs = certificates["gateway"]
+        caller = settings.model_copy(
+            update={"tls_cert_file": theirs.certificate, "tls_key_file": theirs.key, "tls_ca_file": theirs.authority}
+        )
+        channel = open_channel(caller, f"ipv4:127.0.0.1:{port}", "positions", instruments)
+        health.set(DATABASE, True)
+        yield Served(
+            database,
+            health,
+            positions_pb2_grpc.PositionsServiceStub(channel),
+            history_pb2_grpc.HistoryServiceStub(channel),
+        )
+        await channel.close()
+        await server.drain(0)
+        await engine.dispose()
+
+
+@pytest.mark.parametrize("trouble", ["cut", "stall"])
+async def test_without_postgres_calls_fail_fast_and_by_name_and_then_work_again(
+    served: Served, books: Books, account: Account, trouble: str
+) -> None:
+    """Cut: refused at once. Stalled: within the statement's own timeout, however many calls wait."""
+    position_id = await books.adopt(account)
+    get = positions_pb2.GetPositionRequest(user_id=account.user_id, position_id=position_id)
+    analyze = history_pb2.GetAnalyticsRequest(user_id=account.user_id)
+    assert (await served.books.GetPosition(get)).position.position_id == position_id
+    getattr(served.database, trouble)()
+    started = time.monotonic()
+    answers = await asyncio.gather(
+        *(served.books.GetPosition(get, timeout=20) for _ in range(3)),
+        *(served.history.GetAnalytics(analyze, timeout=20) for _ in range(1)),
+        return_exceptions=True,
+    )
+    assert {type(answer) for answer in answers} == {DatabaseUnavailable}, answers
+    # Bounded by the settings (here 1 s + 2 s for a statement, 5 s for a place in the pool), not by the caller.
+    assert time.monotonic() - started < 15
+    served.database.restore()
+
+    async def works() -> bool:
+        try:
+            found = await served.books.GetPosition(get)
+        except DatabaseUnavailable:
+            return False
+        return bool(found.position.position_id == position_id)
+
+    await until(works)
+    assert (await served.history.GetAnalytics(analyze)).total_trades == 0
+
+
+@pytest.mark.parametrize("trouble", ["cut", "stall"])
+async def test_without_nats_writes_go_on_and_their_events_follow_in_order(
+    books: Books, account: Account, stream: NatsServer, gateway_bus: Bus, trouble: str
+) -> None:
+    """Ten changes of two positions while NATS is away: none is refused, and each arrives once, in order."""
+    heard: list[tuple[str, int]] = []
+
+    async def hear(fact: Received) -> None:
+        event = events_pb2.PositionLevelsChanged.FromString(fact.payload)
+        heard.append((event.position.position_id, event.position.version))
+
+    facts = [subject("positions", fact, account.user_id) for fact in ("position_opened", "position_levels_changed")]
+    follower = gateway_bus.follow(facts, hear, "all")
+    instruments = Instruments(CollectorRegistry())
+    async with proxy_to(stream.url) as nats:
+        bus = Bus(NatsSettings.of(nats.url(stream.url), "positions", "positions"), "positions", instruments)
+        relay = Relay(books.engine, bus, instruments, poll_seconds=0.05)
+        async with running(bus, relay, follower):
+            await bus.wait_connected()
+            await follower.started()
+            ids = [await books.adopt(account, symbol=symbol) for symbol in ("BTCUSDT", "ETHUSDT")]
+            relay.notify()
+            await until(lambda: len(heard) == 2)
+            getattr(nats, trouble)()
+            credentials = await books.keys.credentials(account.account_id)
+            seen = [make_seen(symbol=symbol) for symbol in ("BTCUSDT", "ETHUSDT")]
+            books.reader.readings[credentials.api_key] = make_reading(*seen)
+            for price in range(60000, 60005):
+                for position_id in ids:
+                    await books.levels.set_level(
+                        account.user_id, position_id, LevelKind.STOP_LOSS, Pinned(Decimal(price)), None
+                    )
+                    relay.notify()
+            assert len(heard) == 2
+            nats.restore()
+            await until(lambda: len(heard) >= 12, 40)
+    for position_id in ids:
+        assert [version for heard_id, version in heard if heard_id == position_id] == [1, 2, 3, 4, 5, 6]
+    assert len(set(heard)) == len(heard) == 12
