@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from protos.reconciler.v1 import reconciler_pb2 as protos_dot_reconciler_dot_v1_dot_reconciler__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!protos/reconciler/v1/events.proto\x12\rreconciler.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%protos/reconciler/v1/reconciler.proto\"\x94\x01\n\x16ReconciliationFinished\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12/\n\x0boccurred_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07user_id\x18\x03 \x01(\t\x12&\n\x03run\x18\x04 \x01(\x0b\x32\x19.reconciler.v1.AccountRun\"\xe1\x01\n\x10\x44iscrepancyFound\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12/\n\x0boccurred_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07user_id\x18\x03 \x01(\t\x12\x12\n\naccount_id\x18\x04 \x01(\t\x12\x0e\n\x06run_id\x18\x05 \x01(\t\x12\x0c\n\x04kind\x18\x06 \x01(\t\x12\x0e\n\x06symbol\x18\x07 \x01(\t\x12\x13\n\x0bposition_id\x18\x08 \x01(\t\x12\x10\n\x08\x65vidence\x18\t \x01(\t\x12\x10\n\x08repaired\x18\n \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!protos/reconciler/v1/events.proto\x12\rreconciler.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%protos/reconciler/v1/reconciler.proto\"\x94\x01\n\x16ReconciliationFinished\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12/\n\x0boccurred_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07user_id\x18\x03 \x01(\t\x12&\n\x03run\x18\x04 \x01(\x0b\x32\x19.reconciler.v1.AccountRun\"\xe1\x01\n\x10\x44iscrepancyFound\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12/\n\x0boccurred_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07user_id\x18\x03 \x01(\t\x12\x12\n\naccount_id\x18\x04 \x01(\t\x12\x0e\n\x06run_id\x18\x05 \x01(\t\x12\x0c\n\x04kind\x18\x06 \x01(\t\x12\x0e\n\x06symbol\x18\x07 \x01(\t\x12\x13\n\x0bposition_id\x18\x08 \x01(\t\x12\x10\n\x08\x65vidence\x18\t \x01(\t\x12\x10\n\x08repaired\x18\n \x01(\x08\"\x84\x02\n\x18ReconciliationSuspicious\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12/\n\x0boccurred_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07user_id\x18\x03 \x01(\t\x12\x12\n\naccount_id\x18\x04 \x01(\t\x12\x10\n\x08\x65xchange\x18\x05 \x01(\t\x12\x0e\n\x06run_id\x18\x06 \x01(\t\x12)\n\x05since\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x08 \x01(\t\x12\x14\n\x0cposition_ids\x18\t \x03(\t\x12\r\n\x05\x65nded\x18\n \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,4 +37,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECONCILIATIONFINISHED']._serialized_end=273
   _globals['_DISCREPANCYFOUND']._serialized_start=276
   _globals['_DISCREPANCYFOUND']._serialized_end=501
+  _globals['_RECONCILIATIONSUSPICIOUS']._serialized_start=504
+  _globals['_RECONCILIATIONSUSPICIOUS']._serialized_end=764
 # @@protoc_insertion_point(module_scope)

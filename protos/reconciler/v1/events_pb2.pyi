@@ -3,9 +3,11 @@
 isort:skip_file
 Facts of reconciliation, published on NATS as reconciler.v1.<fact>.<user token>."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from protos.reconciler.v1 import reconciler_pb2 as _reconciler_pb2
 import builtins as _builtins
 import sys
@@ -71,7 +73,9 @@ class DiscrepancyFound(_message.Message):
     account_id: _builtins.str
     run_id: _builtins.str
     kind: _builtins.str
-    """opened_externally, closed_externally, quantity_changed, entry_changed, leverage_changed, side_flipped, absent"""
+    """opened_externally, closed_externally, quantity_changed, entry_changed, leverage_changed, side_flipped, absent,
+    symbol_changed
+    """
     symbol: _builtins.str
     position_id: _builtins.str
     """Empty while it is not in the books."""
@@ -102,3 +106,60 @@ class DiscrepancyFound(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DiscrepancyFound: _TypeAlias = DiscrepancyFound  # noqa: Y015
+
+@_typing.final
+class ReconciliationSuspicious(_message.Message):
+    """Subject reconciler.v1.reconciliation_suspicious: what a venue says of an account is doubted, or no longer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    OCCURRED_AT_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    EXCHANGE_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    POSITION_IDS_FIELD_NUMBER: _builtins.int
+    ENDED_FIELD_NUMBER: _builtins.int
+    event_id: _builtins.str
+    user_id: _builtins.str
+    account_id: _builtins.str
+    exchange: _builtins.str
+    run_id: _builtins.str
+    reason: _builtins.str
+    """In plain words."""
+    ended: _builtins.bool
+    """The doubt is over."""
+    @_builtins.property
+    def occurred_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """Since when it has been doubted."""
+
+    @_builtins.property
+    def position_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The rows that seem gone."""
+
+    def __init__(
+        self,
+        *,
+        event_id: _builtins.str = ...,
+        occurred_at: _timestamp_pb2.Timestamp | None = ...,
+        user_id: _builtins.str = ...,
+        account_id: _builtins.str = ...,
+        exchange: _builtins.str = ...,
+        run_id: _builtins.str = ...,
+        since: _timestamp_pb2.Timestamp | None = ...,
+        reason: _builtins.str = ...,
+        position_ids: _abc.Iterable[_builtins.str] | None = ...,
+        ended: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occurred_at", b"occurred_at", "since", b"since"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "ended", b"ended", "event_id", b"event_id", "exchange", b"exchange", "occurred_at", b"occurred_at", "position_ids", b"position_ids", "reason", b"reason", "run_id", b"run_id", "since", b"since", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReconciliationSuspicious: _TypeAlias = ReconciliationSuspicious  # noqa: Y015

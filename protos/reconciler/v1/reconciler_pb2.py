@@ -25,25 +25,53 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%protos/reconciler/v1/reconciler.proto\x12\rreconciler.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa1\x02\n\nAccountRun\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x10\n\x08\x65xchange\x18\x03 \x01(\t\x12(\n\x06result\x18\x04 \x01(\x0e\x32\x18.reconciler.v1.RunResult\x12\x0f\n\x07\x61\x64opted\x18\x05 \x01(\x05\x12\x0e\n\x06\x63losed\x18\x06 \x01(\x05\x12\x10\n\x08\x61\x64justed\x18\x07 \x01(\x05\x12\x0f\n\x07pending\x18\x08 \x01(\x05\x12\x0e\n\x06reason\x18\t \x01(\t\x12.\n\nstarted_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x66inished_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"5\n\x0eSyncNowRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\":\n\x0fSyncNowResponse\x12\'\n\x04runs\x18\x01 \x03(\x0b\x32\x19.reconciler.v1.AccountRun\"#\n\x10GetStatusRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"\xa2\x01\n\x11GetStatusResponse\x12\x12\n\nis_running\x18\x01 \x01(\x08\x12\x1d\n\x15interval_milliseconds\x18\x02 \x01(\x03\x12,\n\x08last_run\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08next_run\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*n\n\tRunResult\x12\x1a\n\x16RUN_RESULT_UNSPECIFIED\x10\x00\x12\x16\n\x12RUN_RESULT_IN_STEP\x10\x01\x12\x16\n\x12RUN_RESULT_PENDING\x10\x02\x12\x15\n\x11RUN_RESULT_FAILED\x10\x03\x32\xad\x01\n\x11ReconcilerService\x12H\n\x07SyncNow\x12\x1d.reconciler.v1.SyncNowRequest\x1a\x1e.reconciler.v1.SyncNowResponse\x12N\n\tGetStatus\x12\x1f.reconciler.v1.GetStatusRequest\x1a .reconciler.v1.GetStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%protos/reconciler/v1/reconciler.proto\x12\rreconciler.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe6\x02\n\nAccountRun\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x10\n\x08\x65xchange\x18\x03 \x01(\t\x12(\n\x06result\x18\x04 \x01(\x0e\x32\x18.reconciler.v1.RunResult\x12\x0f\n\x07\x61\x64opted\x18\x05 \x01(\x05\x12\x0e\n\x06\x63losed\x18\x06 \x01(\x05\x12\x10\n\x08\x61\x64justed\x18\x07 \x01(\x05\x12\x0f\n\x07pending\x18\x08 \x01(\x05\x12\x0e\n\x06reason\x18\t \x01(\t\x12.\n\nstarted_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x66inished_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07trigger\x18\x0c \x01(\t\x12\x11\n\tcompleted\x18\r \x01(\x05\x12\x0e\n\x06rounds\x18\x0e \x01(\x05\x12\x0f\n\x07user_id\x18\x0f \x01(\t\"I\n\x0eSyncNowRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x12\n\naccount_id\x18\x03 \x01(\t\":\n\x0fSyncNowResponse\x12\'\n\x04runs\x18\x01 \x03(\x0b\x32\x19.reconciler.v1.AccountRun\"#\n\x10GetStatusRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"\xab\x02\n\x11GetStatusResponse\x12\x12\n\nis_running\x18\x01 \x01(\x08\x12\x1d\n\x15interval_milliseconds\x18\x02 \x01(\x03\x12,\n\x08last_run\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08next_run\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x08\x61\x63\x63ounts\x18\x05 \x03(\x0b\x32\x1e.reconciler.v1.AccountSchedule\x12\x18\n\x10lag_milliseconds\x18\x06 \x01(\x03\x12\x1b\n\x13\x64iscrepancies_found\x18\x07 \x01(\x03\x12\x1e\n\x16\x64iscrepancies_repaired\x18\x08 \x01(\x03\"\xd2\x02\n\x0f\x41\x63\x63ountSchedule\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x10\n\x08\x65xchange\x18\x02 \x01(\t\x12-\n\x0blast_result\x18\x03 \x01(\x0e\x32\x18.reconciler.v1.RunResult\x12\x13\n\x0blast_reason\x18\x04 \x01(\t\x12\x10\n\x08\x66\x61ilures\x18\x05 \x01(\x05\x12,\n\x08last_run\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08next_run\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10pending_absences\x18\x08 \x01(\x05\x12\x34\n\x10suspicious_since\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x65stimated_exits\x18\n \x01(\x05\"p\n\x0fListRunsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\tall_users\x18\x02 \x01(\x08\x12\x12\n\naccount_id\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"T\n\x10ListRunsResponse\x12\'\n\x04runs\x18\x01 \x03(\x0b\x32\x19.reconciler.v1.AccountRun\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"y\n\x18ListDiscrepanciesRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\tall_users\x18\x02 \x01(\x08\x12\x12\n\naccount_id\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"\x97\x02\n\x10\x46oundDiscrepancy\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x12\n\naccount_id\x18\x03 \x01(\t\x12\x10\n\x08\x65xchange\x18\x04 \x01(\t\x12,\n\x08\x66ound_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04kind\x18\x06 \x01(\t\x12\x0e\n\x06symbol\x18\x07 \x01(\t\x12\x15\n\rposition_side\x18\x08 \x01(\t\x12\x13\n\x0bposition_id\x18\t \x01(\t\x12\x10\n\x08\x65vidence\x18\n \x01(\t\x12\x10\n\x08repaired\x18\x0b \x01(\x08\x12\r\n\x05known\x18\x0c \x01(\x08\x12\x11\n\tdecisions\x18\r \x03(\t\"l\n\x19ListDiscrepanciesResponse\x12\x36\n\rdiscrepancies\x18\x01 \x03(\x0b\x32\x1f.reconciler.v1.FoundDiscrepancy\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x14\n\x12GetOverviewRequest\"\xab\x04\n\x13GetOverviewResponse\x12\x12\n\nis_running\x18\x01 \x01(\x08\x12\x1d\n\x15interval_milliseconds\x18\x02 \x01(\x03\x12\x10\n\x08\x61\x63\x63ounts\x18\x03 \x01(\x05\x12\x0f\n\x07overdue\x18\x04 \x01(\x05\x12\x18\n\x10lag_milliseconds\x18\x05 \x01(\x03\x12\x0f\n\x07\x66\x61iling\x18\x06 \x01(\x05\x12\x18\n\x10pending_absences\x18\x07 \x01(\x05\x12\x12\n\nsuspicious\x18\x08 \x01(\x05\x12\x17\n\x0f\x65stimated_exits\x18\t \x01(\x05\x12:\n\x04runs\x18\n \x03(\x0b\x32,.reconciler.v1.GetOverviewResponse.RunsEntry\x12\x42\n\x08replicas\x18\x0b \x03(\x0b\x32\x30.reconciler.v1.GetOverviewResponse.ReplicasEntry\x12\x1b\n\x13\x64iscrepancies_found\x18\x0c \x01(\x03\x12\x1e\n\x16\x64iscrepancies_repaired\x18\r \x01(\x03\x12\x31\n\tattention\x18\x0e \x03(\x0b\x32\x1e.reconciler.v1.AccountSchedule\x1a+\n\tRunsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1a/\n\rReplicasEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\"w\n\x15\x43onfirmAbsenceRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x13\n\x0bposition_id\x18\x02 \x01(\t\x12\x13\n\x0boperator_id\x18\x03 \x01(\t\x12\x0c\n\x04note\x18\x04 \x01(\t\x12\x12\n\nrequest_id\x18\x05 \x01(\t\".\n\x16\x43onfirmAbsenceResponse\x12\x14\n\x0cposition_ids\x18\x01 \x03(\t*n\n\tRunResult\x12\x1a\n\x16RUN_RESULT_UNSPECIFIED\x10\x00\x12\x16\n\x12RUN_RESULT_IN_STEP\x10\x01\x12\x16\n\x12RUN_RESULT_PENDING\x10\x02\x12\x15\n\x11RUN_RESULT_FAILED\x10\x03\x32\x97\x04\n\x11ReconcilerService\x12H\n\x07SyncNow\x12\x1d.reconciler.v1.SyncNowRequest\x1a\x1e.reconciler.v1.SyncNowResponse\x12N\n\tGetStatus\x12\x1f.reconciler.v1.GetStatusRequest\x1a .reconciler.v1.GetStatusResponse\x12K\n\x08ListRuns\x12\x1e.reconciler.v1.ListRunsRequest\x1a\x1f.reconciler.v1.ListRunsResponse\x12\x66\n\x11ListDiscrepancies\x12\'.reconciler.v1.ListDiscrepanciesRequest\x1a(.reconciler.v1.ListDiscrepanciesResponse\x12T\n\x0bGetOverview\x12!.reconciler.v1.GetOverviewRequest\x1a\".reconciler.v1.GetOverviewResponse\x12]\n\x0e\x43onfirmAbsence\x12$.reconciler.v1.ConfirmAbsenceRequest\x1a%.reconciler.v1.ConfirmAbsenceResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.reconciler.v1.reconciler_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RUNRESULT']._serialized_start=698
-  _globals['_RUNRESULT']._serialized_end=808
+  _globals['_GETOVERVIEWRESPONSE_RUNSENTRY']._loaded_options = None
+  _globals['_GETOVERVIEWRESPONSE_RUNSENTRY']._serialized_options = b'8\001'
+  _globals['_GETOVERVIEWRESPONSE_REPLICASENTRY']._loaded_options = None
+  _globals['_GETOVERVIEWRESPONSE_REPLICASENTRY']._serialized_options = b'8\001'
+  _globals['_RUNRESULT']._serialized_start=2729
+  _globals['_RUNRESULT']._serialized_end=2839
   _globals['_ACCOUNTRUN']._serialized_start=90
-  _globals['_ACCOUNTRUN']._serialized_end=379
-  _globals['_SYNCNOWREQUEST']._serialized_start=381
-  _globals['_SYNCNOWREQUEST']._serialized_end=434
-  _globals['_SYNCNOWRESPONSE']._serialized_start=436
-  _globals['_SYNCNOWRESPONSE']._serialized_end=494
-  _globals['_GETSTATUSREQUEST']._serialized_start=496
-  _globals['_GETSTATUSREQUEST']._serialized_end=531
-  _globals['_GETSTATUSRESPONSE']._serialized_start=534
-  _globals['_GETSTATUSRESPONSE']._serialized_end=696
-  _globals['_RECONCILERSERVICE']._serialized_start=811
-  _globals['_RECONCILERSERVICE']._serialized_end=984
+  _globals['_ACCOUNTRUN']._serialized_end=448
+  _globals['_SYNCNOWREQUEST']._serialized_start=450
+  _globals['_SYNCNOWREQUEST']._serialized_end=523
+  _globals['_SYNCNOWRESPONSE']._serialized_start=525
+  _globals['_SYNCNOWRESPONSE']._serialized_end=583
+  _globals['_GETSTATUSREQUEST']._serialized_start=585
+  _globals['_GETSTATUSREQUEST']._serialized_end=620
+  _globals['_GETSTATUSRESPONSE']._serialized_start=623
+  _globals['_GETSTATUSRESPONSE']._serialized_end=922
+  _globals['_ACCOUNTSCHEDULE']._serialized_start=925
+  _globals['_ACCOUNTSCHEDULE']._serialized_end=1263
+  _globals['_LISTRUNSREQUEST']._serialized_start=1265
+  _globals['_LISTRUNSREQUEST']._serialized_end=1377
+  _globals['_LISTRUNSRESPONSE']._serialized_start=1379
+  _globals['_LISTRUNSRESPONSE']._serialized_end=1463
+  _globals['_LISTDISCREPANCIESREQUEST']._serialized_start=1465
+  _globals['_LISTDISCREPANCIESREQUEST']._serialized_end=1586
+  _globals['_FOUNDDISCREPANCY']._serialized_start=1589
+  _globals['_FOUNDDISCREPANCY']._serialized_end=1868
+  _globals['_LISTDISCREPANCIESRESPONSE']._serialized_start=1870
+  _globals['_LISTDISCREPANCIESRESPONSE']._serialized_end=1978
+  _globals['_GETOVERVIEWREQUEST']._serialized_start=1980
+  _globals['_GETOVERVIEWREQUEST']._serialized_end=2000
+  _globals['_GETOVERVIEWRESPONSE']._serialized_start=2003
+  _globals['_GETOVERVIEWRESPONSE']._serialized_end=2558
+  _globals['_GETOVERVIEWRESPONSE_RUNSENTRY']._serialized_start=2466
+  _globals['_GETOVERVIEWRESPONSE_RUNSENTRY']._serialized_end=2509
+  _globals['_GETOVERVIEWRESPONSE_REPLICASENTRY']._serialized_start=2511
+  _globals['_GETOVERVIEWRESPONSE_REPLICASENTRY']._serialized_end=2558
+  _globals['_CONFIRMABSENCEREQUEST']._serialized_start=2560
+  _globals['_CONFIRMABSENCEREQUEST']._serialized_end=2679
+  _globals['_CONFIRMABSENCERESPONSE']._serialized_start=2681
+  _globals['_CONFIRMABSENCERESPONSE']._serialized_end=2727
+  _globals['_RECONCILERSERVICE']._serialized_start=2842
+  _globals['_RECONCILERSERVICE']._serialized_end=3377
 # @@protoc_insertion_point(module_scope)

@@ -60,6 +60,10 @@ class AccountRun(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     STARTED_AT_FIELD_NUMBER: _builtins.int
     FINISHED_AT_FIELD_NUMBER: _builtins.int
+    TRIGGER_FIELD_NUMBER: _builtins.int
+    COMPLETED_FIELD_NUMBER: _builtins.int
+    ROUNDS_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     account_id: _builtins.str
     exchange: _builtins.str
@@ -70,6 +74,13 @@ class AccountRun(_message.Message):
     pending: _builtins.int
     reason: _builtins.str
     """Why it is not in step; empty otherwise."""
+    trigger: _builtins.str
+    """schedule, request, prompt"""
+    completed: _builtins.int
+    """Estimated exits that fills completed."""
+    rounds: _builtins.int
+    """How often it looked."""
+    user_id: _builtins.str
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -88,10 +99,14 @@ class AccountRun(_message.Message):
         reason: _builtins.str = ...,
         started_at: _timestamp_pb2.Timestamp | None = ...,
         finished_at: _timestamp_pb2.Timestamp | None = ...,
+        trigger: _builtins.str = ...,
+        completed: _builtins.int = ...,
+        rounds: _builtins.int = ...,
+        user_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["finished_at", b"finished_at", "started_at", b"started_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "adjusted", b"adjusted", "adopted", b"adopted", "closed", b"closed", "exchange", b"exchange", "finished_at", b"finished_at", "pending", b"pending", "reason", b"reason", "result", b"result", "run_id", b"run_id", "started_at", b"started_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "adjusted", b"adjusted", "adopted", b"adopted", "closed", b"closed", "completed", b"completed", "exchange", b"exchange", "finished_at", b"finished_at", "pending", b"pending", "reason", b"reason", "result", b"result", "rounds", b"rounds", "run_id", b"run_id", "started_at", b"started_at", "trigger", b"trigger", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -103,17 +118,21 @@ class SyncNowRequest(_message.Message):
 
     USER_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     request_id: _builtins.str
+    account_id: _builtins.str
+    """Empty: all accounts of the user."""
     def __init__(
         self,
         *,
         user_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        account_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "request_id", b"request_id", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -166,14 +185,25 @@ class GetStatusResponse(_message.Message):
     INTERVAL_MILLISECONDS_FIELD_NUMBER: _builtins.int
     LAST_RUN_FIELD_NUMBER: _builtins.int
     NEXT_RUN_FIELD_NUMBER: _builtins.int
+    ACCOUNTS_FIELD_NUMBER: _builtins.int
+    LAG_MILLISECONDS_FIELD_NUMBER: _builtins.int
+    DISCREPANCIES_FOUND_FIELD_NUMBER: _builtins.int
+    DISCREPANCIES_REPAIRED_FIELD_NUMBER: _builtins.int
     is_running: _builtins.bool
     interval_milliseconds: _builtins.int
+    lag_milliseconds: _builtins.int
+    """By how much the account that is latest is late; 0 where none is."""
+    discrepancies_found: _builtins.int
+    """Of the runs that are kept."""
+    discrepancies_repaired: _builtins.int
     @_builtins.property
     def last_run(self) -> _timestamp_pb2.Timestamp:
         """Absent before the first run."""
 
     @_builtins.property
     def next_run(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def accounts(self) -> _containers.RepeatedCompositeFieldContainer[Global___AccountSchedule]: ...
     def __init__(
         self,
         *,
@@ -181,11 +211,431 @@ class GetStatusResponse(_message.Message):
         interval_milliseconds: _builtins.int = ...,
         last_run: _timestamp_pb2.Timestamp | None = ...,
         next_run: _timestamp_pb2.Timestamp | None = ...,
+        accounts: _abc.Iterable[Global___AccountSchedule] | None = ...,
+        lag_milliseconds: _builtins.int = ...,
+        discrepancies_found: _builtins.int = ...,
+        discrepancies_repaired: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_run", b"last_run", "next_run", b"next_run"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["interval_milliseconds", b"interval_milliseconds", "is_running", b"is_running", "last_run", b"last_run", "next_run", b"next_run"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "discrepancies_found", b"discrepancies_found", "discrepancies_repaired", b"discrepancies_repaired", "interval_milliseconds", b"interval_milliseconds", "is_running", b"is_running", "lag_milliseconds", b"lag_milliseconds", "last_run", b"last_run", "next_run", b"next_run"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetStatusResponse: _TypeAlias = GetStatusResponse  # noqa: Y015
+
+@_typing.final
+class AccountSchedule(_message.Message):
+    """One account on the schedule."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    EXCHANGE_FIELD_NUMBER: _builtins.int
+    LAST_RESULT_FIELD_NUMBER: _builtins.int
+    LAST_REASON_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    LAST_RUN_FIELD_NUMBER: _builtins.int
+    NEXT_RUN_FIELD_NUMBER: _builtins.int
+    PENDING_ABSENCES_FIELD_NUMBER: _builtins.int
+    SUSPICIOUS_SINCE_FIELD_NUMBER: _builtins.int
+    ESTIMATED_EXITS_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    exchange: _builtins.str
+    last_result: Global___RunResult.ValueType
+    """Unspecified before the first run."""
+    last_reason: _builtins.str
+    """Why it was not in step; empty otherwise."""
+    failures: _builtins.int
+    """Runs in a row that could not read it whole: it is tried again ever more seldom, up to the interval."""
+    pending_absences: _builtins.int
+    estimated_exits: _builtins.int
+    """Closed rows that wait for their fills."""
+    @_builtins.property
+    def last_run(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def next_run(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def suspicious_since(self) -> _timestamp_pb2.Timestamp:
+        """Absent unless what the venue says is doubted."""
+
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        exchange: _builtins.str = ...,
+        last_result: Global___RunResult.ValueType = ...,
+        last_reason: _builtins.str = ...,
+        failures: _builtins.int = ...,
+        last_run: _timestamp_pb2.Timestamp | None = ...,
+        next_run: _timestamp_pb2.Timestamp | None = ...,
+        pending_absences: _builtins.int = ...,
+        suspicious_since: _timestamp_pb2.Timestamp | None = ...,
+        estimated_exits: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["last_run", b"last_run", "next_run", b"next_run", "suspicious_since", b"suspicious_since"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "estimated_exits", b"estimated_exits", "exchange", b"exchange", "failures", b"failures", "last_reason", b"last_reason", "last_result", b"last_result", "last_run", b"last_run", "next_run", b"next_run", "pending_absences", b"pending_absences", "suspicious_since", b"suspicious_since"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AccountSchedule: _TypeAlias = AccountSchedule  # noqa: Y015
+
+@_typing.final
+class ListRunsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    ALL_USERS_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """Empty with all_users alone."""
+    all_users: _builtins.bool
+    """For administrators."""
+    account_id: _builtins.str
+    """Empty: all accounts."""
+    page_size: _builtins.int
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        all_users: _builtins.bool = ...,
+        account_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "all_users", b"all_users", "page_size", b"page_size", "page_token", b"page_token", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRunsRequest: _TypeAlias = ListRunsRequest  # noqa: Y015
+
+@_typing.final
+class ListRunsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUNS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def runs(self) -> _containers.RepeatedCompositeFieldContainer[Global___AccountRun]: ...
+    def __init__(
+        self,
+        *,
+        runs: _abc.Iterable[Global___AccountRun] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "runs", b"runs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRunsResponse: _TypeAlias = ListRunsResponse  # noqa: Y015
+
+@_typing.final
+class ListDiscrepanciesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    ALL_USERS_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """Empty with all_users alone."""
+    all_users: _builtins.bool
+    """For administrators."""
+    account_id: _builtins.str
+    """Empty: all accounts."""
+    page_size: _builtins.int
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        all_users: _builtins.bool = ...,
+        account_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "all_users", b"all_users", "page_size", b"page_size", "page_token", b"page_token", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDiscrepanciesRequest: _TypeAlias = ListDiscrepanciesRequest  # noqa: Y015
+
+@_typing.final
+class FoundDiscrepancy(_message.Message):
+    """What one run found of one position."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    EXCHANGE_FIELD_NUMBER: _builtins.int
+    FOUND_AT_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    POSITION_SIDE_FIELD_NUMBER: _builtins.int
+    POSITION_ID_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    REPAIRED_FIELD_NUMBER: _builtins.int
+    KNOWN_FIELD_NUMBER: _builtins.int
+    DECISIONS_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    user_id: _builtins.str
+    account_id: _builtins.str
+    exchange: _builtins.str
+    kind: _builtins.str
+    """As in DiscrepancyFound."""
+    symbol: _builtins.str
+    position_side: _builtins.str
+    position_id: _builtins.str
+    """Empty for a position that was not in the books."""
+    evidence: _builtins.str
+    """What was seen and what was decided upon it, in plain words."""
+    repaired: _builtins.bool
+    known: _builtins.bool
+    """An earlier run had found it already."""
+    @_builtins.property
+    def found_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def decisions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What was decided: adopt, close, adjust, close_estimated; empty where nothing could be."""
+
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        account_id: _builtins.str = ...,
+        exchange: _builtins.str = ...,
+        found_at: _timestamp_pb2.Timestamp | None = ...,
+        kind: _builtins.str = ...,
+        symbol: _builtins.str = ...,
+        position_side: _builtins.str = ...,
+        position_id: _builtins.str = ...,
+        evidence: _builtins.str = ...,
+        repaired: _builtins.bool = ...,
+        known: _builtins.bool = ...,
+        decisions: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["found_at", b"found_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "decisions", b"decisions", "evidence", b"evidence", "exchange", b"exchange", "found_at", b"found_at", "kind", b"kind", "known", b"known", "position_id", b"position_id", "position_side", b"position_side", "repaired", b"repaired", "run_id", b"run_id", "symbol", b"symbol", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FoundDiscrepancy: _TypeAlias = FoundDiscrepancy  # noqa: Y015
+
+@_typing.final
+class ListDiscrepanciesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISCREPANCIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def discrepancies(self) -> _containers.RepeatedCompositeFieldContainer[Global___FoundDiscrepancy]: ...
+    def __init__(
+        self,
+        *,
+        discrepancies: _abc.Iterable[Global___FoundDiscrepancy] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["discrepancies", b"discrepancies", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDiscrepanciesResponse: _TypeAlias = ListDiscrepanciesResponse  # noqa: Y015
+
+@_typing.final
+class GetOverviewRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetOverviewRequest: _TypeAlias = GetOverviewRequest  # noqa: Y015
+
+@_typing.final
+class GetOverviewResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class RunsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class ReplicasEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    IS_RUNNING_FIELD_NUMBER: _builtins.int
+    INTERVAL_MILLISECONDS_FIELD_NUMBER: _builtins.int
+    ACCOUNTS_FIELD_NUMBER: _builtins.int
+    OVERDUE_FIELD_NUMBER: _builtins.int
+    LAG_MILLISECONDS_FIELD_NUMBER: _builtins.int
+    FAILING_FIELD_NUMBER: _builtins.int
+    PENDING_ABSENCES_FIELD_NUMBER: _builtins.int
+    SUSPICIOUS_FIELD_NUMBER: _builtins.int
+    ESTIMATED_EXITS_FIELD_NUMBER: _builtins.int
+    RUNS_FIELD_NUMBER: _builtins.int
+    REPLICAS_FIELD_NUMBER: _builtins.int
+    DISCREPANCIES_FOUND_FIELD_NUMBER: _builtins.int
+    DISCREPANCIES_REPAIRED_FIELD_NUMBER: _builtins.int
+    ATTENTION_FIELD_NUMBER: _builtins.int
+    is_running: _builtins.bool
+    interval_milliseconds: _builtins.int
+    accounts: _builtins.int
+    overdue: _builtins.int
+    """Due, and not begun."""
+    lag_milliseconds: _builtins.int
+    failing: _builtins.int
+    """Accounts whose last run could not read them whole."""
+    pending_absences: _builtins.int
+    suspicious: _builtins.int
+    estimated_exits: _builtins.int
+    discrepancies_found: _builtins.int
+    discrepancies_repaired: _builtins.int
+    @_builtins.property
+    def runs(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Runs of the last interval by result: in_step, pending, failed."""
+
+    @_builtins.property
+    def replicas(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Accounts that each replica is looking at now."""
+
+    @_builtins.property
+    def attention(self) -> _containers.RepeatedCompositeFieldContainer[Global___AccountSchedule]:
+        """Those that need somebody's attention: suspicious, or failing, at most 100 of them."""
+
+    def __init__(
+        self,
+        *,
+        is_running: _builtins.bool = ...,
+        interval_milliseconds: _builtins.int = ...,
+        accounts: _builtins.int = ...,
+        overdue: _builtins.int = ...,
+        lag_milliseconds: _builtins.int = ...,
+        failing: _builtins.int = ...,
+        pending_absences: _builtins.int = ...,
+        suspicious: _builtins.int = ...,
+        estimated_exits: _builtins.int = ...,
+        runs: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        replicas: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        discrepancies_found: _builtins.int = ...,
+        discrepancies_repaired: _builtins.int = ...,
+        attention: _abc.Iterable[Global___AccountSchedule] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accounts", b"accounts", "attention", b"attention", "discrepancies_found", b"discrepancies_found", "discrepancies_repaired", b"discrepancies_repaired", "estimated_exits", b"estimated_exits", "failing", b"failing", "interval_milliseconds", b"interval_milliseconds", "is_running", b"is_running", "lag_milliseconds", b"lag_milliseconds", "overdue", b"overdue", "pending_absences", b"pending_absences", "replicas", b"replicas", "runs", b"runs", "suspicious", b"suspicious"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetOverviewResponse: _TypeAlias = GetOverviewResponse  # noqa: Y015
+
+@_typing.final
+class ConfirmAbsenceRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    POSITION_ID_FIELD_NUMBER: _builtins.int
+    OPERATOR_ID_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    position_id: _builtins.str
+    """Empty: all that is missing of the account."""
+    operator_id: _builtins.str
+    """Who says so."""
+    note: _builtins.str
+    """How the operator knows; kept with the confirmation."""
+    request_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        position_id: _builtins.str = ...,
+        operator_id: _builtins.str = ...,
+        note: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "note", b"note", "operator_id", b"operator_id", "position_id", b"position_id", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmAbsenceRequest: _TypeAlias = ConfirmAbsenceRequest  # noqa: Y015
+
+@_typing.final
+class ConfirmAbsenceResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITION_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def position_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the confirmation covers."""
+
+    def __init__(
+        self,
+        *,
+        position_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["position_ids", b"position_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConfirmAbsenceResponse: _TypeAlias = ConfirmAbsenceResponse  # noqa: Y015

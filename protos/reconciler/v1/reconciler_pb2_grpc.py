@@ -44,14 +44,34 @@ class ReconcilerServiceStub:
                 request_serializer=protos_dot_reconciler_dot_v1_dot_reconciler__pb2.GetStatusRequest.SerializeToString,
                 response_deserializer=protos_dot_reconciler_dot_v1_dot_reconciler__pb2.GetStatusResponse.FromString,
                 _registered_method=True)
+        self.ListRuns = channel.unary_unary(
+                '/reconciler.v1.ReconcilerService/ListRuns',
+                request_serializer=protos_dot_reconciler_dot_v1_dot_reconciler__pb2.ListRunsRequest.SerializeToString,
+                response_deserializer=protos_dot_reconciler_dot_v1_dot_reconciler__pb2.ListRunsResponse.FromString,
+                _registered_method=True)
+        self.ListDiscrepancies = channel.unary_unary(
+                '/reconciler.v1.ReconcilerService/ListDiscrepancies',
+                request_serializer=protos_dot_reconciler_dot_v1_dot_reconciler__pb2.ListDiscrepanciesRequest.SerializeToString,
+                response_deserializer=protos_dot_reconciler_dot_v1_dot_reconciler__pb2.ListDiscrepanciesResponse.FromString,
+                _registered_method=True)
+        self.GetOverview = channel.unary_unary(
+                '/reconciler.v1.ReconcilerService/GetOverview',
+                request_serializer=protos_dot_reconciler_dot_v1_dot_reconciler__pb2.GetOverviewRequest.SerializeToString,
+                response_deserializer=protos_dot_reconciler_dot_v1_dot_reconciler__pb2.GetOverviewResponse.FromString,
+                _registered_method=True)
+        self.ConfirmAbsence = channel.unary_unary(
+                '/reconciler.v1.ReconcilerService/ConfirmAbsence',
+                request_serializer=protos_dot_reconciler_dot_v1_dot_reconciler__pb2.ConfirmAbsenceRequest.SerializeToString,
+                response_deserializer=protos_dot_reconciler_dot_v1_dot_reconciler__pb2.ConfirmAbsenceResponse.FromString,
+                _registered_method=True)
 
 
 class ReconcilerServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def SyncNow(self, request, context):
-        """Reconciles the accounts of a user now and answers when that is done; joins a run that is under way.
-        Errors: NO_VERIFIED_API_KEYS.
+        """Reconciles the accounts of a user now (or one of them) and answers when that is done; joins a run that is under way.
+        Errors: NO_VERIFIED_API_KEYS, ACCOUNT_NOT_SCHEDULED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -59,6 +79,36 @@ class ReconcilerServiceServicer:
 
     def GetStatus(self, request, context):
         """The schedule as it concerns one user.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRuns(self, request, context):
+        """Finished runs, the latest first, for as long as they are kept. Errors: INVALID_PAGE_TOKEN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDiscrepancies(self, request, context):
+        """What runs found, the latest first, with the evidence. Errors: INVALID_PAGE_TOKEN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetOverview(self, request, context):
+        """For administrators: the schedule over all users.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmAbsence(self, request, context):
+        """For administrators: an operator states that positions which the venue no longer lists are really gone. Their rows
+        are closed, with estimated exits, by the next complete reading that misses them too.
+        Errors: NO_PENDING_ABSENCE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -76,6 +126,26 @@ def add_ReconcilerServiceServicer_to_server(servicer, server):
                     servicer.GetStatus,
                     request_deserializer=protos_dot_reconciler_dot_v1_dot_reconciler__pb2.GetStatusRequest.FromString,
                     response_serializer=protos_dot_reconciler_dot_v1_dot_reconciler__pb2.GetStatusResponse.SerializeToString,
+            ),
+            'ListRuns': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRuns,
+                    request_deserializer=protos_dot_reconciler_dot_v1_dot_reconciler__pb2.ListRunsRequest.FromString,
+                    response_serializer=protos_dot_reconciler_dot_v1_dot_reconciler__pb2.ListRunsResponse.SerializeToString,
+            ),
+            'ListDiscrepancies': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDiscrepancies,
+                    request_deserializer=protos_dot_reconciler_dot_v1_dot_reconciler__pb2.ListDiscrepanciesRequest.FromString,
+                    response_serializer=protos_dot_reconciler_dot_v1_dot_reconciler__pb2.ListDiscrepanciesResponse.SerializeToString,
+            ),
+            'GetOverview': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOverview,
+                    request_deserializer=protos_dot_reconciler_dot_v1_dot_reconciler__pb2.GetOverviewRequest.FromString,
+                    response_serializer=protos_dot_reconciler_dot_v1_dot_reconciler__pb2.GetOverviewResponse.SerializeToString,
+            ),
+            'ConfirmAbsence': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmAbsence,
+                    request_deserializer=protos_dot_reconciler_dot_v1_dot_reconciler__pb2.ConfirmAbsenceRequest.FromString,
+                    response_serializer=protos_dot_reconciler_dot_v1_dot_reconciler__pb2.ConfirmAbsenceResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -132,6 +202,114 @@ class ReconcilerService:
             '/reconciler.v1.ReconcilerService/GetStatus',
             protos_dot_reconciler_dot_v1_dot_reconciler__pb2.GetStatusRequest.SerializeToString,
             protos_dot_reconciler_dot_v1_dot_reconciler__pb2.GetStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRuns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/reconciler.v1.ReconcilerService/ListRuns',
+            protos_dot_reconciler_dot_v1_dot_reconciler__pb2.ListRunsRequest.SerializeToString,
+            protos_dot_reconciler_dot_v1_dot_reconciler__pb2.ListRunsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDiscrepancies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/reconciler.v1.ReconcilerService/ListDiscrepancies',
+            protos_dot_reconciler_dot_v1_dot_reconciler__pb2.ListDiscrepanciesRequest.SerializeToString,
+            protos_dot_reconciler_dot_v1_dot_reconciler__pb2.ListDiscrepanciesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOverview(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/reconciler.v1.ReconcilerService/GetOverview',
+            protos_dot_reconciler_dot_v1_dot_reconciler__pb2.GetOverviewRequest.SerializeToString,
+            protos_dot_reconciler_dot_v1_dot_reconciler__pb2.GetOverviewResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmAbsence(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/reconciler.v1.ReconcilerService/ConfirmAbsence',
+            protos_dot_reconciler_dot_v1_dot_reconciler__pb2.ConfirmAbsenceRequest.SerializeToString,
+            protos_dot_reconciler_dot_v1_dot_reconciler__pb2.ConfirmAbsenceResponse.FromString,
             options,
             channel_credentials,
             insecure,

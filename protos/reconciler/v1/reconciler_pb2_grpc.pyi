@@ -32,21 +32,43 @@ class ReconcilerServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ReconcilerServiceAsyncStub: ...
     SyncNow: _grpc.UnaryUnaryMultiCallable[_reconciler_pb2.SyncNowRequest, _reconciler_pb2.SyncNowResponse]
-    """Reconciles the accounts of a user now and answers when that is done; joins a run that is under way.
-    Errors: NO_VERIFIED_API_KEYS.
+    """Reconciles the accounts of a user now (or one of them) and answers when that is done; joins a run that is under way.
+    Errors: NO_VERIFIED_API_KEYS, ACCOUNT_NOT_SCHEDULED.
     """
     GetStatus: _grpc.UnaryUnaryMultiCallable[_reconciler_pb2.GetStatusRequest, _reconciler_pb2.GetStatusResponse]
     """The schedule as it concerns one user."""
+    ListRuns: _grpc.UnaryUnaryMultiCallable[_reconciler_pb2.ListRunsRequest, _reconciler_pb2.ListRunsResponse]
+    """Finished runs, the latest first, for as long as they are kept. Errors: INVALID_PAGE_TOKEN."""
+    ListDiscrepancies: _grpc.UnaryUnaryMultiCallable[_reconciler_pb2.ListDiscrepanciesRequest, _reconciler_pb2.ListDiscrepanciesResponse]
+    """What runs found, the latest first, with the evidence. Errors: INVALID_PAGE_TOKEN."""
+    GetOverview: _grpc.UnaryUnaryMultiCallable[_reconciler_pb2.GetOverviewRequest, _reconciler_pb2.GetOverviewResponse]
+    """For administrators: the schedule over all users."""
+    ConfirmAbsence: _grpc.UnaryUnaryMultiCallable[_reconciler_pb2.ConfirmAbsenceRequest, _reconciler_pb2.ConfirmAbsenceResponse]
+    """For administrators: an operator states that positions which the venue no longer lists are really gone. Their rows
+    are closed, with estimated exits, by the next complete reading that misses them too.
+    Errors: NO_PENDING_ABSENCE.
+    """
 
 @_typing.type_check_only
 class ReconcilerServiceAsyncStub(ReconcilerServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     SyncNow: _aio.UnaryUnaryMultiCallable[_reconciler_pb2.SyncNowRequest, _reconciler_pb2.SyncNowResponse]  # type: ignore[assignment]
-    """Reconciles the accounts of a user now and answers when that is done; joins a run that is under way.
-    Errors: NO_VERIFIED_API_KEYS.
+    """Reconciles the accounts of a user now (or one of them) and answers when that is done; joins a run that is under way.
+    Errors: NO_VERIFIED_API_KEYS, ACCOUNT_NOT_SCHEDULED.
     """
     GetStatus: _aio.UnaryUnaryMultiCallable[_reconciler_pb2.GetStatusRequest, _reconciler_pb2.GetStatusResponse]  # type: ignore[assignment]
     """The schedule as it concerns one user."""
+    ListRuns: _aio.UnaryUnaryMultiCallable[_reconciler_pb2.ListRunsRequest, _reconciler_pb2.ListRunsResponse]  # type: ignore[assignment]
+    """Finished runs, the latest first, for as long as they are kept. Errors: INVALID_PAGE_TOKEN."""
+    ListDiscrepancies: _aio.UnaryUnaryMultiCallable[_reconciler_pb2.ListDiscrepanciesRequest, _reconciler_pb2.ListDiscrepanciesResponse]  # type: ignore[assignment]
+    """What runs found, the latest first, with the evidence. Errors: INVALID_PAGE_TOKEN."""
+    GetOverview: _aio.UnaryUnaryMultiCallable[_reconciler_pb2.GetOverviewRequest, _reconciler_pb2.GetOverviewResponse]  # type: ignore[assignment]
+    """For administrators: the schedule over all users."""
+    ConfirmAbsence: _aio.UnaryUnaryMultiCallable[_reconciler_pb2.ConfirmAbsenceRequest, _reconciler_pb2.ConfirmAbsenceResponse]  # type: ignore[assignment]
+    """For administrators: an operator states that positions which the venue no longer lists are really gone. Their rows
+    are closed, with estimated exits, by the next complete reading that misses them too.
+    Errors: NO_PENDING_ABSENCE.
+    """
 
 class ReconcilerServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -55,8 +77,8 @@ class ReconcilerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _reconciler_pb2.SyncNowRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_reconciler_pb2.SyncNowResponse, _abc.Awaitable[_reconciler_pb2.SyncNowResponse]]:
-        """Reconciles the accounts of a user now and answers when that is done; joins a run that is under way.
-        Errors: NO_VERIFIED_API_KEYS.
+        """Reconciles the accounts of a user now (or one of them) and answers when that is done; joins a run that is under way.
+        Errors: NO_VERIFIED_API_KEYS, ACCOUNT_NOT_SCHEDULED.
         """
 
     @_abc_1.abstractmethod
@@ -66,5 +88,40 @@ class ReconcilerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_reconciler_pb2.GetStatusResponse, _abc.Awaitable[_reconciler_pb2.GetStatusResponse]]:
         """The schedule as it concerns one user."""
+
+    @_abc_1.abstractmethod
+    def ListRuns(
+        self,
+        request: _reconciler_pb2.ListRunsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reconciler_pb2.ListRunsResponse, _abc.Awaitable[_reconciler_pb2.ListRunsResponse]]:
+        """Finished runs, the latest first, for as long as they are kept. Errors: INVALID_PAGE_TOKEN."""
+
+    @_abc_1.abstractmethod
+    def ListDiscrepancies(
+        self,
+        request: _reconciler_pb2.ListDiscrepanciesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reconciler_pb2.ListDiscrepanciesResponse, _abc.Awaitable[_reconciler_pb2.ListDiscrepanciesResponse]]:
+        """What runs found, the latest first, with the evidence. Errors: INVALID_PAGE_TOKEN."""
+
+    @_abc_1.abstractmethod
+    def GetOverview(
+        self,
+        request: _reconciler_pb2.GetOverviewRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reconciler_pb2.GetOverviewResponse, _abc.Awaitable[_reconciler_pb2.GetOverviewResponse]]:
+        """For administrators: the schedule over all users."""
+
+    @_abc_1.abstractmethod
+    def ConfirmAbsence(
+        self,
+        request: _reconciler_pb2.ConfirmAbsenceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_reconciler_pb2.ConfirmAbsenceResponse, _abc.Awaitable[_reconciler_pb2.ConfirmAbsenceResponse]]:
+        """For administrators: an operator states that positions which the venue no longer lists are really gone. Their rows
+        are closed, with estimated exits, by the next complete reading that misses them too.
+        Errors: NO_PENDING_ABSENCE.
+        """
 
 def add_ReconcilerServiceServicer_to_server(servicer: ReconcilerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
