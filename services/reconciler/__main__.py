@@ -15,19 +15,34 @@ from services.common.relay import Relay
 from services.common.server import GrpcServer
 from services.common.telemetry import configure_logging
 from services.reconciler.clients.positions import PositionsObservatory
-from services.reconciler.commands import Reconciliation, SyncUser
+from services.reconciler.commands import Cadence, ConfirmAbsence, Reconciliation, SyncUser
 from services.reconciler.config import ReconcilerSettings
 from services.reconciler.domain.absence import AbsencePolicy
-from services.reconciler.events import ACCOUNT_CHANGED, AccountEvents, announce, watch_accounts
+from services.reconciler.domain.run import AccountRun
+from services.reconciler.events import (
+    ACCOUNT_CHANGED,
+    ACCOUNT_STIRRED,
+    AccountEvents,
+    Prompts,
+    announce,
+    watch_accounts,
+)
 from services.reconciler.examination import Examination
-from services.reconciler.queries import StatusQuery
+from services.reconciler.metrics import Metrics
+from services.reconciler.queries import HistoryQuery, StatusQuery
 from services.reconciler.rpc import ACCESS, SERVICE, ReconcilerRpc, registration
 from services.reconciler.schedule import Schedule
 from services.reconciler.store.accounts import AccountStore
+from services.reconciler.store.confirmations import ConfirmationStore
+from services.reconciler.store.history import HistoryStore
 from services.reconciler.store.runs import RunStore
+from services.reconciler.upkeep import measure, prune
 
 SCHEDULE = "reconciler.v1.Schedule"
 """The health name of the schedule: it serves once the first pass has begun."""
+
+_APPLYING_SECONDS = 25
+"""What a run may take beyond its longest wait for a venue."""
 
 
 async def serve(settings: ReconcilerSettings, process: Process) -> None:
@@ -54,22 +69,37 @@ async def serve(settings: ReconcilerSettings, process: Process) -> None:
     process.on_drain(channel.close, "channel to positions")
 
     observatory = PositionsObservatory(channel, settings.reconcile_observe_timeout_seconds)
-    accounts, runs = AccountStore(engine), RunStore(engine)
+    accounts, runs, history = AccountStore(engine), RunStore(engine), HistoryStore(engine)
+    metrics = Metrics(instruments.registry)
 
-    def run_finished() -> None:
+    def run_finished(run: AccountRun | None) -> None:
+        if run is not None:
+            metrics.count(run)
         relay.notify()
         schedule.wake()
 
+    cadence = Cadence(
+        interval=interval,
+        lease=timedelta(seconds=settings.reconcile_lease_seconds),
+        recheck=timedelta(seconds=settings.reconcile_recheck_seconds),
+        longest_run=timedelta(seconds=settings.reconcile_observe_timeout_seconds + _APPLYING_SECONDS),
+        patience=timedelta(seconds=settings.reconcile_fills_lag_seconds),
+        degraded_window=timedelta(seconds=settings.reconcile_degraded_window_seconds),
+        degraded_share=settings.reconcile_degraded_share,
+    )
+    policy = AbsencePolicy(
+        spacing=timedelta(seconds=settings.reconcile_absence_spacing_seconds),
+        confirmations=settings.reconcile_absence_confirmations,
+        fills_lag=timedelta(seconds=settings.reconcile_fills_lag_seconds),
+    )
+
     reconciliation = Reconciliation(
-        examination=Examination(
-            observatory, AbsencePolicy(timedelta(seconds=settings.reconcile_absence_spacing_seconds))
-        ),
+        examination=Examination(observatory, policy),
         accounts=accounts,
         runs=runs,
         clock=clock,
         owner=f"{socket.gethostname()}:{os.getpid()}",
-        interval=interval,
-        lease=timedelta(seconds=settings.reconcile_lease_seconds),
+        cadence=cadence,
         announce=announce,
         finished=run_finished,
     )
@@ -80,16 +110,26 @@ async def serve(settings: ReconcilerSettings, process: Process) -> None:
         clock=clock,
         refresh_every=timedelta(seconds=settings.reconcile_refresh_seconds),
         concurrency=settings.reconcile_concurrency,
+        pace=timedelta(seconds=settings.reconcile_pace_seconds),
         begun=lambda: health.set(SCHEDULE, True),
     )
     process.on_drain(lambda: reconciliation.drain(settings.drain_timeout_seconds / 2), "runs under way")
+    process.spawn("leases", reconciliation.keep_leases())
     process.spawn("schedule", schedule.run())
     consumer = bus.subscribe_durable("reconciler-accounts", [ACCOUNT_CHANGED], AccountEvents(schedule))
     process.spawn("account events", watch_accounts(consumer, schedule))
 
+    process.spawn("prompts", bus.subscribe_ephemeral([ACCOUNT_STIRRED], Prompts(schedule)).run())
+
+    status = StatusQuery(history, clock, interval, lambda: schedule.is_running)
+    retention = timedelta(days=settings.reconcile_retention_days)
+    process.spawn("retention", prune(runs, clock, retention, settings.reconcile_prune_seconds))
+    process.spawn("measurements", measure(status, metrics))
     servicer = ReconcilerRpc(
         SyncUser(observatory=observatory, accounts=accounts, reconciliation=reconciliation, clock=clock),
-        StatusQuery(accounts, interval, lambda: schedule.is_running),
+        status,
+        HistoryQuery(history),
+        ConfirmAbsence(ConfirmationStore(engine), accounts, clock),
     )
     server = GrpcServer(settings, [registration(servicer)], ACCESS, health, instruments)
     await server.start()

@@ -8,7 +8,7 @@ no other's.
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID, uuid4
 
@@ -18,26 +18,47 @@ from services.common.clock import Clock
 from services.common.errors import DomainError, NoVerifiedApiKeys
 from services.common.outbox import OutboxEvent
 from services.reconciler.clients.observatory import Observatory
-from services.reconciler.domain.absence import PendingAbsence
+from services.reconciler.domain.errors import AccountNotScheduled
 from services.reconciler.domain.observation import ObservableAccount
-from services.reconciler.domain.run import AccountRun, Findings, RunResult, Trigger
-from services.reconciler.domain.schedule import next_due
-from services.reconciler.examination import Examination
+from services.reconciler.domain.run import AccountRun, Findings, RunResult, Suspicion, Trigger, doubt
+from services.reconciler.domain.schedule import FIRST_RECHECK, next_due
+from services.reconciler.examination import Brief, Examination
 from services.reconciler.store.accounts import AccountStore, Claim
+from services.reconciler.store.confirmations import ConfirmationStore
 from services.reconciler.store.runs import RunStore
 
 _log = structlog.get_logger(__name__)
 
-_DEADLINE_SHARE = 0.8
-"""A run ends before its lease does, so that nobody takes over an account whose run is still writing."""
+_RENEWALS = 3
+"""How often a lease is renewed in the time that it lasts."""
 
 _ELSEWHERE_POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Cadence:
+    """How often, and how long. `recheck` is when an account is looked at again that was left with something open.
+
+    `longest_run` bounds one run; the lease is renewed as long as it lasts. `patience` is how long a doubt lasts before
+    it is announced. `degraded_window` is how far back a venue's failures count, `degraded_share` how many are many.
+    """
+
+    interval: timedelta
+    lease: timedelta
+    recheck: timedelta = FIRST_RECHECK
+    longest_run: timedelta = timedelta(seconds=100)
+    patience: timedelta = timedelta(seconds=5)
+    degraded_window: timedelta = timedelta(seconds=60)
+    degraded_share: float = 0.2
+    margin_every: int = 12
 
 
 class Announce(Protocol):
     """Turns a finished run into the events that say so; `version` grows with each run of the account."""
 
-    def __call__(self, run: AccountRun, version: int) -> Iterable[OutboxEvent]: ...
+    def __call__(
+        self, run: AccountRun, version: int, before: Suspicion | None, after: Suspicion | None
+    ) -> Iterable[OutboxEvent]: ...
 
 
 @dataclass(slots=True)
@@ -45,6 +66,7 @@ class _UnderWay:
     """A run of this process, and whether somebody has joined since its last look began."""
 
     task: "asyncio.Task[AccountRun]"
+    claim: Claim
     joined: bool = field(default=False)
 
 
@@ -59,18 +81,16 @@ class Reconciliation:
         runs: RunStore,
         clock: Clock,
         owner: str,
-        interval: timedelta,
-        lease: timedelta,
+        cadence: Cadence,
         announce: Announce,
-        finished: Callable[[], None],
+        finished: Callable[[AccountRun | None], None],
     ) -> None:
         self._examination = examination
         self._accounts = accounts
         self._runs = runs
         self._clock = clock
         self._owner = owner
-        self._interval = interval
-        self._lease = lease
+        self._cadence = cadence
         self._announce = announce
         self._finished = finished
         self._under_way: dict[str, _UnderWay] = {}
@@ -82,13 +102,13 @@ class Reconciliation:
 
     async def claim_due(self, limit: int) -> list[Claim]:
         """Claim accounts that are due."""
-        return await self._accounts.claim_due(self._owner, self._clock.now(), self._lease, limit)
+        return await self._accounts.claim_due(self._owner, self._clock.now(), self._cadence.lease, limit)
 
     def start(self, claim: Claim, trigger: Trigger) -> "asyncio.Task[AccountRun]":
         """Look at a claimed account. The task raises DomainErrors where the result could not be kept."""
         account_id = claim.account.account_id
         task = asyncio.create_task(self._run(claim, trigger), name=f"reconcile {account_id}")
-        self._under_way[account_id] = _UnderWay(task)
+        self._under_way[account_id] = _UnderWay(task, claim)
         task.add_done_callback(lambda _: self._end(account_id))
         return task
 
@@ -100,7 +120,8 @@ class Reconciliation:
             if running is not None:
                 running.joined = True
                 return await asyncio.shield(running.task)
-            claim = await self._accounts.claim_account(account.account_id, self._owner, self._clock.now(), self._lease)
+            now, lease = self._clock.now(), self._cadence.lease
+            claim = await self._accounts.claim_account(account.account_id, self._owner, now, lease)
             if claim is not None:
                 return await asyncio.shield(self.start(claim, Trigger.REQUEST))
             # Another replica is at it: its run answers us where it began after we asked, else ours follows it.
@@ -118,12 +139,23 @@ class Reconciliation:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
+    async def keep_leases(self) -> None:
+        """Renew the leases of the accounts that are being looked at, until cancelled."""
+        while True:
+            await asyncio.sleep(self._cadence.lease.total_seconds() / _RENEWALS)
+            claims = [running.claim for running in self._under_way.values()]
+            if not claims:
+                continue
+            try:
+                await self._accounts.renew(claims, self._clock.now() + self._cadence.lease)
+            except DomainError as error:
+                _log.warning("leases not renewed", reason=error.reason, accounts=len(claims))
+
     async def _run(self, claim: Claim, trigger: Trigger) -> AccountRun:
         run_id, started_at = uuid4(), self._clock.now()
         log = _log.bind(run_id=str(run_id), account_id=claim.account.account_id, trigger=trigger)
         try:
-            before = await self._runs.absences(claim.account.account_id)
-            findings = await self._examine(run_id, claim, before)
+            findings = await self._examine(run_id, claim, await self._brief(claim, started_at))
         except asyncio.CancelledError:
             await self._accounts.release(claim)
             raise
@@ -131,22 +163,48 @@ class Reconciliation:
             await self._accounts.remove(claim.account.account_id)
         run = AccountRun(run_id, claim.account, trigger, findings, started_at, self._clock.now())
         if not findings.account_gone:
-            failures = 0 if findings.read_whole else claim.failures + 1
-            due_at = next_due(run.finished_at, failures, self._interval)
-            await self._runs.finish(claim, run, due_at, self._announce(run, claim.epoch))
+            after = doubt(claim.suspicion, run, self._cadence.patience)
+            events = self._announce(run, claim.epoch, claim.suspicion, after)
+            await self._runs.finish(claim, run, self._due_at(claim, run), events, after)
         log.info("account reconciled", result=findings.result, reason=findings.reason, rounds=findings.rounds)
         return run
 
-    async def _examine(self, run_id: UUID, claim: Claim, before: tuple[PendingAbsence, ...]) -> Findings:
+    async def _brief(self, claim: Claim, now: datetime) -> Brief:
+        """What is known of the account so far."""
+        account_id = claim.account.account_id
+        absences = await self._runs.absences(account_id)
+        cadence = self._cadence
+        since = now - cadence.degraded_window
+        return Brief(
+            absences=absences,
+            estimated=tuple(
+                one.position_id for one in await self._runs.estimated(account_id) if one.next_try_at <= now
+            ),
+            degraded=bool(absences) and await self._runs.degraded(claim.account, since, cadence.degraded_share),
+            with_margin=bool(absences) or claim.suspicion is not None or claim.epoch % cadence.margin_every == 1,
+        )
+
+    def _due_at(self, claim: Claim, run: AccountRun) -> datetime:
+        failures = 0 if run.findings.read_whole else claim.failures + 1
+        return next_due(
+            run.finished_at,
+            failures,
+            self._cadence.interval,
+            claim.ordinal,
+            pending_since=run.still_pending_since(claim.pending_since),
+            recheck=self._cadence.recheck,
+        )
+
+    async def _examine(self, run_id: UUID, claim: Claim, brief: Brief) -> Findings:
         account_id = claim.account.account_id
         try:
-            async with asyncio.timeout(self._lease.total_seconds() * _DEADLINE_SHARE):
-                return await self._examination.run(run_id, account_id, before, lambda: self._take_joined(account_id))
+            async with asyncio.timeout(self._cadence.longest_run.total_seconds()):
+                return await self._examination.run(run_id, account_id, brief, lambda: self._take_joined(account_id))
         except TimeoutError:
-            return Findings(RunResult.FAILED, reason="the account could not be read in time", absences=before)
+            return Findings(RunResult.FAILED, reason="the account could not be read in time", absences=brief.absences)
         except Exception:  # noqa: BLE001 - the edge of one account's run: the other accounts' must go on
             _log.exception("run failed", account_id=account_id)
-            return Findings(RunResult.FAILED, reason="an internal error", absences=before)
+            return Findings(RunResult.FAILED, reason="an internal error", absences=brief.absences)
 
     def _take_joined(self, account_id: str) -> bool:
         running = self._under_way.get(account_id)
@@ -160,7 +218,8 @@ class Reconciliation:
         if not ended.task.cancelled() and (error := ended.task.exception()) is not None:
             log = _log.warning if isinstance(error, DomainError) else _log.error
             log("run not kept", account_id=account_id, exc_info=error)
-        self._finished()
+        kept = None if ended.task.cancelled() or ended.task.exception() is not None else ended.task.result()
+        self._finished(kept)
 
 
 class SyncUser:
@@ -174,12 +233,38 @@ class SyncUser:
         self._reconciliation = reconciliation
         self._clock = clock
 
-    async def __call__(self, user_id: str) -> tuple[AccountRun, ...]:
-        """The runs, one an account, in order of account id. Raises NoVerifiedApiKeys, ServiceUnavailable."""
+    async def __call__(self, user_id: str, account_id: str = "") -> tuple[AccountRun, ...]:
+        """The runs, one an account, in order of account id; of one account alone where one is named.
+
+        Raises NoVerifiedApiKeys, AccountNotScheduled (also for another user's account), ServiceUnavailable.
+        """
         listed_at = self._clock.now()
         accounts = await self._observatory.accounts(user_id)
         await self._accounts.replace(accounts, listed_at, user_id=user_id)
         if not accounts:
             raise NoVerifiedApiKeys
+        if account_id:
+            accounts = tuple(account for account in accounts if account.account_id == account_id)
+            if not accounts:
+                raise AccountNotScheduled(account_id=account_id)
         runs = await asyncio.gather(*(self._reconciliation.reconcile(account) for account in accounts))
         return tuple(sorted(runs, key=lambda run: run.account.account_id))
+
+
+class ConfirmAbsence:
+    """An operator's word that positions are really gone. Whoever calls has made sure that it is an operator."""
+
+    def __init__(self, confirmations: ConfirmationStore, accounts: AccountStore, clock: Clock) -> None:
+        self._confirmations = confirmations
+        self._accounts = accounts
+        self._clock = clock
+
+    async def __call__(
+        self, account_id: str, position_id: str, operator_id: str, note: str, request_id: str
+    ) -> tuple[str, ...]:
+        """Which positions it covers; their account is looked at at once. Raises NoPendingAbsence."""
+        now = self._clock.now()
+        confirmed = await self._confirmations.confirm(account_id, position_id, operator_id, note, request_id, now)
+        await self._accounts.make_due(account_id, now)
+        _log.warning("absence confirmed", account_id=account_id, position_ids=confirmed, operator_id=operator_id)
+        return confirmed

@@ -2,26 +2,55 @@
 
 Each round observes, decides and applies. Another round follows at once where the books had moved on meanwhile, where a
 row has just gone missing without fills (venues list fills a moment after the position is gone), or where somebody asked
-for a look after this one had begun: at most `ROUNDS` in all.
+for a look after this one had begun: at most `ROUNDS` in all. The account's margin costs as much as its positions, so
+it is asked for where it matters: as long as something is missing, and now and then.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from services.common.errors import DomainError
 from services.common.trading.reading import ReadingStatus
 from services.reconciler.clients.observatory import Observatory
 from services.reconciler.domain.absence import AbsencePolicy, PendingAbsence
-from services.reconciler.domain.decision import Adjust, Adopt, Close, Decision, DecisionOutcome
+from services.reconciler.domain.completion import complete_exits
+from services.reconciler.domain.decision import (
+    Adjust,
+    Adopt,
+    Close,
+    CloseEstimated,
+    CompleteExit,
+    Decision,
+    DecisionOutcome,
+)
 from services.reconciler.domain.diff import Diff, diff
-from services.reconciler.domain.run import Finding, Findings, RunResult
+from services.reconciler.domain.observation import Observation
+from services.reconciler.domain.run import EndedRow, Finding, Findings, RunResult
+from services.reconciler.domain.suspicion import Circumstances
 
 ROUNDS = 3
+_REASONS = 3
+"""How many of the reasons why an account is not in step are told in one line."""
+
 _ACCOUNT_GONE = "ACCOUNT_NOT_FOUND"
 
 LookAgain = Callable[[], bool]
 """Whether somebody has asked for a look since the last call of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What is known of an account before it is looked at.
+
+    `estimated` are closed rows whose fills are to be asked for. `degraded` says that its venue failed or contradicted
+    itself lately, `with_margin` that the margin is to be read whatever is found.
+    """
+
+    absences: tuple[PendingAbsence, ...] = ()
+    estimated: tuple[str, ...] = ()
+    degraded: bool = False
+    with_margin: bool = False
 
 
 class Examination:
@@ -31,65 +60,106 @@ class Examination:
         self._observatory = observatory
         self._policy = policy
 
-    async def run(
-        self, run_id: UUID, account_id: str, pending: Iterable[PendingAbsence], look_again: LookAgain
-    ) -> Findings:
+    async def run(self, run_id: UUID, account_id: str, brief: Brief, look_again: LookAgain) -> Findings:
         """Bring one account's books into step. What goes wrong at the venue or at positions is a result, no error."""
-        before = tuple(pending)
-        tally = _Tally(before)
+        tally = _Tally(brief)
         for _ in range(ROUNDS):
             look_again()
             try:
-                again = await self._round(run_id, account_id, tally)
+                again = await self._round(run_id, account_id, brief, tally)
             except DomainError as error:
                 return tally.failed(error)
             if not (again or look_again()):
                 break
         return tally.findings()
 
-    async def _round(self, run_id: UUID, account_id: str, tally: "_Tally") -> bool:
+    async def _round(self, run_id: UUID, account_id: str, brief: Brief, tally: "_Tally") -> bool:
         """One look; whether another should follow at once."""
         tally.rounds += 1
-        observation = await self._observatory.observe(account_id)
-        found = diff(observation.booked, observation.reading, tally.absences, self._policy)
-        tally.saw(found)
+        with_margin = brief.with_margin or tally.unsettled
+        asked_for = tally.estimated
+        seen = await self._observatory.observe(account_id, with_margin=with_margin, estimated=asked_for)
+        found = diff(
+            seen.booked,
+            seen.reading,
+            tally.absences,
+            self._policy,
+            Circumstances(seen.initial_margin, brief.degraded),
+            seen.openings,
+        )
+        completions = complete_exits(seen.estimated)
+        tally.saw(found, seen)
+        decisions = (*found.decisions, *completions)
         applied: frozenset[str] = frozenset()
-        if found.decisions:
-            results = await self._observatory.apply(run_id, account_id, found.decisions)
+        if decisions:
+            results = await self._observatory.apply(run_id, account_id, decisions)
             applied = frozenset(result.decision_id for result in results if result.outcome is DecisionOutcome.APPLIED)
+        tally.completed(completions, applied)
         return tally.applied(found, applied)
 
 
 class _Tally:
     """What the rounds so far came to."""
 
-    def __init__(self, before: tuple[PendingAbsence, ...]) -> None:
+    def __init__(self, brief: Brief) -> None:
         self.rounds = 0
-        self.absences = before
-        self._known = {absence.position_id for absence in before}
-        self._counts = {Adopt: 0, Close: 0, Adjust: 0}
+        self.absences = brief.absences
+        self.estimated = brief.estimated
+        self._known = {absence.position_id for absence in brief.absences}
+        self._counts: dict[type[Decision], int] = {}
         self._repaired: list[Finding] = []
         self._open: list[Finding] = []
+        self._ended: list[EndedRow] = []
+        self._completed: list[str] = []
+        self._tried: list[str] = []
         self._last: Diff | None = None
         self._overtaken = False
 
-    def saw(self, found: Diff) -> None:
+    @property
+    def unsettled(self) -> bool:
+        """Whether something is missing or doubted, so that the margin has a say."""
+        doubted = self._last is not None and not self._last.reading.complete
+        return bool(self.absences) or doubted
+
+    def saw(self, found: Diff, seen: Observation) -> None:
         """A reading was judged; nothing of it has been applied yet."""
         self._last = found
         self.absences = found.absences
         self._open = [self._finding(found, index, frozenset()) for index in range(len(found.discrepancies))]
+        if seen.reading.status is not ReadingStatus.FAILED:
+            brought = {row.position_id for row in seen.estimated}
+            # What positions does not bring needs no fills any more.
+            self._completed += [one for one in self.estimated if one not in brought]
+            self._tried += sorted(brought)
+            self.estimated = ()
+
+    def completed(self, completions: Sequence[CompleteExit], applied: frozenset[str]) -> None:
+        """The fills of some closed rows were found."""
+        done = {one.position_id for one in completions if one.decision_id in applied}
+        self._completed += sorted(done)
+        self._tried = [one for one in self._tried if one not in done]
+        self._counts[CompleteExit] = self._counts.get(CompleteExit, 0) + len(done)
 
     def applied(self, found: Diff, applied: frozenset[str]) -> bool:
         """The decisions that took effect are known; whether another look should follow at once."""
+        reported = {one for discrepancy in found.discrepancies for one in discrepancy.decision_ids}
+        symbols = {discrepancy.position_id: discrepancy.symbol for discrepancy in found.discrepancies}
         for decision in found.decisions:
-            if decision.decision_id in applied:
-                self._counts[type(decision)] += 1
+            if decision.decision_id not in applied:
+                continue
+            if isinstance(decision, Adjust) and not decision.fills and decision.decision_id not in reported:
+                continue  # nothing changed but the moment as of which it is known
+            self._counts[type(decision)] = self._counts.get(type(decision), 0) + 1
+            if isinstance(decision, CloseEstimated):
+                symbol = symbols[decision.position_id]
+                self._ended.append(EndedRow(decision.position_id, symbol, decision.missed_at))
         findings = [self._finding(found, index, applied) for index in range(len(found.discrepancies))]
         self._repaired += [finding for finding in findings if finding.repaired]
         self._open = [finding for finding in findings if not finding.repaired]
         self._overtaken = _overtaken(found.decisions, applied)
         missed_anew = any(not finding.discrepancy.decided and not finding.discrepancy.known for finding in self._open)
-        return self._overtaken or bool(found.outdated) or missed_anew
+        contradicted = bool(found.suspicion) and not found.reading.complete
+        return self._overtaken or bool(found.outdated) or missed_anew or contradicted
 
     def findings(self) -> Findings:
         """The end of a run whose rounds all went through."""
@@ -109,23 +179,31 @@ class _Tally:
 
     def _result(self, result: RunResult, reason: str) -> Findings:
         undecided = sum(1 for finding in self._open if not finding.discrepancy.decided)
+        counts = self._counts
         return Findings(
             result=result,
             reason=reason,
             reading=None if self._last is None else self._last.reading.status,
-            adopted=self._counts[Adopt],
-            closed=self._counts[Close],
-            adjusted=self._counts[Adjust],
+            adopted=counts.get(Adopt, 0),
+            closed=counts.get(Close, 0) + counts.get(CloseEstimated, 0),
+            adjusted=counts.get(Adjust, 0),
+            completed_exits=counts.get(CompleteExit, 0),
             pending=undecided,
             rounds=self.rounds,
             findings=(*self._repaired, *self._open),
             absences=self.absences,
+            suspicion="" if self._last is None else self._last.suspicion,
+            ended=tuple(self._ended),
+            completed=tuple(self._completed),
+            tried=tuple(self._tried),
         )
 
     def _why_open(self, found: Diff) -> str:
         undecided = [finding.discrepancy.evidence for finding in self._open if not finding.discrepancy.decided]
         if undecided:
-            return " ".join(undecided)
+            more = len(undecided) - _REASONS
+            told = " ".join(undecided[:_REASONS])
+            return f"{told} And {more} more." if more > 0 else told
         if self._overtaken:
             return "the books changed while the account was being read"
         if found.outdated:

@@ -1,8 +1,8 @@
 """The schedule: every account at its time, shared by replicas through claims.
 
 Invariants: the list of accounts is that of positions, refreshed now and then and corrected by its events; at start
-every account is due at once; positions or the database being away is waited for, never fatal; a turn that runs late is
-late, it skips nobody.
+every account is due soon, one after another; positions or the database being away is waited for, never fatal; a turn
+that runs late is late, it skips nobody.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from services.reconciler.clients.observatory import Observatory
 from services.reconciler.commands import Reconciliation
 from services.reconciler.domain.observation import ObservableAccount
 from services.reconciler.domain.run import Trigger
-from services.reconciler.store.accounts import AccountStore
+from services.reconciler.store.accounts import AccountStore, Claim
 
 _log = structlog.get_logger(__name__)
 
@@ -39,6 +39,7 @@ class Schedule:
         clock: Clock,
         refresh_every: timedelta,
         concurrency: int,
+        pace: timedelta,
         begun: Callable[[], None],
     ) -> None:
         self._observatory = observatory
@@ -47,6 +48,8 @@ class Schedule:
         self._clock = clock
         self._refresh_every = refresh_every
         self._concurrency = concurrency
+        self._pace = pace
+        self._prompted: set[str] = set()
         self._begun = begun
         self._running = False
         self._list_at: datetime | None = None
@@ -71,6 +74,12 @@ class Schedule:
         """A key of this account was confirmed, or changed: it is looked at now."""
         await self._accounts.add(account, self._clock.now())
         self.wake()
+
+    async def account_prompted(self, account_id: str) -> None:
+        """Something has happened at the account's venue: it is looked at now. Prompts that come together are one."""
+        if await self._accounts.make_due(account_id, self._clock.now()):
+            self._prompted.add(account_id)
+            self.wake()
 
     async def account_unverified(self, account_id: str) -> None:
         """There is no key to read this account with any more."""
@@ -97,14 +106,14 @@ class Schedule:
         if self._list_at is None:
             listed = await self._observatory.accounts()
             await self._accounts.replace(listed, now)
-            await self._accounts.make_all_due(now)
+            await self._accounts.make_all_due(now, self._pace)
             self._list_at = now + self._refresh_every
         elif now >= self._list_at:
             await self._refresh(now)
         room = self._concurrency - self._reconciliation.under_way
         claims = await self._reconciliation.claim_due(room) if room > 0 else []
         for claim in claims:
-            self._reconciliation.start(claim, Trigger.SCHEDULE)
+            self._reconciliation.start(claim, self._trigger_of(claim))
         if not self._running:
             self._running = True
             self._begun()
@@ -113,6 +122,13 @@ class Schedule:
         due = await self._accounts.next_due()
         wait = _LONGEST_WAIT if due is None else due - self._clock.now()
         return max(_SHORTEST_WAIT, min(wait, _LONGEST_WAIT))
+
+    def _trigger_of(self, claim: Claim) -> Trigger:
+        account_id = claim.account.account_id
+        if account_id not in self._prompted:
+            return Trigger.SCHEDULE
+        self._prompted.discard(account_id)
+        return Trigger.PROMPT
 
     async def _refresh(self, now: datetime) -> None:
         """Accounts that are known are looked at even while positions cannot list them."""

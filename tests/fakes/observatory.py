@@ -4,7 +4,7 @@ Decisions are applied as positions applies them: by version, once a run and deci
 on.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,11 +12,21 @@ from itertools import count
 from uuid import UUID
 
 from services.common.errors import DomainError, ErrorKind, restore_error
-from services.common.trading.fill import Fill, OrderKind, Settlement, run_to
+from services.common.trading.fill import Fill, OrderKind, Run, Settlement, run_fills, run_to
 from services.common.trading.reading import AccountReading, PositionKey, ReadingStatus, VenuePosition
 from services.common.trading.side import OrderSide, PositionSide, Side, Venue
-from services.reconciler.domain.decision import Adjust, Adopt, Close, Decision, DecisionOutcome, DecisionResult
+from services.reconciler.domain.decision import (
+    Adjust,
+    Adopt,
+    Close,
+    CloseEstimated,
+    CompleteExit,
+    Decision,
+    DecisionOutcome,
+    DecisionResult,
+)
 from services.reconciler.domain.observation import BookedPosition, ObservableAccount, Observation
+from services.reconciler.domain.opening import opening_fills
 from tests.factories import NOON, make_fill, make_seen
 
 
@@ -63,6 +73,20 @@ class VenueAccount:
         self.now += timedelta(milliseconds=200)
         return AccountReading(status, asked_at, self.now, tuple(self.positions.values()))
 
+    @property
+    def initial_margin(self) -> Decimal:
+        """What the endpoint for the account's margin says."""
+        return sum((seen.initial_margin or Decimal(0) for seen in self.positions.values()), start=Decimal(0))
+
+    def openings(self) -> dict[PositionKey, tuple[Fill, ...]]:
+        """The fills that led from nothing to what is open now."""
+        return {
+            key: opening_fills(
+                fill for fill in self.fills if (fill.symbol, fill.position_side) == (key.symbol, key.position_side)
+            )
+            for key in self.positions
+        }
+
     def _move(self, key: PositionKey, change: Decimal, price: Decimal) -> None:
         held = self.positions.pop(key, None)
         before = Decimal(0) if held is None else held.side.sign * held.quantity
@@ -79,6 +103,7 @@ class VenueAccount:
             side=Side.LONG if after > 0 else Side.SHORT,
             quantity=abs(after),
             entry_price=entry.quantize(Decimal("1e-8")),
+            initial_margin=abs(after) * entry.quantize(Decimal("1e-8")) / 10,
             updated_at=self.now,
         )
 
@@ -89,6 +114,8 @@ class Books:
 
     rows: dict[str, BookedPosition] = field(default_factory=dict)
     closed: dict[str, Close] = field(default_factory=dict)
+    estimated: dict[str, BookedPosition] = field(default_factory=dict)
+    completed: dict[str, Run] = field(default_factory=dict)
     booked_fills: set[str] = field(default_factory=set)
     _results: dict[tuple[UUID, str], DecisionResult] = field(default_factory=dict)
     _numbers: "count[int]" = field(default_factory=lambda: count(1))
@@ -109,6 +136,14 @@ class Books:
         return tuple(
             row if _agrees(row, said.get(row.key)) else replace(row, fills=self._fills_of(row, venue.fills))
             for row in self.rows.values()
+        )
+
+    def waiting(self, venue: VenueAccount, position_ids: Collection[str]) -> tuple[BookedPosition, ...]:
+        """The estimated rows of those that are asked for, with their fills."""
+        return tuple(
+            replace(row, fills=self._fills_of(row, venue.fills))
+            for position_id, row in self.estimated.items()
+            if position_id in position_ids
         )
 
     def touch(self, position_id: str) -> None:
@@ -133,6 +168,10 @@ class Books:
                 position_id = self._close(decision)
             case Adjust():
                 position_id = self._adjust(decision)
+            case CloseEstimated():
+                position_id = self._close_estimated(decision)
+            case CompleteExit():
+                position_id = self._complete(decision)
         outcome = DecisionOutcome.STALE if position_id is None else DecisionOutcome.APPLIED
         return DecisionResult(decision.decision_id, outcome, position_id or "")
 
@@ -161,9 +200,32 @@ class Books:
         if row is None or row.side is not decision.position.side:
             return None
         seen = book(row.position_id, decision.position)
+        if not decision.fills and _agrees(replace(row, settlement=seen.settlement), decision.position):
+            self.rows[row.position_id] = replace(row, settlement=seen.settlement)
+            return row.position_id
         leverage = row.leverage if seen.leverage is None else seen.leverage
         self.rows[row.position_id] = replace(seen, version=row.version + 1, leverage=leverage)
         self.booked_fills |= {fill.fill_id for fill in decision.fills}
+        return row.position_id
+
+    def _close_estimated(self, decision: CloseEstimated) -> str | None:
+        row = self._current(decision.position_id, decision.expected_version)
+        if row is None:
+            return None
+        del self.rows[row.position_id]
+        self.estimated[row.position_id] = replace(row, version=row.version + 1)
+        return row.position_id
+
+    def _complete(self, decision: CompleteExit) -> str | None:
+        row = self.estimated.get(decision.position_id)
+        if row is None or row.version != decision.expected_version:
+            return None
+        run = run_fills(row.side, row.quantity, (f for f in decision.fills if f.executed_at > row.settlement.since))
+        if not run.ended:
+            return None
+        del self.estimated[row.position_id]
+        self.completed[row.position_id] = run
+        self.booked_fills |= {fill.fill_id for fill in (*run.reducing, *run.adding)}
         return row.position_id
 
     def _current(self, position_id: str, version: int) -> BookedPosition | None:
@@ -190,7 +252,9 @@ class FakeObservatory:
         self._fail()
         return tuple(account for account in self.listed if user_id in (None, account.user_id))
 
-    async def observe(self, account_id: str) -> Observation:
+    async def observe(
+        self, account_id: str, *, with_margin: bool = True, estimated: Collection[str] = ()
+    ) -> Observation:
         """See Observatory."""
         self._fail()
         self.observed.append(account_id)
@@ -200,7 +264,11 @@ class FakeObservatory:
         account = next(one for one in self.listed if one.account_id == account_id)
         venue, books = self.venues[account_id], self.books[account_id]
         reading = venue.read()
-        return self.distort(Observation(account, books.observed(venue, reading), reading))
+        margin = venue.initial_margin if with_margin or not reading.positions else None
+        booked = {row.key for row in books.rows.values()}
+        openings = {key: fills for key, fills in venue.openings().items() if key not in booked}
+        waiting = books.waiting(venue, estimated)
+        return self.distort(Observation(account, books.observed(venue, reading), reading, margin, openings, waiting))
 
     async def apply(self, run_id: UUID, account_id: str, decisions: Sequence[Decision]) -> tuple[DecisionResult, ...]:
         """See Observatory."""
@@ -236,8 +304,7 @@ def book(position_id: str, seen: VenuePosition, **changes: object) -> BookedPosi
 
 
 def _agrees(row: BookedPosition, seen: VenuePosition | None) -> bool:
-    return seen is not None and (row.side, row.quantity, row.entry_price) == (
-        seen.side,
-        seen.quantity,
-        seen.entry_price,
-    )
+    if seen is None or (seen.updated_at is not None and seen.updated_at > row.settlement.until):
+        return False
+    leverage = seen.leverage is None or seen.leverage == row.leverage
+    return leverage and (row.side, row.quantity, row.entry_price) == (seen.side, seen.quantity, seen.entry_price)

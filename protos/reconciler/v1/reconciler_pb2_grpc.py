@@ -85,14 +85,14 @@ class ReconcilerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListRuns(self, request, context):
-        """Finished runs, the latest first, for as long as they are kept. Errors: INVALID_PAGE_TOKEN.
+        """Finished runs, the latest first, for as long as they are kept. Errors: FIELD_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListDiscrepancies(self, request, context):
-        """What runs found, the latest first, with the evidence. Errors: INVALID_PAGE_TOKEN.
+        """What runs found, the latest first, with the evidence. Errors: FIELD_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

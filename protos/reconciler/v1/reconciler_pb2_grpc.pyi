@@ -38,9 +38,9 @@ class ReconcilerServiceStub:
     GetStatus: _grpc.UnaryUnaryMultiCallable[_reconciler_pb2.GetStatusRequest, _reconciler_pb2.GetStatusResponse]
     """The schedule as it concerns one user."""
     ListRuns: _grpc.UnaryUnaryMultiCallable[_reconciler_pb2.ListRunsRequest, _reconciler_pb2.ListRunsResponse]
-    """Finished runs, the latest first, for as long as they are kept. Errors: INVALID_PAGE_TOKEN."""
+    """Finished runs, the latest first, for as long as they are kept. Errors: FIELD_INVALID."""
     ListDiscrepancies: _grpc.UnaryUnaryMultiCallable[_reconciler_pb2.ListDiscrepanciesRequest, _reconciler_pb2.ListDiscrepanciesResponse]
-    """What runs found, the latest first, with the evidence. Errors: INVALID_PAGE_TOKEN."""
+    """What runs found, the latest first, with the evidence. Errors: FIELD_INVALID."""
     GetOverview: _grpc.UnaryUnaryMultiCallable[_reconciler_pb2.GetOverviewRequest, _reconciler_pb2.GetOverviewResponse]
     """For administrators: the schedule over all users."""
     ConfirmAbsence: _grpc.UnaryUnaryMultiCallable[_reconciler_pb2.ConfirmAbsenceRequest, _reconciler_pb2.ConfirmAbsenceResponse]
@@ -59,9 +59,9 @@ class ReconcilerServiceAsyncStub(ReconcilerServiceStub):
     GetStatus: _aio.UnaryUnaryMultiCallable[_reconciler_pb2.GetStatusRequest, _reconciler_pb2.GetStatusResponse]  # type: ignore[assignment]
     """The schedule as it concerns one user."""
     ListRuns: _aio.UnaryUnaryMultiCallable[_reconciler_pb2.ListRunsRequest, _reconciler_pb2.ListRunsResponse]  # type: ignore[assignment]
-    """Finished runs, the latest first, for as long as they are kept. Errors: INVALID_PAGE_TOKEN."""
+    """Finished runs, the latest first, for as long as they are kept. Errors: FIELD_INVALID."""
     ListDiscrepancies: _aio.UnaryUnaryMultiCallable[_reconciler_pb2.ListDiscrepanciesRequest, _reconciler_pb2.ListDiscrepanciesResponse]  # type: ignore[assignment]
-    """What runs found, the latest first, with the evidence. Errors: INVALID_PAGE_TOKEN."""
+    """What runs found, the latest first, with the evidence. Errors: FIELD_INVALID."""
     GetOverview: _aio.UnaryUnaryMultiCallable[_reconciler_pb2.GetOverviewRequest, _reconciler_pb2.GetOverviewResponse]  # type: ignore[assignment]
     """For administrators: the schedule over all users."""
     ConfirmAbsence: _aio.UnaryUnaryMultiCallable[_reconciler_pb2.ConfirmAbsenceRequest, _reconciler_pb2.ConfirmAbsenceResponse]  # type: ignore[assignment]
@@ -95,7 +95,7 @@ class ReconcilerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _reconciler_pb2.ListRunsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_reconciler_pb2.ListRunsResponse, _abc.Awaitable[_reconciler_pb2.ListRunsResponse]]:
-        """Finished runs, the latest first, for as long as they are kept. Errors: INVALID_PAGE_TOKEN."""
+        """Finished runs, the latest first, for as long as they are kept. Errors: FIELD_INVALID."""
 
     @_abc_1.abstractmethod
     def ListDiscrepancies(
@@ -103,7 +103,7 @@ class ReconcilerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _reconciler_pb2.ListDiscrepanciesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_reconciler_pb2.ListDiscrepanciesResponse, _abc.Awaitable[_reconciler_pb2.ListDiscrepanciesResponse]]:
-        """What runs found, the latest first, with the evidence. Errors: INVALID_PAGE_TOKEN."""
+        """What runs found, the latest first, with the evidence. Errors: FIELD_INVALID."""
 
     @_abc_1.abstractmethod
     def GetOverview(

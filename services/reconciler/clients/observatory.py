@@ -1,6 +1,6 @@
 """Where accounts are observed and decisions applied, as the reconciler needs it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -15,8 +15,13 @@ class Observatory(Protocol):
         """Every account with a verified key, of one user or of all."""
         ...
 
-    async def observe(self, account_id: str) -> Observation:
+    async def observe(
+        self, account_id: str, *, with_margin: bool = True, estimated: Collection[str] = ()
+    ) -> Observation:
         """The open rows as they were before the venue was asked, and then the reading.
+
+        Without `with_margin` the margin is read only where no positions are listed. `estimated` are closed rows to
+        bring with their fills; those that need none any more do not come back.
 
         A venue that fails is a reading that says so. Raises the error of reason ACCOUNT_NOT_FOUND.
         """

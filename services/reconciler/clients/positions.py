@@ -3,7 +3,7 @@
 Invariant: an answer that does not fit the contract is ObservationUnreadable, never a guess at what was meant.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from uuid import UUID
 
@@ -41,9 +41,13 @@ class PositionsObservatory:
                 return tuple(found)
             request.page_token = page.next_page_token
 
-    async def observe(self, account_id: str) -> Observation:
+    async def observe(
+        self, account_id: str, *, with_margin: bool = True, estimated: Collection[str] = ()
+    ) -> Observation:
         """The open rows as they were before the venue was asked, and then the reading."""
-        request = pb.ObserveAccountRequest(account_id=account_id)
+        request = pb.ObserveAccountRequest(
+            account_id=account_id, without_margin=not with_margin, estimated_position_ids=sorted(estimated)
+        )
         with _typed_errors():
             return read_observation(await self._stub.ObserveAccount(request, timeout=self._observe_timeout_seconds))
 

@@ -10,7 +10,7 @@ from protos.positions.v1 import observation_pb2 as pb
 from protos.positions.v1 import types_pb2 as types
 from services.common.trading.fill import Fill, Settlement
 from services.common.trading.money import parse_decimal
-from services.common.trading.reading import AccountReading, MarginMode, VenuePosition
+from services.common.trading.reading import AccountReading, MarginMode, PositionKey, VenuePosition
 from services.reconciler.clients.vocabulary import (
     ORDER_KINDS,
     ORDER_SIDES,
@@ -38,12 +38,20 @@ def read_observation(message: pb.ObserveAccountResponse) -> Observation:
         account=read_account(message.account),
         booked=tuple(_booked(row) for row in message.booked),
         reading=_reading(message.reading),
+        initial_margin=_optional(message.reading.initial_margin),
+        openings=dict(_opening(opening) for opening in message.unbooked),
+        estimated=tuple(_booked(row) for row in message.estimated),
     )
 
 
 def read_result(message: pb.DecisionResult) -> DecisionResult:
     """What became of a decision."""
     return DecisionResult(message.decision_id, word(OUTCOMES, message.outcome), message.position_id)
+
+
+def _opening(message: pb.UnbookedPosition) -> tuple[PositionKey, tuple[Fill, ...]]:
+    key = PositionKey(message.symbol, word(POSITION_SIDES, message.position_side))
+    return key, tuple(_fill(fill) for fill in message.fills)
 
 
 def _booked(message: pb.BookedPosition) -> BookedPosition:

@@ -11,7 +11,7 @@ from services.common.trading.fill import Fill
 from services.common.trading.money import format_decimal
 from services.common.trading.reading import VenuePosition
 from services.reconciler.clients.vocabulary import ORDER_KINDS, ORDER_SIDES, POSITION_SIDES, SIDES, number
-from services.reconciler.domain.decision import Adjust, Adopt, Close, Decision
+from services.reconciler.domain.decision import Adjust, Adopt, Close, CloseEstimated, CompleteExit, Decision
 
 
 def write_decision(decision: Decision) -> pb.Decision:
@@ -24,6 +24,10 @@ def write_decision(decision: Decision) -> pb.Decision:
             message.close.CopyFrom(_close(decision))
         case Adjust():
             message.adjust.CopyFrom(_adjust(decision))
+        case CloseEstimated():
+            message.close_estimated.CopyFrom(_close_estimated(decision))
+        case CompleteExit():
+            message.complete_exit.CopyFrom(_complete_exit(decision))
     return message
 
 
@@ -52,6 +56,22 @@ def _adjust(decision: Adjust) -> pb.Adjust:
         position=_position(decision.position),
         asked_at=_time(decision.asked_at),
         taken_at=_time(decision.taken_at),
+        fills=[_fill(fill) for fill in decision.fills],
+    )
+
+
+def _close_estimated(decision: CloseEstimated) -> pb.CloseEstimated:
+    return pb.CloseEstimated(
+        position_id=decision.position_id,
+        expected_version=decision.expected_version,
+        missed_at=_time(decision.missed_at),
+    )
+
+
+def _complete_exit(decision: CompleteExit) -> pb.CompleteExit:
+    return pb.CompleteExit(
+        position_id=decision.position_id,
+        expected_version=decision.expected_version,
         fills=[_fill(fill) for fill in decision.fills],
     )
 

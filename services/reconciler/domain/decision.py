@@ -60,7 +60,40 @@ class Adjust:
         return f"adjust:{self.position_id}:{self.expected_version}"
 
 
-Decision = Adopt | Close | Adjust
+@dataclass(frozen=True, slots=True)
+class CloseEstimated:
+    """A row ended and no fills say how. `missed_at` is when the first reading that missed it was asked for."""
+
+    position_id: str
+    expected_version: int
+    missed_at: datetime
+    evidence: str
+
+    @property
+    def decision_id(self) -> str:
+        return f"close_estimated:{self.position_id}:{self.expected_version}"
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteExit:
+    """Fills have appeared for a row that was closed without them; `fills` are all since it was settled."""
+
+    position_id: str
+    expected_version: int
+    fills: tuple[Fill, ...]
+    evidence: str
+
+    @property
+    def decision_id(self) -> str:
+        return f"complete_exit:{self.position_id}:{self.expected_version}"
+
+
+Decision = Adopt | Close | Adjust | CloseEstimated | CompleteExit
+
+
+def kind_of(decision_id: str) -> str:
+    """What a decision did, by its id: adopt, close, adjust, close_estimated, complete_exit."""
+    return decision_id.split(":", 1)[0]
 
 
 class DecisionOutcome(StrEnum):

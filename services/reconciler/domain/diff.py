@@ -2,17 +2,20 @@
 
 Invariants
 - Nothing is decided on a failed or suspicious reading, and nothing is closed on one that is not complete.
-- A row is closed only by fills that add up, from its booked quantity to what the venue says now. Without them it stays
-  as it is: a pending absence, in view.
-- A key whose side changed, or whose fills went through zero, is one position that ended and another that began.
-- A reading says nothing about a row that was settled after the reading was asked for.
+- A row is closed by fills that add up, from its booked quantity to what the venue says now, whatever share of the rows
+  is gone; without them only by independent readings that agree (see `absence`), with an exit that is estimated.
+- A key whose side changed, or whose fills went through zero, is one position that ended and another that began, also
+  where size and entry are what they were.
+- A reading says nothing about a row that was settled after the reading was asked for, and a row that the venue changed
+  since it was settled is confirmed by its fills alone.
+- What orders of Tandem's own did is booked like the rest, and is no discrepancy.
 - The order of rows does not matter, and what was decided once is not decided again: with the decisions in the books, a
   reading of the same positions decides nothing.
 
 Time comes with the reading; the kernel has no clock.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -21,13 +24,15 @@ from services.common.trading.money import to_books
 from services.common.trading.opening import opening_fills
 from services.common.trading.reading import AccountReading, PositionKey, ReadingStatus, VenuePosition
 from services.reconciler.domain import evidence
-from services.reconciler.domain.absence import AbsencePolicy, PendingAbsence, count_absence, first_absence
+from services.reconciler.domain.absence import AbsencePolicy, PendingAbsence, void
 from services.reconciler.domain.decision import Adjust, Adopt, Close, Decision
 from services.reconciler.domain.discrepancy import Discrepancy, DiscrepancyKind
+from services.reconciler.domain.missing import Missing, Verdict, judge_missing
 from services.reconciler.domain.observation import BookedPosition
-from services.reconciler.domain.suspicion import judge
+from services.reconciler.domain.suspicion import Circumstances, judge
 
 _BELIEVED = frozenset({ReadingStatus.COMPLETE, ReadingStatus.PARTIAL})
+_NO_OPENINGS: Mapping[PositionKey, tuple[Fill, ...]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,8 @@ class Diff:
     """What one reading means for the books.
 
     `reading` is the one given, as far as it is believed. `absences` replaces the pending absences that were given.
-    `outdated` are the ids of rows that the reading does not confirm and is too old to judge.
+    `outdated` are the ids of rows that the reading does not confirm and is too old to judge. `suspicion` says what is
+    doubted of the reading, in plain words; empty where nothing is.
     """
 
     reading: AccountReading
@@ -43,6 +49,7 @@ class Diff:
     discrepancies: tuple[Discrepancy, ...] = ()
     absences: tuple[PendingAbsence, ...] = ()
     outdated: tuple[str, ...] = ()
+    suspicion: str = ""
 
 
 def diff(
@@ -50,50 +57,61 @@ def diff(
     reading: AccountReading,
     pending: Iterable[PendingAbsence],
     policy: AbsencePolicy,
+    circumstances: Circumstances = Circumstances(),  # noqa: B008 - frozen
+    openings: Mapping[PositionKey, tuple[Fill, ...]] = _NO_OPENINGS,
 ) -> Diff:
     """Compare the open rows of one account with a reading of it.
 
     `booked` holds one row a key at most, as the books guarantee. `pending` are the absences that earlier readings left
-    open.
+    open. `openings` are the fills that led to positions which the books do not know, as far as known.
     """
-    rows = sorted(booked, key=lambda row: _order(row.key))
-    believed = judge(reading)
-    missing = {absence.position_id: absence for absence in pending}
-    findings = _Findings(believed, missing, policy)
+    rows = sorted(booked, key=_row_order)
+    believed = judge(reading, circumstances.initial_margin)
+    before = {absence.position_id: absence for absence in pending}
     if believed.status not in _BELIEVED:
-        return Diff(believed, absences=tuple(missing[row.position_id] for row in rows if row.position_id in missing))
+        kept = [before[row.position_id] for row in rows if row.position_id in before]
+        doubt = believed.reason if believed.status is ReadingStatus.SUSPICIOUS else ""
+        return Diff(believed, absences=tuple(void(one, reading.asked_at) for one in kept), suspicion=doubt)
+    findings = _Findings(believed, before, policy)
     venue = {position.key: position for position in believed.positions}
     for row in rows:
-        findings.judge_row(row, venue.get(row.key))
-    known = {row.key for row in rows}
-    for key in sorted(venue.keys() - known, key=_order):
-        findings.adopt(venue[key])
+        findings.judge_row(row, venue.pop(row.key, None))
+    unknown = [venue[key] for key in sorted(venue, key=_order)]
+    verdict = judge_missing(findings.missing, unknown, findings.listed, believed, before, policy, circumstances)
+    findings.settle(verdict)
+    for position in unknown:
+        findings.adopt(position, openings.get(position.key, ()))
     return Diff(
         believed,
         tuple(findings.decisions),
         tuple(findings.discrepancies),
-        tuple(findings.absences),
+        tuple(sorted((*findings.absences, *verdict.absences), key=lambda absence: absence.position_id)),
         tuple(findings.outdated),
+        verdict.suspicion,
     )
 
 
 @dataclass(slots=True)
 class _Findings:
-    """What has been found so far in one reading."""
+    """What has been found so far in one reading. `listed` counts the rows whose slot the venue lists."""
 
     reading: AccountReading
-    missing: dict[str, PendingAbsence]
+    before: dict[str, PendingAbsence]
     policy: AbsencePolicy
     decisions: list[Decision] = field(default_factory=list)
     discrepancies: list[Discrepancy] = field(default_factory=list)
     absences: list[PendingAbsence] = field(default_factory=list)
     outdated: list[str] = field(default_factory=list)
+    missing: list[Missing] = field(default_factory=list)
+    listed: int = 0
 
     def judge_row(self, row: BookedPosition, position: VenuePosition | None) -> None:
         """Decide upon one open row; `position` is what the reading lists under its key."""
-        if position is not None and _confirms(position, row):
-            return
-        if self.reading.asked_at < row.settlement.until:
+        if position is not None:
+            self.listed += 1
+            if _confirms(position, row):
+                return
+        if self.reading.asked_at < row.settlement.until or _older(position, row):
             self.outdated.append(row.position_id)
             self._keep_absence(row)
         elif position is None:
@@ -105,48 +123,68 @@ class _Findings:
 
     def adopt(self, position: VenuePosition, fills: tuple[Fill, ...] = ()) -> None:
         """Take a position that the books do not know into them; `fills` opened it, as far as known."""
-        because = evidence.opened(position, self.reading)
+        because = evidence.opened(position, self.reading, fills)
         decision = Adopt(position, self.reading.asked_at, self.reading.taken_at, fills, because)
         self.decisions.append(decision)
-        self.discrepancies.append(
-            Discrepancy(
-                DiscrepancyKind.OPENED_EXTERNALLY,
-                position.symbol,
-                position.position_side,
-                "",
-                because,
-                (decision.decision_id,),
-            )
-        )
+        if evidence.all_ours(fills):
+            return
+        kind, slot = DiscrepancyKind.OPENED_EXTERNALLY, position.position_side
+        self.discrepancies.append(Discrepancy(kind, position.symbol, slot, "", because, (decision.decision_id,)))
+
+    def settle(self, verdict: Verdict) -> None:
+        """Take over what was found of the rows that are missing."""
+        for closing in verdict.closing:
+            self.decisions.append(closing.decision)
+            self._report(closing.missing.row, closing.missing.kind, closing.decision.evidence, closing.decision)
+            if closing.missing.successor is not None:
+                self.adopt(closing.missing.successor)
+        for missing, because in verdict.waiting:
+            known = missing.row.position_id in self.before
+            self._report(missing.row, missing.kind, because, known=known)
 
     def _judge_unlisted(self, row: BookedPosition) -> None:
         if not self.reading.complete:
-            self._keep_absence(row)
+            self._void_absence(row)
             return
-        run = _settled_run(row, None)
+        run = _run(row, None)
         if run is not None and run.ended:
             self._close(row, run, Decimal(0))
         else:
-            self._leave_pending(row, DiscrepancyKind.ABSENT, evidence.absent(row, self.reading))
+            self.missing.append(Missing(row, DiscrepancyKind.ABSENT))
 
     def _judge_flipped(self, row: BookedPosition, position: VenuePosition) -> None:
-        run = _settled_run(row, position)
-        if self.reading.complete and run is not None and run.ended:
+        run = _run(row, position)
+        if not self.reading.complete:
+            self._void_absence(row)
+            self._report(row, DiscrepancyKind.SIDE_FLIPPED, evidence.flipped(row, position, self.reading))
+        elif run is not None and run.ended:
             self._replace(row, run, position, DiscrepancyKind.SIDE_FLIPPED)
         else:
-            self._leave_pending(row, DiscrepancyKind.SIDE_FLIPPED, evidence.flipped(row, position, self.reading))
+            self.missing.append(Missing(row, DiscrepancyKind.SIDE_FLIPPED, position))
 
     def _judge_changed(self, row: BookedPosition, position: VenuePosition) -> None:
-        resized = to_books(position.quantity) != to_books(row.quantity)
-        reentered = to_books(position.entry_price) != to_books(row.entry_price)
-        run = _settled_run(row, position) if resized or reentered else None
-        if run is None or not run.ended:
-            self._adjust(row, position, run)
-        elif self.reading.complete:
-            self._replace(row, run, position, DiscrepancyKind.CLOSED_EXTERNALLY)
+        moved = _moved(position, row)
+        run = _run(row, position) if moved else None
+        if run is not None and run.ended:
+            if self.reading.complete:
+                self._replace(row, run, position, DiscrepancyKind.CLOSED_EXTERNALLY)
+            else:
+                because = evidence.reopened_unconfirmed(row, self.reading)
+                self._report(row, DiscrepancyKind.CLOSED_EXTERNALLY, because)
+        elif moved and run is None and self._may_yet_list_fills(row, position):
+            changed = evidence.changes(row, position)
+            for kind in changed:
+                self._report(row, kind, evidence.unlisted_fills(changed, self.reading))
+        elif moved and run is None and not row.fills_complete and _same(position, row):
+            pass  # it may have been closed and opened anew: its fills will tell
         else:
-            because = evidence.reopened_unconfirmed(row, self.reading)
-            self._leave_pending(row, DiscrepancyKind.CLOSED_EXTERNALLY, because)
+            self._adjust(row, position, run)
+
+    def _may_yet_list_fills(self, row: BookedPosition, position: VenuePosition) -> bool:
+        """Whether the venue changed it so lately that its fills may not be listed yet."""
+        changed_at = position.updated_at
+        fresh = changed_at is not None and row.settlement.until < changed_at
+        return fresh and changed_at is not None and self.reading.asked_at - changed_at < self.policy.fills_lag
 
     def _close(
         self,
@@ -167,35 +205,25 @@ class _Findings:
         self.adopt(position, opening_fills(run.after))
 
     def _adjust(self, row: BookedPosition, position: VenuePosition, run: Run | None) -> None:
-        fills = () if run is None else in_order(row.own_fills)
+        acts = run is not None and bool(run.reducing or run.adding)
+        fills = in_order(row.own_fills) if acts else ()
         changes = evidence.changes(row, position)
         because = evidence.adjusted(changes, run, self.reading)
-        decision = Adjust(
-            row.position_id,
-            row.version,
-            position,
-            self.reading.asked_at,
-            self.reading.taken_at,
-            fills,
-            because,
-        )
+        asked_at, taken_at = self.reading.asked_at, self.reading.taken_at
+        decision = Adjust(row.position_id, row.version, position, asked_at, taken_at, fills, because)
         self.decisions.append(decision)
         if run is not None and evidence.all_ours((*run.reducing, *run.adding)):
             return
         for kind in changes:
             self._report(row, kind, because, decision)
 
-    def _leave_pending(self, row: BookedPosition, kind: DiscrepancyKind, because: str) -> None:
-        before = self.missing.get(row.position_id)
-        if before is None:
-            self.absences.append(first_absence(row.position_id, self.reading.asked_at, because))
-        else:
-            self.absences.append(count_absence(before, self.reading.asked_at, self.policy, because))
-        self._report(row, kind, because, known=before is not None)
-
     def _keep_absence(self, row: BookedPosition) -> None:
-        if row.position_id in self.missing:
-            self.absences.append(self.missing[row.position_id])
+        if row.position_id in self.before:
+            self.absences.append(self.before[row.position_id])
+
+    def _void_absence(self, row: BookedPosition) -> None:
+        if row.position_id in self.before:
+            self.absences.append(void(self.before[row.position_id], self.reading.asked_at))
 
     def _report(
         self, row: BookedPosition, kind: DiscrepancyKind, because: str, *decisions: Decision, known: bool = False
@@ -207,21 +235,49 @@ class _Findings:
 
 
 def _confirms(position: VenuePosition, row: BookedPosition) -> bool:
-    """Whether the venue says what the books hold. The books keep 18 decimals; a leverage not said is not another."""
+    """Whether the venue says what the books hold, and has said so ever since they were settled."""
+    changed_at = position.updated_at
+    return (changed_at is None or changed_at <= row.settlement.until) and _same(position, row)
+
+
+def _same(position: VenuePosition, row: BookedPosition) -> bool:
+    """Whether the two agree on everything. A leverage not said is not another."""
     return (
         position.side is row.side
-        and to_books(position.quantity) == to_books(row.quantity)
-        and to_books(position.entry_price) == to_books(row.entry_price)
+        and _equal(position.quantity, row.quantity)
+        and _equal(position.entry_price, row.entry_price)
         and (position.leverage is None or position.leverage == row.leverage)
     )
 
 
-def _settled_run(row: BookedPosition, position: VenuePosition | None) -> Run | None:
+def _older(position: VenuePosition | None, row: BookedPosition) -> bool:
+    """Whether the venue answered with a size that was true before the books': a stale answer."""
+    if position is None or position.updated_at is None or position.updated_at >= row.settlement.since:
+        return False
+    same_size = _equal(position.quantity, row.quantity) and _equal(position.entry_price, row.entry_price)
+    return position.side is not row.side or not same_size
+
+
+def _moved(position: VenuePosition, row: BookedPosition) -> bool:
+    """Whether trades may have brought the difference about: a leverage alone changes without any."""
+    same_size = _equal(position.quantity, row.quantity) and _equal(position.entry_price, row.entry_price)
+    return not same_size or (position.updated_at is not None and position.updated_at > row.settlement.until)
+
+
+def _equal(one: Decimal, other: Decimal) -> bool:
+    """The books keep 18 decimals; what differs beyond them is equal."""
+    return one == other or to_books(one) == to_books(other)
+
+
+def _run(row: BookedPosition, position: VenuePosition | None) -> Run | None:
     """What the row's fills did to it on the way to the venue's position (None: to nothing), where they add up."""
     if not row.fills_complete:
         return None
     run = run_to(row.side, row.quantity, row.own_fills, row.settlement, _signed(position))
-    return run if run is None or run.reducing or run.adding else None
+    if run is None or run.reducing or run.adding:
+        return run
+    # No fills at all account for nothing but a position that is what it was.
+    return run if position is not None and position.side is row.side else None
 
 
 def _signed(position: VenuePosition | None) -> Decimal:
@@ -230,3 +286,7 @@ def _signed(position: VenuePosition | None) -> Decimal:
 
 def _order(key: PositionKey) -> tuple[str, str]:
     return key.symbol, key.position_side.value
+
+
+def _row_order(row: BookedPosition) -> tuple[str, str]:
+    return row.symbol, row.position_side.value

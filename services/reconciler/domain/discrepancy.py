@@ -15,6 +15,7 @@ class DiscrepancyKind(StrEnum):
     LEVERAGE_CHANGED = "leverage_changed"
     SIDE_FLIPPED = "side_flipped"
     ABSENT = "absent"
+    SYMBOL_CHANGED = "symbol_changed"
 
 
 @dataclass(frozen=True, slots=True)

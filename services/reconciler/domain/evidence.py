@@ -8,14 +8,17 @@ from services.common.trading.exit_reason import ExitReason, exit_reason
 from services.common.trading.fill import Fill, Run, summarize_exit
 from services.common.trading.money import format_decimal, to_books
 from services.common.trading.reading import AccountReading, VenuePosition
+from services.reconciler.domain.absence import PendingAbsence
 from services.reconciler.domain.discrepancy import DiscrepancyKind
 from services.reconciler.domain.observation import BookedPosition
 
 
-def opened(position: VenuePosition, reading: AccountReading) -> str:
-    """For an adoption."""
+def opened(position: VenuePosition, reading: AccountReading, fills: Sequence[Fill] = ()) -> str:
+    """For an adoption; `fills` opened it, as far as known."""
     size = f"{position.side} {format_decimal(position.quantity)} at {format_decimal(position.entry_price)}"
-    return f"{_source(reading)} lists {_slot(position)} {size}, which is not in the books."
+    ours = " by an order of Tandem's own" if all_ours(fills) else ""
+    by = f" {_fills(fills)} opened it{ours}." if fills else ""
+    return f"{_source(reading)} lists {_slot(position)} {size}, which is not in the books.{by}"
 
 
 def closed(row: BookedPosition, run: Run, reading: AccountReading) -> str:
@@ -28,9 +31,47 @@ def closed(row: BookedPosition, run: Run, reading: AccountReading) -> str:
     )
 
 
-def absent(row: BookedPosition, reading: AccountReading) -> str:
-    """For an absence that nothing explains."""
-    return f"{_source(reading)} does not list {_slot(row)}, and {_unexplained(row)}. Nothing was booked."
+def missing(
+    row: BookedPosition,
+    absence: PendingAbsence,
+    reading: AccountReading,
+    *,
+    successor: VenuePosition | None,
+    renamed: str | None,
+) -> str:
+    """For an absence that nothing explains, and that is not believed yet."""
+    if successor is not None:
+        return flipped(row, successor, reading)
+    name = f" It lists the same position as {renamed}: the symbol seems to have changed." if renamed else ""
+    doubt = " Too much is missing at once to believe the list." if absence.suspicious else ""
+    count = absence.flat_readings if absence.suspicious else absence.readings
+    agree = f" {count} independent {'reading agrees' if count == 1 else 'readings agree'} so far."
+    what = f"{_source(reading)} does not list {_slot(row)}, and {_unexplained(row)}."
+    return f"{what} Nothing was booked.{name}{doubt}{agree}"
+
+
+def gone(row: BookedPosition, absence: PendingAbsence, reading: AccountReading) -> str:
+    """For a close without fills."""
+    if absence.confirmed_by:
+        why = f"the operator {absence.confirmed_by} confirmed that it is gone"
+    elif absence.suspicious:
+        why = f"{absence.flat_readings} readings agree, and the account's margin was zero beside each of them"
+    else:
+        why = f"{absence.readings} readings agree"
+    since = f"It has been missing since {_time(absence.first_missed_at)}"
+    what = f"{_source(reading)} does not list {_slot(row)}, and {_unexplained(row)}."
+    return f"{what} {since}; {why}. Its exit is estimated."
+
+
+def completed(row: BookedPosition) -> str:
+    """For an exit that was estimated until its fills appeared."""
+    closing = [fill for fill in row.own_fills if fill.order_side is row.side.closing]
+    return f"Its fills have appeared: {_fills(closing)} ({exit_reason(closing)}). The exit is no longer estimated."
+
+
+def unlisted_fills(found: dict[DiscrepancyKind, str], reading: AccountReading) -> str:
+    """For a change so fresh that its fills may not be listed yet."""
+    return f"{_source(reading)} says {', '.join(found.values())}; its fills are not listed yet. Nothing was booked."
 
 
 def flipped(row: BookedPosition, position: VenuePosition, reading: AccountReading) -> str:
@@ -65,7 +106,8 @@ def changes(row: BookedPosition, position: VenuePosition) -> dict[DiscrepancyKin
 
 def adjusted(found: dict[DiscrepancyKind, str], run: Run | None, reading: AccountReading) -> str:
     """For an adjustment; `found` is what `changes` says."""
-    what = f"{_source(reading)} says {', '.join(found.values())}"
+    said = ", ".join(found.values()) or "that it was changed since, and is what it was"
+    what = f"{_source(reading)} says {said}"
     fills = () if run is None else (*run.reducing, *run.adding)
     if fills:
         return f"{what}; {_fills(fills)} account for it."

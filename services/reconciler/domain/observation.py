@@ -3,7 +3,8 @@
 The rows are as they were before the venue was asked, so whatever changed since carries a newer version.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from services.common.trading.fill import Fill, Settlement
@@ -55,8 +56,16 @@ class BookedPosition:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One look at one account."""
+    """One look at one account.
+
+    `initial_margin` is the account's, from an endpoint of its own, in quote currency; None where it was not read.
+    `openings` are the fills that led from nothing to positions that the books do not know. `estimated` are closed rows
+    that wait for their fills, as far as they were asked for.
+    """
 
     account: ObservableAccount
     booked: tuple[BookedPosition, ...]
     reading: AccountReading
+    initial_margin: Decimal | None = None
+    openings: Mapping[PositionKey, tuple[Fill, ...]] = field(default_factory=dict)
+    estimated: tuple[BookedPosition, ...] = ()

@@ -1,7 +1,7 @@
 """One reconciliation of one account, and what came of it."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -16,6 +16,8 @@ class Trigger(StrEnum):
 
     SCHEDULE = "schedule"
     REQUEST = "request"
+    PROMPT = "prompt"
+    """A private stream said that something happened."""
 
 
 class RunResult(StrEnum):
@@ -36,12 +38,31 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class EndedRow:
+    """A row that was closed without fills: `missed_at` is when it was missed first."""
+
+    position_id: str
+    symbol: str
+    missed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """A doubt of what a venue says about an account: since when, and whether it was announced."""
+
+    since: datetime
+    announced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Findings:
     """What an account was found to be like.
 
     The counts are of decisions that took effect, `pending` of rows that could not be decided. `reading` is how far the
     last reading was believed, None where there was none. `reason` says why the account is not in step, and is empty
-    otherwise. `absences` are all that are pending now. `account_gone` says that positions no longer knows the account.
+    otherwise, `suspicion` what is doubted of the venue's word. `absences` are all that are pending now, `ended` rows
+    that were closed without fills, `completed` and `tried` those whose fills were found, or asked for in vain.
+    `account_gone` says that positions no longer knows the account.
     """
 
     result: RunResult
@@ -50,10 +71,15 @@ class Findings:
     adopted: int = 0
     closed: int = 0
     adjusted: int = 0
+    completed_exits: int = 0
     pending: int = 0
     rounds: int = 0
     findings: tuple[Finding, ...] = ()
     absences: tuple[PendingAbsence, ...] = ()
+    suspicion: str = ""
+    ended: tuple[EndedRow, ...] = ()
+    completed: tuple[str, ...] = ()
+    tried: tuple[str, ...] = ()
     account_gone: bool = False
 
     @property
@@ -72,3 +98,24 @@ class AccountRun:
     findings: Findings
     started_at: datetime
     finished_at: datetime
+
+    def still_pending_since(self, before: datetime | None) -> datetime | None:
+        """Since when something has been left open; `before` is since when it was before this run."""
+        match self.findings.result:
+            case RunResult.IN_STEP:
+                return None
+            case RunResult.PENDING:
+                return before or self.started_at
+            case RunResult.FAILED:
+                return before
+
+
+def doubt(before: Suspicion | None, run: AccountRun, patience: timedelta) -> Suspicion | None:
+    """What is doubted after a run. A doubt that is younger than `patience` is not announced: many end by themselves."""
+    findings = run.findings
+    if findings.suspicion:
+        since = run.started_at if before is None else before.since
+        announced = (before is not None and before.announced) or run.finished_at - since >= patience
+        return Suspicion(since, announced)
+    # A reading that failed says nothing, and ends no doubt.
+    return None if findings.read_whole else before

@@ -1,28 +1,100 @@
-"""When an account is looked at next, and how the schedule stands for one user."""
+"""When an account is looked at next, and how the schedule stands.
 
+Each account has a place of its own in the interval, and is due once an interval at that place. The places of any number
+of accounts lie evenly: the n-th is the fractional part of n times the golden ratio.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+
+from services.common.trading.side import Venue
+from services.reconciler.domain.run import RunResult
 
 FIRST_RETRY = timedelta(seconds=5)
 """How long after a first failure an account is tried again; twice as long after each further one."""
 
+FIRST_RECHECK = timedelta(seconds=2)
+"""How long after a first look that left something open it is looked at again; later half as long as it is open."""
+
+_GOLDEN = 0.6180339887498949
+_EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSchedule:
+    """How one account stands. `last_result` is None before its first run, `last_reason` says why it is not in step."""
+
+    account_id: str
+    exchange: Venue
+    last_result: RunResult | None
+    last_reason: str
+    failures: int
+    last_run: datetime | None
+    next_run: datetime
+    pending_absences: int
+    suspicious_since: datetime | None
+    estimated_exits: int
+
 
 @dataclass(frozen=True, slots=True)
 class ScheduleStatus:
-    """`last_run` is None before the first run, `next_run` while nothing is scheduled."""
+    """How one user's accounts stand. `last_run` is None before the first run, `next_run` while nothing is scheduled.
+
+    `lag` is by how much the latest account is late. Discrepancies are counted over the runs that are kept.
+    """
 
     is_running: bool
     interval: timedelta
     last_run: datetime | None
     next_run: datetime | None
+    accounts: tuple[AccountSchedule, ...] = ()
+    lag: timedelta = timedelta(0)
+    discrepancies_found: int = 0
+    discrepancies_repaired: int = 0
 
 
-def next_due(finished_at: datetime, failures: int, interval: timedelta) -> datetime:
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """How the accounts of all users stand. `runs` counts those of the last interval, `replicas` accounts held now."""
+
+    accounts: int
+    overdue: int
+    lag: timedelta
+    failing: int
+    pending_absences: int
+    suspicious: int
+    estimated_exits: int
+    runs: Mapping[RunResult, int]
+    replicas: Mapping[str, int]
+    discrepancies_found: int
+    discrepancies_repaired: int
+    attention: tuple[AccountSchedule, ...]
+
+
+def place(ordinal: int, interval: timedelta) -> timedelta:
+    """Where in the interval the account of this number is due."""
+    return interval * (ordinal * _GOLDEN % 1)
+
+
+def next_due(
+    finished_at: datetime,
+    failures: int,
+    interval: timedelta,
+    ordinal: int,
+    *,
+    pending_since: datetime | None = None,
+    recheck: timedelta = FIRST_RECHECK,
+) -> datetime:
     """The moment of the next look; `failures` is how many runs in a row could not read the account whole.
 
-    An account that fails backs off on its own, and never waits longer than one that does not.
+    An account that fails backs off on its own, one that left something open (`pending_since`) is looked at again ever
+    more seldom; neither ever waits longer than one that is in step.
     """
-    if failures == 0:
-        return finished_at + interval
-    # Beyond 2^16 any interval is the smaller; the bound keeps the number small.
-    return finished_at + min(interval, FIRST_RETRY * (1 << min(failures - 1, 16)))
+    if failures > 0:
+        # Beyond 2^16 any interval is the smaller; the bound keeps the number small.
+        return finished_at + min(interval, FIRST_RETRY * (1 << min(failures - 1, 16)))
+    if pending_since is not None:
+        return finished_at + min(interval, max(recheck, (finished_at - pending_since) / 2))
+    since = (finished_at - _EPOCH - place(ordinal, interval)) % interval
+    return finished_at + (interval - since)

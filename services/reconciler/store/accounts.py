@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, Text, any_, delete, exists, func, literal, or_, select, true, update
+from sqlalchemy import Select, Text, any_, bindparam, delete, exists, func, literal, or_, select, true, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -19,6 +19,7 @@ from services.common.database import transaction
 from services.common.trading.side import Venue
 from services.reconciler.domain.errors import AccountNotScheduled
 from services.reconciler.domain.observation import ObservableAccount
+from services.reconciler.domain.run import Suspicion
 from services.reconciler.store.tables import ACCOUNTS
 
 
@@ -30,6 +31,9 @@ class Claim:
     owner: str
     epoch: int
     failures: int
+    ordinal: int
+    suspicion: Suspicion | None
+    pending_since: datetime | None
 
 
 class AccountStore:
@@ -74,10 +78,32 @@ class AccountStore:
                 # Row by row, because the parameters of one statement are limited and accounts are not.
                 await connection.execute(insert(ACCOUNTS).on_conflict_do_nothing(), fresh)
 
-    async def make_all_due(self, now: datetime) -> None:
-        """Every account is to be looked at now."""
+    async def make_all_due(self, now: datetime, pace: timedelta) -> None:
+        """Every account is to be looked at soon: one each `pace`, and none later than it is due anyhow."""
+        query = select(ACCOUNTS.c.account_id, ACCOUNTS.c.due_at).order_by(ACCOUNTS.c.due_at, ACCOUNTS.c.ordinal)
         async with transaction(self._engine) as connection:
-            await connection.execute(update(ACCOUNTS).where(ACCOUNTS.c.due_at > now).values(due_at=now))
+            rows = (await connection.execute(query)).all()
+            sooner = [
+                {"id": row.account_id, "at": now + number * pace}
+                for number, row in enumerate(rows)
+                if now + number * pace < row.due_at
+            ]
+            if sooner:
+                advance = update(ACCOUNTS).where(ACCOUNTS.c.account_id == bindparam("id"))
+                await connection.execute(advance.values(due_at=bindparam("at")), sooner)
+
+    async def make_due(self, account_id: str, now: datetime) -> bool:
+        """The account is to be looked at now; False where it is not on the schedule."""
+        known = ACCOUNTS.c.account_id == account_id
+        due = update(ACCOUNTS).where(known).values(due_at=func.least(ACCOUNTS.c.due_at, now))
+        async with transaction(self._engine) as connection:
+            return (await connection.execute(due.returning(ACCOUNTS.c.account_id))).first() is not None
+
+    async def renew(self, claims: Iterable[Claim], expires_at: datetime) -> None:
+        """Hold on to claims; those that are lost already stay lost."""
+        async with transaction(self._engine) as connection:
+            for claim in claims:
+                await connection.execute(update(ACCOUNTS).where(held_by(claim)).values(lease_expires_at=expires_at))
 
     async def claim_due(self, owner: str, now: datetime, lease: timedelta, limit: int) -> list[Claim]:
         """Claim up to `limit` accounts that are due and that nobody holds, the longest due first."""
@@ -110,13 +136,6 @@ class AccountStore:
             due: datetime | None = (await connection.execute(select(func.min(free_at)))).scalar_one()
             return due
 
-    async def times(self, user_id: str) -> tuple[datetime | None, datetime | None]:
-        """When an account of the user was looked at last, and when the next is due."""
-        query = select(func.max(ACCOUNTS.c.last_run_at), func.min(ACCOUNTS.c.due_at))
-        async with transaction(self._engine) as connection:
-            last, due = (await connection.execute(query.where(ACCOUNTS.c.user_id == user_id))).one()
-            return last, due
-
 
 def held_by(claim: Claim) -> Any:
     """The condition that a claim is still the newest one of its account."""
@@ -144,7 +163,9 @@ async def _claim(connection: AsyncConnection, which: Any, owner: str, expires_at
 
 def _to_claim(row: Row[Any]) -> Claim:
     account = ObservableAccount(row.account_id, row.user_id, Venue(row.exchange))
-    return Claim(account, row.lease_owner, row.lease_epoch, row.failures)
+    since = row.suspicious_since
+    suspicion = None if since is None else Suspicion(since, row.suspicion_announced)
+    return Claim(account, row.lease_owner, row.lease_epoch, row.failures, row.ordinal, suspicion, row.pending_since)
 
 
 def _values(account: ObservableAccount, now: datetime) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, distinct, func, insert, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as insert_or_ignore
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -14,11 +15,17 @@ from services.common.outbox import OutboxEvent, append
 from services.common.trading.reading import ReadingStatus
 from services.common.trading.side import PositionSide, Venue
 from services.reconciler.domain.absence import PendingAbsence
+from services.reconciler.domain.completion import FIRST_TRY, EstimatedExit, tried
+from services.reconciler.domain.decision import kind_of
 from services.reconciler.domain.discrepancy import Discrepancy, DiscrepancyKind
 from services.reconciler.domain.observation import ObservableAccount
-from services.reconciler.domain.run import AccountRun, Finding, Findings, RunResult, Trigger
+from services.reconciler.domain.run import AccountRun, Finding, Findings, RunResult, Suspicion, Trigger
 from services.reconciler.store.accounts import Claim, held_by
-from services.reconciler.store.tables import ACCOUNTS, DISCREPANCIES, PENDING_ABSENCES, RUNS
+from services.reconciler.store.confirmations import aliased_confirmation, same_absence
+from services.reconciler.store.tables import ACCOUNTS, DISCREPANCIES, ESTIMATED_EXITS, PENDING_ABSENCES, RUNS
+
+_LONG_FAILING = 6
+"""Failures in a row after which an account no longer says anything about its venue."""
 
 
 class RunStore:
@@ -28,15 +35,57 @@ class RunStore:
         self._engine = engine
 
     async def absences(self, account_id: str) -> tuple[PendingAbsence, ...]:
-        """The rows of an account that earlier runs missed and could not explain."""
-        query = select(PENDING_ABSENCES).where(PENDING_ABSENCES.c.account_id == account_id)
+        """The rows of an account that earlier runs missed and could not explain, with who confirmed that they are gone.
+
+        A confirmation is of one absence: it says nothing about a row that was listed again since.
+        """
+        said = aliased_confirmation()
+        query = (
+            select(PENDING_ABSENCES, said.c.operator_id)
+            .outerjoin(said, same_absence(said))
+            .where(PENDING_ABSENCES.c.account_id == account_id)
+            .order_by(PENDING_ABSENCES.c.position_id)
+        )
+        async with transaction(self._engine) as connection:
+            return tuple(_to_absence(row) for row in await connection.execute(query))
+
+    async def estimated(self, account_id: str) -> tuple[EstimatedExit, ...]:
+        """The closed rows of an account that wait for their fills."""
+        query = select(ESTIMATED_EXITS).where(ESTIMATED_EXITS.c.account_id == account_id)
         async with transaction(self._engine) as connection:
             return tuple(
-                PendingAbsence(row.position_id, row.first_missed_at, row.last_counted_at, row.readings, row.evidence)
-                for row in await connection.execute(query.order_by(PENDING_ABSENCES.c.position_id))
+                EstimatedExit(row.position_id, row.symbol, row.missed_at, row.tries, row.next_try_at)
+                for row in await connection.execute(query.order_by(ESTIMATED_EXITS.c.position_id))
             )
 
-    async def finish(self, claim: Claim, run: AccountRun, due_at: datetime, events: Iterable[OutboxEvent]) -> None:
+    async def degraded(self, account: ObservableAccount, since: datetime, share: float) -> bool:
+        """Whether so great a share of the other accounts that were read at its venue lately could not be read whole.
+
+        An account that has failed for long says something about its key, not about its venue, and is left out.
+        """
+        bad = or_(RUNS.c.reading.is_distinct_from(ReadingStatus.COMPLETE.value), RUNS.c.suspicion != "")
+        query = (
+            select(func.count(distinct(RUNS.c.account_id)), func.count(distinct(RUNS.c.account_id)).filter(bad))
+            .join(ACCOUNTS, ACCOUNTS.c.account_id == RUNS.c.account_id)
+            .where(
+                RUNS.c.exchange == account.exchange,
+                RUNS.c.finished_at >= since,
+                RUNS.c.account_id != account.account_id,
+                ACCOUNTS.c.failures <= _LONG_FAILING,
+            )
+        )
+        async with transaction(self._engine) as connection:
+            read, failed = (await connection.execute(query)).one()
+            return bool(failed > 1 and failed >= share * read)
+
+    async def finish(
+        self,
+        claim: Claim,
+        run: AccountRun,
+        due_at: datetime,
+        events: Iterable[OutboxEvent],
+        suspicion: Suspicion | None = None,
+    ) -> None:
         """Keep a run, free its account until `due_at` and announce it, all at once.
 
         Raises LeaseLost, and keeps nothing, where another claimed the account meanwhile or it is no longer scheduled.
@@ -48,6 +97,11 @@ class RunStore:
                 due_at=due_at,
                 failures=0 if run.findings.read_whole else ACCOUNTS.c.failures + 1,
                 last_run_at=run.finished_at,
+                last_result=run.findings.result,
+                last_reason=run.findings.reason,
+                pending_since=run.still_pending_since(claim.pending_since),
+                suspicious_since=None if suspicion is None else suspicion.since,
+                suspicion_announced=suspicion is not None and suspicion.announced,
                 lease_owner=None,
                 lease_expires_at=None,
             )
@@ -59,6 +113,7 @@ class RunStore:
             await connection.execute(insert(RUNS).values(_run_values(run)))
             await _keep_findings(connection, run)
             await _keep_absences(connection, run)
+            await _keep_estimates(connection, run)
             for event in events:
                 await append(connection, event)
 
@@ -72,7 +127,14 @@ class RunStore:
             found = await connection.execute(
                 select(DISCREPANCIES).where(DISCREPANCIES.c.run_id == row.run_id).order_by(DISCREPANCIES.c.number)
             )
-            return _to_run(row, tuple(_to_finding(line) for line in found))
+            return to_run(row, tuple(_to_finding(line) for line in found))
+
+    async def prune(self, before: datetime, limit: int) -> int:
+        """Forget up to `limit` runs that finished before an instant, and what they found; says how many."""
+        old = select(RUNS.c.run_id).where(RUNS.c.finished_at < before).order_by(RUNS.c.finished_at).limit(limit)
+        async with transaction(self._engine) as connection:
+            gone = await connection.execute(delete(RUNS).where(RUNS.c.run_id.in_(old)).returning(RUNS.c.run_id))
+            return len(gone.all())
 
 
 async def _keep_findings(connection: AsyncConnection, run: AccountRun) -> None:
@@ -87,6 +149,7 @@ async def _keep_findings(connection: AsyncConnection, run: AccountRun) -> None:
             "evidence": finding.discrepancy.evidence,
             "repaired": finding.repaired,
             "known": finding.discrepancy.known,
+            "decisions": ",".join(kind_of(one) for one in finding.discrepancy.decision_ids),
         }
         for number, finding in enumerate(run.findings.findings)
     ]
@@ -105,11 +168,45 @@ async def _keep_absences(connection: AsyncConnection, run: AccountRun) -> None:
             "last_counted_at": absence.last_counted_at,
             "readings": absence.readings,
             "evidence": absence.evidence,
+            "flat_readings": absence.flat_readings,
+            "suspicious": absence.suspicious,
         }
         for absence in run.findings.absences
     ]
     if rows:
         await connection.execute(insert(PENDING_ABSENCES).values(rows))
+
+
+async def _keep_estimates(connection: AsyncConnection, run: AccountRun) -> None:
+    account_id, findings = run.account.account_id, run.findings
+    if findings.completed:
+        done = ESTIMATED_EXITS.c.position_id.in_(findings.completed)
+        await connection.execute(delete(ESTIMATED_EXITS).where(ESTIMATED_EXITS.c.account_id == account_id, done))
+    if findings.tried:
+        rows = select(ESTIMATED_EXITS).where(
+            ESTIMATED_EXITS.c.account_id == account_id, ESTIMATED_EXITS.c.position_id.in_(findings.tried)
+        )
+        for row in (await connection.execute(rows)).all():
+            waits = EstimatedExit(row.position_id, row.symbol, row.missed_at, row.tries, row.next_try_at)
+            later = tried(waits, run.finished_at)
+            await connection.execute(
+                update(ESTIMATED_EXITS)
+                .where(ESTIMATED_EXITS.c.account_id == account_id, ESTIMATED_EXITS.c.position_id == row.position_id)
+                .values(tries=later.tries, next_try_at=later.next_try_at)
+            )
+    if findings.ended:
+        rows_ = [
+            {
+                "account_id": account_id,
+                "position_id": ended.position_id,
+                "symbol": ended.symbol,
+                "missed_at": ended.missed_at,
+                "tries": 0,
+                "next_try_at": run.finished_at + FIRST_TRY,
+            }
+            for ended in findings.ended
+        ]
+        await connection.execute(insert_or_ignore(ESTIMATED_EXITS).values(rows_).on_conflict_do_nothing())
 
 
 def _run_values(run: AccountRun) -> dict[str, Any]:
@@ -126,6 +223,8 @@ def _run_values(run: AccountRun) -> dict[str, Any]:
         "adopted": findings.adopted,
         "closed": findings.closed,
         "adjusted": findings.adjusted,
+        "completed": findings.completed_exits,
+        "suspicion": findings.suspicion,
         "pending": findings.pending,
         "rounds": findings.rounds,
         "started_at": run.started_at,
@@ -133,7 +232,7 @@ def _run_values(run: AccountRun) -> dict[str, Any]:
     }
 
 
-def _to_run(row: Row[Any], findings: tuple[Finding, ...]) -> AccountRun:
+def to_run(row: Row[Any], findings: tuple[Finding, ...]) -> AccountRun:
     return AccountRun(
         run_id=row.run_id,
         account=ObservableAccount(row.account_id, row.user_id, Venue(row.exchange)),
@@ -145,12 +244,27 @@ def _to_run(row: Row[Any], findings: tuple[Finding, ...]) -> AccountRun:
             adopted=row.adopted,
             closed=row.closed,
             adjusted=row.adjusted,
+            completed_exits=row.completed,
+            suspicion=row.suspicion,
             pending=row.pending,
             rounds=row.rounds,
             findings=findings,
         ),
         started_at=row.started_at,
         finished_at=row.finished_at,
+    )
+
+
+def _to_absence(row: Row[Any]) -> PendingAbsence:
+    return PendingAbsence(
+        row.position_id,
+        row.first_missed_at,
+        row.last_counted_at,
+        row.readings,
+        row.evidence,
+        row.flat_readings,
+        row.suspicious,
+        row.operator_id or "",
     )
 
 

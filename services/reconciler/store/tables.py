@@ -1,6 +1,6 @@
 """The tables of the schema `reconciler`. Accounts and positions are the positions service's: their ids stand alone."""
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, Table, Text, Uuid
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Identity, Index, Integer, Table, Text, Uuid, false
 
 from services.common.database import UtcDateTime, table_metadata
 from services.common.outbox import outbox_table
@@ -22,6 +22,15 @@ ACCOUNTS = Table(
     Column("lease_owner", Text),
     Column("lease_epoch", BigInteger, nullable=False, server_default="0"),
     Column("lease_expires_at", UtcDateTime),
+    # Gives the account its place in the interval.
+    Column("ordinal", BigInteger, Identity(always=True), nullable=False),
+    Column("last_result", Text),
+    Column("last_reason", Text, nullable=False, server_default=""),
+    # Since when something has been left open.
+    Column("pending_since", UtcDateTime),
+    # Since when what the venue says of it has been doubted, and whether that was announced.
+    Column("suspicious_since", UtcDateTime),
+    Column("suspicion_announced", Boolean, nullable=False, server_default=false()),
     Index(None, "user_id"),
     Index(None, "due_at"),
 )
@@ -45,8 +54,14 @@ RUNS = Table(
     Column("rounds", Integer, nullable=False),
     Column("started_at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime, nullable=False),
+    # Estimated exits that fills completed.
+    Column("completed", Integer, nullable=False, server_default="0"),
+    # What was doubted of the venue's word; empty where nothing was.
+    Column("suspicion", Text, nullable=False, server_default=""),
     Index(None, "account_id", "started_at"),
     Index(None, "user_id", "started_at"),
+    Index(None, "finished_at"),
+    Index(None, "exchange", "finished_at"),
 )
 
 DISCREPANCIES = Table(
@@ -63,6 +78,8 @@ DISCREPANCIES = Table(
     Column("repaired", Boolean, nullable=False),
     # Seen by an earlier run already, and pending since.
     Column("known", Boolean, nullable=False),
+    # What was decided, comma separated; empty where nothing could be.
+    Column("decisions", Text, nullable=False, server_default=""),
 )
 
 PENDING_ABSENCES = Table(
@@ -74,6 +91,34 @@ PENDING_ABSENCES = Table(
     Column("last_counted_at", UtcDateTime, nullable=False),
     Column("readings", Integer, nullable=False),
     Column("evidence", Text, nullable=False),
+    Column("flat_readings", Integer, nullable=False, server_default="0"),
+    Column("suspicious", Boolean, nullable=False, server_default=false()),
+)
+
+CONFIRMATIONS = Table(
+    "confirmations",
+    METADATA,
+    Column("confirmation_id", Uuid, primary_key=True),
+    Column("account_id", Text, nullable=False),
+    Column("position_id", Text, nullable=False),
+    Column("operator_id", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("confirmed_at", UtcDateTime, nullable=False),
+    # The absence that was confirmed: one that ends and begins anew is another.
+    Column("first_missed_at", UtcDateTime, nullable=False),
+    Index("confirmations_account_id_idx", "account_id", "position_id"),
+)
+
+ESTIMATED_EXITS = Table(
+    "estimated_exits",
+    METADATA,
+    Column("account_id", Text, primary_key=True),
+    Column("position_id", Text, primary_key=True),
+    Column("symbol", Text, nullable=False),
+    Column("missed_at", UtcDateTime, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("next_try_at", UtcDateTime, nullable=False),
 )
 
 OUTBOX = outbox_table(METADATA)

@@ -12,14 +12,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from deploy.local.certificates import CertificateFiles
 from services.common.database import create_engine, transaction
 from services.common.migration import migrate_schema
-from services.reconciler.commands import Reconciliation, SyncUser
+from services.reconciler.commands import Cadence, ConfirmAbsence, Reconciliation, SyncUser
 from services.reconciler.config import ReconcilerSettings
 from services.reconciler.domain.absence import AbsencePolicy
 from services.reconciler.events import announce
 from services.reconciler.examination import Examination
-from services.reconciler.queries import StatusQuery
+from services.reconciler.queries import HistoryQuery, StatusQuery
 from services.reconciler.schedule import Schedule
 from services.reconciler.store.accounts import AccountStore
+from services.reconciler.store.confirmations import ConfirmationStore
+from services.reconciler.store.history import HistoryStore
 from services.reconciler.store.runs import RunStore
 from tests.factories import at
 from tests.fakes.clock import FixedClock
@@ -47,10 +49,9 @@ class Replica:
             runs=self.runs,
             clock=self.clock,
             owner=self.name,
-            interval=INTERVAL,
-            lease=LEASE,
+            cadence=Cadence(interval=INTERVAL, lease=LEASE),
             announce=announce,
-            finished=lambda: None,
+            finished=lambda run: None,
         )
         self.sync = SyncUser(
             observatory=self.observatory,
@@ -65,9 +66,13 @@ class Replica:
             clock=self.clock,
             refresh_every=timedelta(seconds=60),
             concurrency=4,
+            pace=timedelta(0),
             begun=lambda: self.begun.append(True),
         )
-        self.status = StatusQuery(self.accounts, INTERVAL, lambda: self.schedule.is_running)
+        history = HistoryStore(self.engine)
+        self.history = HistoryQuery(history)
+        self.status = StatusQuery(history, self.clock, INTERVAL, lambda: self.schedule.is_running)
+        self.confirm = ConfirmAbsence(ConfirmationStore(self.engine), self.accounts, self.clock)
 
     async def pass_over(self) -> None:
         """One turn of the schedule, and the runs that it started."""
@@ -108,7 +113,9 @@ async def migrated(settings: ReconcilerSettings) -> AsyncIterator[AsyncEngine]:
 async def engine(migrated: AsyncEngine) -> AsyncEngine:
     """Empty tables: the schedule is of all accounts, so tests cannot keep out of one another's way."""
     async with transaction(migrated) as connection:
-        await connection.execute(text("TRUNCATE accounts, runs, discrepancies, pending_absences, outbox"))
+        await connection.execute(
+            text("TRUNCATE accounts, runs, discrepancies, pending_absences, confirmations, estimated_exits, outbox")
+        )
     return migrated
 
 

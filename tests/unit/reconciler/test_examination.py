@@ -13,7 +13,7 @@ from services.reconciler.domain.absence import AbsencePolicy, PendingAbsence
 from services.reconciler.domain.discrepancy import DiscrepancyKind
 from services.reconciler.domain.observation import Observation
 from services.reconciler.domain.run import Findings, RunResult
-from services.reconciler.examination import ROUNDS, Examination
+from services.reconciler.examination import ROUNDS, Brief, Examination
 from tests.factories import at
 from tests.fakes.observatory import FakeObservatory, make_account
 
@@ -31,7 +31,7 @@ async def examine(
     look_again: Callable[[], bool] = lambda: False,
 ) -> Findings:
     examination = Examination(observatory, AbsencePolicy(timedelta(seconds=20)))
-    return await examination.run(uuid4(), ACCOUNT, pending, look_again)
+    return await examination.run(uuid4(), ACCOUNT, Brief(pending), look_again)
 
 
 async def test_what_is_in_step_takes_one_look(observatory: FakeObservatory) -> None:
@@ -98,15 +98,22 @@ async def test_a_new_absence_is_confirmed_at_once_and_by_fills_booked(observator
     assert found.absences == ()
 
 
+def without_fills(seen: Observation) -> Observation:
+    """The position is gone, its fills are not listed yet."""
+    return replace(seen, booked=tuple(replace(row, fills=()) for row in seen.booked))
+
+
 async def test_an_absence_without_fills_stays_pending_and_is_new_only_once(observatory: FakeObservatory) -> None:
     venue, books = observatory.venues[ACCOUNT], observatory.books[ACCOUNT]
     venue.trade("1")
     await examine(observatory)
-    observatory.distort = lambda seen: replace(seen, reading=replace(seen.reading, positions=()))
+    venue.trade("-1")
+    observatory.distort = without_fills
     first = await examine(observatory)
     assert (first.result, first.pending, first.rounds) == (RunResult.PENDING, 1, ROUNDS)
     assert [finding.discrepancy.known for finding in first.findings] == [False]
-    assert [absence.readings for absence in first.absences] == [1]
+    assert [(absence.readings, absence.suspicious) for absence in first.absences] == [(1, True)]
+    assert "1 position is missing without fills while 0 are listed" in first.suspicion
     assert "does not list BTCUSDT" in first.reason
     again = await examine(observatory, first.absences)
     assert (again.result, again.pending, again.rounds) == (RunResult.PENDING, 1, 1)
@@ -114,6 +121,49 @@ async def test_an_absence_without_fills_stays_pending_and_is_new_only_once(obser
     assert len(books.rows) == 1
     observatory.distort = lambda seen: seen
     assert (await examine(observatory, again.absences)).result is RunResult.IN_STEP
+
+
+async def test_an_empty_list_with_margin_in_use_closes_nothing_and_is_asked_again(
+    observatory: FakeObservatory,
+) -> None:
+    venue, books = observatory.venues[ACCOUNT], observatory.books[ACCOUNT]
+    venue.trade("1")
+    await examine(observatory)
+    observatory.distort = lambda seen: replace(
+        seen, reading=replace(seen.reading, positions=()), initial_margin=venue.initial_margin
+    )
+    found = await examine(observatory)
+    assert (found.result, found.reading, found.rounds) == (RunResult.PENDING, ReadingStatus.SUSPICIOUS, ROUNDS)
+    assert "a margin of" in found.suspicion
+    assert len(books.rows) == 1
+
+
+async def test_an_exit_without_fills_is_estimated_and_completed_when_they_appear(observatory: FakeObservatory) -> None:
+    venue, books = observatory.venues[ACCOUNT], observatory.books[ACCOUNT]
+    venue.trade("1")
+    await examine(observatory)
+    closing = venue.trade("-1", price="66500")
+    observatory.distort = without_fills
+    absences: tuple[PendingAbsence, ...] = ()
+    for _ in range(3):
+        found = await examine(observatory, absences)
+        absences = found.absences
+        venue.now += timedelta(seconds=20)
+    assert (found.closed, absences, books.rows) == (1, (), {})
+    [ended] = found.ended
+    assert ended.symbol == "BTCUSDT"
+    assert "Its exit is estimated" in found.findings[0].discrepancy.evidence
+    observatory.distort = lambda seen: replace(seen, estimated=tuple(replace(row, fills=()) for row in seen.estimated))
+    examination = Examination(observatory, AbsencePolicy(timedelta(seconds=20)))
+    brief = Brief(estimated=(ended.position_id,))
+    in_vain = await examination.run(uuid4(), ACCOUNT, brief, lambda: False)
+    assert (in_vain.result, in_vain.tried, in_vain.completed) == (RunResult.IN_STEP, (ended.position_id,), ())
+    observatory.distort = lambda seen: seen
+    done = await examination.run(uuid4(), ACCOUNT, brief, lambda: False)
+    assert (done.completed, done.tried, done.completed_exits) == ((ended.position_id,), (), 1)
+    assert books.completed[ended.position_id].reducing == (closing,)
+    gone = await examination.run(uuid4(), ACCOUNT, brief, lambda: False)
+    assert (gone.completed, gone.tried) == ((ended.position_id,), ())
 
 
 @pytest.mark.parametrize(
@@ -135,7 +185,7 @@ async def test_a_reading_that_is_not_complete_is_not_in_step(
     )
     found = await examine(observatory, before)
     assert (found.result, found.reason, found.reading) == (result, "the venue answered HTML", status)
-    assert found.absences == before
+    assert [absence.position_id for absence in found.absences] == ["OP_1767614400_1"]
     assert not found.read_whole
 
 
