@@ -126,7 +126,7 @@ class _Tally:
         self._last = found
         self.absences = found.absences
         self._open = [self._finding(found, index, frozenset()) for index in range(len(found.discrepancies))]
-        if seen.reading.status is not ReadingStatus.FAILED:
+        if found.reading.status in (ReadingStatus.COMPLETE, ReadingStatus.PARTIAL):
             brought = {row.position_id for row in seen.estimated}
             # What positions does not bring needs no fills any more.
             self._completed += [one for one in self.estimated if one not in brought]

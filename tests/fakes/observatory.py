@@ -13,6 +13,7 @@ from uuid import UUID
 
 from services.common.errors import DomainError, ErrorKind, restore_error
 from services.common.trading.fill import Fill, OrderKind, Run, Settlement, run_fills, run_to
+from services.common.trading.opening import opening_fills
 from services.common.trading.reading import AccountReading, PositionKey, ReadingStatus, VenuePosition
 from services.common.trading.side import OrderSide, PositionSide, Side, Venue
 from services.reconciler.domain.decision import (
@@ -26,7 +27,6 @@ from services.reconciler.domain.decision import (
     DecisionResult,
 )
 from services.reconciler.domain.observation import BookedPosition, ObservableAccount, Observation
-from services.reconciler.domain.opening import opening_fills
 from tests.factories import NOON, make_fill, make_seen
 
 

@@ -1,6 +1,7 @@
 """An account as the reconciler looks at it: the books first, then the venue, then the fills where the two differ."""
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -25,11 +26,7 @@ _CLOCK_MARGIN = timedelta(seconds=5)
 _OPENED_WITHIN = timedelta(days=1)
 """How far back the opening of a position is looked for, from its last change."""
 
-_ESTIMATED_FOR = timedelta(days=7)
-"""How long fills are looked for that may complete an estimated exit."""
-
-_MOST_ESTIMATED = 5
-"""How many rows of an account are looked for at a time, the latest first."""
+_BELIEVED = frozenset({ReadingStatus.COMPLETE, ReadingStatus.PARTIAL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +53,8 @@ class UnbookedPosition:
 class Observation:
     """The books beside a reading.
 
-    `estimated` are rows closed without fills for which some have appeared since, `unbooked` what opened the positions
-    that the books do not know.
+    `estimated` are rows closed without fills that were asked for, with the fills known now, `unbooked` what opened the
+    positions that the books do not know.
     """
 
     account: Account
@@ -81,24 +78,29 @@ class ObservationQueries:
         async with transaction(self._engine) as connection:
             return await accounts.list_verified(connection, user_id, after, limit)
 
-    async def observe(self, account_id: str) -> Observation:
-        """The open rows as they were before the venue was asked, and what it said. Raises AccountNotFound."""
+    async def observe(
+        self, account_id: str, *, with_margin: bool = True, estimated_ids: Collection[str] = ()
+    ) -> Observation:
+        """The open rows as they were before the venue was asked, and what it said. Raises AccountNotFound.
+
+        `estimated_ids` are closed rows to bring with their fills, as far as their exits are still estimated.
+        """
         async with transaction(self._engine) as connection:
             account = await accounts.get_account(connection, account_id)
             booked = await rows.list_open(connection, account_id=account_id)
-        reading = await self._readings.read_now(account.venue, account_id, Lane.RECONCILIATION)
-        if reading.status is ReadingStatus.FAILED:
-            return Observation(account, tuple(ObservedRow(row) for row in booked), reading)
+        reading = await self._readings.read_now(account.venue, account_id, Lane.RECONCILIATION, with_margin=with_margin)
         async with transaction(self._engine) as connection:
-            since = reading.asked_at - _ESTIMATED_FOR
-            estimated = await rows.list_estimated(connection, account_id, since, _MOST_ESTIMATED)
+            estimated = await rows.list_estimated(connection, account_id, estimated_ids) if estimated_ids else []
+        if reading.status not in _BELIEVED:
+            # Nothing is decided on it, so its fills are not asked for.
+            unread = tuple(ObservedRow(row, fills_complete=False) for row in estimated)
+            return Observation(account, tuple(ObservedRow(row) for row in booked), reading, unread)
         known = {row.key for row in booked}
         rest = [seen for seen in reading.positions if seen.key not in known]
         observed = await asyncio.gather(*(self._observe_row(account, row, reading) for row in booked))
         completable = await asyncio.gather(*(self._read_fills_of(account, row) for row in estimated))
         opened = await asyncio.gather(*(self._read_opening(account, seen) for seen in rest))
-        appeared = tuple(row for row in completable if row.fills)
-        return Observation(account, tuple(observed), reading, appeared, tuple(opened))
+        return Observation(account, tuple(observed), reading, tuple(completable), tuple(opened))
 
     async def _observe_row(self, account: Account, row: Position, reading: AccountReading) -> ObservedRow:
         seen = next((one for one in reading.positions if one.key == row.key), None)

@@ -49,7 +49,11 @@ class ObservationRpc(observation_pb2_grpc.ObservationServiceServicer):
     async def ObserveAccount(
         self, request: observation_pb2.ObserveAccountRequest, context: Context
     ) -> observation_pb2.ObserveAccountResponse:
-        seen = await self._queries.observe(required(request.account_id, "account_id"))
+        seen = await self._queries.observe(
+            required(request.account_id, "account_id"),
+            with_margin=not request.without_margin,
+            estimated_ids=frozenset(request.estimated_position_ids),
+        )
         return observation_pb2.ObserveAccountResponse(
             account=_account_to_proto(seen.account),
             booked=[_row_to_proto(row) for row in seen.booked],

@@ -120,13 +120,11 @@ async def list_open(
     return [position_from_row(row) for row in rows]
 
 
-async def list_estimated(connection: AsyncConnection, account_id: str, since: datetime, limit: int) -> list[Position]:
-    """Rows of an account that were closed since then without fills, the latest first."""
+async def list_estimated(connection: AsyncConnection, account_id: str, position_ids: Collection[str]) -> list[Position]:
+    """Those of an account's rows that are closed and whose exits are still estimated."""
+    asked = positions.c.position_id.in_(position_ids)
     rows = await connection.execute(
-        select(positions)
-        .where(positions.c.account_id == account_id, positions.c.exit_estimated, positions.c.closed_at >= since)
-        .order_by(positions.c.closed_at.desc())
-        .limit(limit)
+        select(positions).where(positions.c.account_id == account_id, positions.c.exit_estimated, asked)
     )
     return [position_from_row(row) for row in rows]
 

@@ -1,6 +1,7 @@
 """Runs on demand, what is kept of them, and what is announced."""
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import replace
 from decimal import Decimal
 
@@ -28,8 +29,10 @@ class Gate:
         self._observe = observatory.observe
         observatory.observe = self.observe  # type: ignore[method-assign]
 
-    async def observe(self, account_id: str) -> Observation:
-        observation = await self._observe(account_id)
+    async def observe(
+        self, account_id: str, *, with_margin: bool = True, estimated: Collection[str] = ()
+    ) -> Observation:
+        observation = await self._observe(account_id, with_margin=with_margin, estimated=estimated)
         self.waiting.set()
         await self.open.wait()
         return observation

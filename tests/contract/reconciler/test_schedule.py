@@ -163,7 +163,7 @@ async def test_a_run_that_is_cut_short_leaves_its_account_due(
 ) -> None:
     observing = asyncio.Event()
 
-    async def never_ends(account_id: str) -> None:
+    async def never_ends(account_id: str, **options: object) -> None:
         observing.set()
         await asyncio.Event().wait()
 

@@ -1,6 +1,7 @@
 """When an account is looked at next."""
 
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -39,5 +40,5 @@ def test_an_account_is_due_once_an_interval_at_its_own_place(ordinal: int, after
 @pytest.mark.parametrize("accounts", [3, 10, 100, 1200])
 def test_places_lie_evenly_however_many_there_are(accounts: int) -> None:
     places = sorted(place(number, INTERVAL) for number in range(1, accounts + 1))
-    gaps = [later - sooner for sooner, later in zip(places, places[1:], strict=False)]
+    gaps = [later - sooner for sooner, later in pairwise(places)]
     assert max(gaps) <= 3 * INTERVAL / accounts
