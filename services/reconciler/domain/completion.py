@@ -38,13 +38,13 @@ def complete_exits(estimated: Iterable[BookedPosition]) -> tuple[CompleteExit, .
     """The exits that can be completed now: those whose fills are all there and lead from what was booked to zero."""
     found = []
     for row in sorted(estimated, key=lambda one: one.position_id):
-        if row.fills_complete and _ends(row):
+        if row.fills_complete and goes_through_zero(row):
             because = evidence.completed(row)
             found.append(CompleteExit(row.position_id, row.version, in_order(row.own_fills), because))
     return tuple(found)
 
 
-def _ends(row: BookedPosition) -> bool:
+def goes_through_zero(row: BookedPosition) -> bool:
     """Whether the row's fills take it to its end. Those that may be in its quantity already are tried both ways."""
     fills = [fill for fill in in_order(row.own_fills) if fill.executed_at > row.settlement.since]
     maybe = sum(1 for fill in fills if fill.executed_at <= row.settlement.until)

@@ -25,6 +25,7 @@ from services.common.trading.opening import opening_fills
 from services.common.trading.reading import AccountReading, PositionKey, ReadingStatus, VenuePosition
 from services.reconciler.domain import evidence
 from services.reconciler.domain.absence import AbsencePolicy, PendingAbsence, void
+from services.reconciler.domain.completion import goes_through_zero
 from services.reconciler.domain.decision import Adjust, Adopt, Close, Decision
 from services.reconciler.domain.discrepancy import Discrepancy, DiscrepancyKind
 from services.reconciler.domain.missing import Missing, Verdict, judge_missing
@@ -171,12 +172,11 @@ class _Findings:
             else:
                 because = evidence.reopened_unconfirmed(row, self.reading)
                 self._report(row, DiscrepancyKind.CLOSED_EXTERNALLY, because)
-        elif moved and run is None and self._may_yet_list_fills(row, position):
+        elif moved and run is None and (self._may_yet_list_fills(row, position) or _untold(row, position)):
+            # It may have been closed and opened anew: its fills will tell.
             changed = evidence.changes(row, position)
             for kind in changed:
                 self._report(row, kind, evidence.unlisted_fills(changed, self.reading))
-        elif moved and run is None and not row.fills_complete and _same(position, row):
-            pass  # it may have been closed and opened anew: its fills will tell
         else:
             self._adjust(row, position, run)
 
@@ -262,6 +262,11 @@ def _moved(position: VenuePosition, row: BookedPosition) -> bool:
     """Whether trades may have brought the difference about: a leverage alone changes without any."""
     same_size = _equal(position.quantity, row.quantity) and _equal(position.entry_price, row.entry_price)
     return not same_size or (position.updated_at is not None and position.updated_at > row.settlement.until)
+
+
+def _untold(row: BookedPosition, position: VenuePosition) -> bool:
+    """Whether fills that do not add up leave open if it is still the same position: no change is booked then."""
+    return not row.fills_complete or _same(position, row) or goes_through_zero(row)
 
 
 def _equal(one: Decimal, other: Decimal) -> bool:

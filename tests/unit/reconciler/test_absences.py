@@ -194,7 +194,7 @@ def test_a_row_that_the_venue_changed_just_now_waits_for_its_fills() -> None:
     story = Story(*rows("BTCUSDT"))
     story.read(10, seen("BTCUSDT", quantity=Decimal(2), updated_at=at(9)))
     assert story.last.decisions == ()
-    assert "its fills are not listed yet" in story.last.discrepancies[0].evidence
+    assert "not all of its fills are known yet" in story.last.discrepancies[0].evidence
 
 
 def test_a_stale_answer_changes_nothing() -> None:
