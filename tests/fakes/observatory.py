@@ -117,6 +117,7 @@ class Books:
     estimated: dict[str, BookedPosition] = field(default_factory=dict)
     completed: dict[str, Run] = field(default_factory=dict)
     booked_fills: set[str] = field(default_factory=set)
+    ended_at: dict[PositionKey, datetime] = field(default_factory=dict)
     _results: dict[tuple[UUID, str], DecisionResult] = field(default_factory=dict)
     _numbers: "count[int]" = field(default_factory=lambda: count(1))
 
@@ -176,8 +177,11 @@ class Books:
         return DecisionResult(decision.decision_id, outcome, position_id or "")
 
     def _adopt(self, decision: Adopt) -> str | None:
-        if any(row.key == decision.position.key for row in self.rows.values()):
+        seen = decision.position
+        if any(row.key == seen.key for row in self.rows.values()):
             return None
+        if seen.key in self.ended_at and seen.updated_at is not None and seen.updated_at < self.ended_at[seen.key]:
+            return None  # it is the one that ended, in a stale answer
         position_id = f"OP_1767614400_{next(self._numbers)}"
         self.rows[position_id] = book(position_id, decision.position)
         self.booked_fills |= {fill.fill_id for fill in decision.fills}
@@ -192,6 +196,7 @@ class Books:
             return None
         del self.rows[row.position_id]
         self.closed[row.position_id] = decision
+        self.ended_at[row.key] = run.reducing[-1].executed_at
         self.booked_fills |= {fill.fill_id for fill in (*run.settled, *run.reducing, *run.adding)}
         return row.position_id
 
@@ -214,6 +219,7 @@ class Books:
             return None
         del self.rows[row.position_id]
         self.estimated[row.position_id] = replace(row, version=row.version + 1)
+        self.ended_at[row.key] = decision.missed_at
         return row.position_id
 
     def _complete(self, decision: CompleteExit) -> str | None:

@@ -18,6 +18,7 @@ Time comes with the reading; the kernel has no clock.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from operator import attrgetter
 
 from services.common.trading.fill import Fill, Run, in_order, run_to
 from services.common.trading.money import to_books
@@ -33,6 +34,9 @@ from services.reconciler.domain.observation import BookedPosition
 from services.reconciler.domain.suspicion import Circumstances, judge
 
 _BELIEVED = frozenset({ReadingStatus.COMPLETE, ReadingStatus.PARTIAL})
+_place = attrgetter("symbol", "position_side")
+"""What identifies a row or a position within its account, to sort and to look up by."""
+
 _NO_OPENINGS: Mapping[PositionKey, tuple[Fill, ...]] = {}
 
 
@@ -66,18 +70,18 @@ def diff(
     `booked` holds one row a key at most, as the books guarantee. `pending` are the absences that earlier readings left
     open. `openings` are the fills that led to positions which the books do not know, as far as known.
     """
-    rows = sorted(booked, key=_row_order)
-    believed = judge(reading, circumstances.initial_margin)
+    rows = sorted(booked, key=_place)
+    venue = {_place(position): position for position in reading.positions}
+    believed = judge(reading, len(venue), circumstances.initial_margin)
     before = {absence.position_id: absence for absence in pending}
     if believed.status not in _BELIEVED:
         kept = [before[row.position_id] for row in rows if row.position_id in before]
         doubt = believed.reason if believed.status is ReadingStatus.SUSPICIOUS else ""
         return Diff(believed, absences=tuple(void(one, reading.asked_at) for one in kept), suspicion=doubt)
     findings = _Findings(believed, before, policy)
-    venue = {position.key: position for position in believed.positions}
     for row in rows:
-        findings.judge_row(row, venue.pop(row.key, None))
-    unknown = [venue[key] for key in sorted(venue, key=_order)]
+        findings.judge_row(row, venue.pop(_place(row), None))
+    unknown = [venue[place] for place in sorted(venue)]
     verdict = judge_missing(findings.missing, unknown, findings.listed, believed, before, policy, circumstances)
     findings.settle(verdict)
     for position in unknown:
@@ -287,11 +291,3 @@ def _run(row: BookedPosition, position: VenuePosition | None) -> Run | None:
 
 def _signed(position: VenuePosition | None) -> Decimal:
     return Decimal(0) if position is None else position.side.sign * position.quantity
-
-
-def _order(key: PositionKey) -> tuple[str, str]:
-    return key.symbol, key.position_side.value
-
-
-def _row_order(row: BookedPosition) -> tuple[str, str]:
-    return row.symbol, row.position_side.value

@@ -71,7 +71,8 @@ def completed(row: BookedPosition) -> str:
 
 def unlisted_fills(found: dict[DiscrepancyKind, str], reading: AccountReading) -> str:
     """For a change whose fills may not be listed yet, or could not be read."""
-    return f"{_source(reading)} says {', '.join(found.values())}; not all of its fills are known yet. Nothing was booked."
+    what = f"{_source(reading)} says {', '.join(found.values())}"
+    return f"{what}; not all of its fills are known yet. Nothing was booked."
 
 
 def flipped(row: BookedPosition, position: VenuePosition, reading: AccountReading) -> str:

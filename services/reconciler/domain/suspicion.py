@@ -31,15 +31,14 @@ class Circumstances:
     degraded: bool = False
 
 
-def judge(reading: AccountReading, initial_margin: Decimal | None) -> AccountReading:
-    """The reading as far as it can be believed.
+def judge(reading: AccountReading, keys: int, initial_margin: Decimal | None) -> AccountReading:
+    """The reading as far as it can be believed; `keys` is how many different ones it lists.
 
     One that lists a key twice is suspicious, whatever it says, and so is an empty one with margin in use.
     """
     if reading.status is ReadingStatus.FAILED:
         return reading
-    keys = {position.key for position in reading.positions}
-    if len(keys) < len(reading.positions):
+    if keys < len(reading.positions):
         counts = Counter(position.key for position in reading.positions)
         doubled = sorted(f"{key.symbol} {key.position_side}" for key, count in counts.items() if count > 1)
         return _doubted(reading, f"the venue listed {', '.join(doubled)} more than once")
