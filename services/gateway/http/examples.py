@@ -117,6 +117,24 @@ SCHEDULE: Json = {
         "interval": 300000,
         "lastRun": "2025-10-21T12:00:00.000Z",
         "nextRun": "2025-10-21T12:05:00.000Z",
+        "lag": 0,
+        "lastResult": "in_step",
+        "discrepanciesFound": 3,
+        "discrepanciesRepaired": 3,
+        "accounts": [
+            {
+                "accountId": "0b0f5a4e-5f0e-4c43-9d1b-0d6e3f6f2c11",
+                "exchange": "binance",
+                "lastResult": "in_step",
+                "lastReason": None,
+                "failures": 0,
+                "lastRun": "2025-10-21T12:00:00.000Z",
+                "nextRun": "2025-10-21T12:05:00.000Z",
+                "pendingAbsences": 0,
+                "suspiciousSince": None,
+                "estimatedExits": 0,
+            }
+        ],
     },
 }
 HISTORY: Json = {

@@ -1,5 +1,6 @@
 """Reconciliation: bring the books in step now, and the schedule of it."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -39,13 +40,33 @@ class SyncAnswer(Document, kw_only=True, frozen=True):
     runs: list[RunDocument]
 
 
+class AccountScheduleDocument(Document, kw_only=True, frozen=True):
+    """How one account stands: `failures` in a row make it be tried ever more seldom."""
+
+    account_id: str
+    exchange: str
+    last_result: str | None
+    last_reason: str | None
+    failures: int
+    last_run: str | None
+    next_run: str | None
+    pending_absences: int
+    suspicious_since: str | None
+    estimated_exits: int
+
+
 class ScheduleDocument(Document, kw_only=True, frozen=True):
-    """The schedule. `interval` is in milliseconds; `lastRun` is null before the first run."""
+    """The schedule. `interval` and `lag` are in milliseconds; `lastRun` is null before the first run."""
 
     is_running: bool
     interval: int
     last_run: str | None
     next_run: str | None
+    lag: int
+    last_result: str | None
+    discrepancies_found: int
+    discrepancies_repaired: int
+    accounts: list[AccountScheduleDocument]
 
 
 class ScheduleAnswer(Document, kw_only=True, frozen=True):
@@ -88,7 +109,33 @@ def _schedule(schedule: reconciler_pb2.GetStatusResponse) -> ScheduleDocument:
         interval=schedule.interval_milliseconds,
         last_run=optional_instant(schedule.last_run, present=schedule.HasField("last_run")),
         next_run=optional_instant(schedule.next_run, present=schedule.HasField("next_run")),
+        lag=schedule.lag_milliseconds,
+        last_result=_worst([account.last_result for account in schedule.accounts]),
+        discrepancies_found=schedule.discrepancies_found,
+        discrepancies_repaired=schedule.discrepancies_repaired,
+        accounts=[_account(account) for account in schedule.accounts],
     )
+
+
+def _account(account: reconciler_pb2.AccountSchedule) -> AccountScheduleDocument:
+    return AccountScheduleDocument(
+        account_id=account.account_id,
+        exchange=account.exchange,
+        last_result=_worst([account.last_result]),
+        last_reason=account.last_reason or None,
+        failures=account.failures,
+        last_run=optional_instant(account.last_run, present=account.HasField("last_run")),
+        next_run=optional_instant(account.next_run, present=account.HasField("next_run")),
+        pending_absences=account.pending_absences,
+        suspicious_since=optional_instant(account.suspicious_since, present=account.HasField("suspicious_since")),
+        estimated_exits=account.estimated_exits,
+    )
+
+
+def _worst(results: Sequence[reconciler_pb2.RunResult.ValueType]) -> str | None:
+    """failed before pending before in_step; None where nothing was looked at."""
+    worst = max(results, default=reconciler_pb2.RUN_RESULT_UNSPECIFIED)
+    return None if worst == reconciler_pb2.RUN_RESULT_UNSPECIFIED else words.run_result(worst)
 
 
 def _run(run: reconciler_pb2.AccountRun) -> RunDocument:
