@@ -26,6 +26,10 @@ _CLOCK_MARGIN = timedelta(seconds=5)
 _OPENED_WITHIN = timedelta(days=1)
 """How far back the opening of a position is looked for, from its last change."""
 
+_MOST_OPENINGS = 10
+"""Of how many new positions the opening is looked for at a time: it costs as much of the rate budget as a reading, and
+an account that is new here may bring a hundred. The others are adopted without."""
+
 _BELIEVED = frozenset({ReadingStatus.COMPLETE, ReadingStatus.PARTIAL})
 
 
@@ -99,7 +103,7 @@ class ObservationQueries:
         rest = [seen for seen in reading.positions if seen.key not in known]
         observed = await asyncio.gather(*(self._observe_row(account, row, reading) for row in booked))
         completable = await asyncio.gather(*(self._read_fills_of(account, row) for row in estimated))
-        opened = await asyncio.gather(*(self._read_opening(account, seen) for seen in rest))
+        opened = await asyncio.gather(*(self._read_opening(account, seen) for seen in rest[:_MOST_OPENINGS]))
         return Observation(account, tuple(observed), reading, tuple(completable), tuple(opened))
 
     async def _observe_row(self, account: Account, row: Position, reading: AccountReading) -> ObservedRow:
