@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.test_main_job import Trader, new_trader, until
+from tests.e2e.trader import Trader, new_trader, until
 from tests.stack import RunningStack, running_stack
 
 Json = Any

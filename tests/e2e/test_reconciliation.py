@@ -3,14 +3,10 @@
 Each fault is of one test's own account; looks are asked for, so that no test waits for the schedule.
 """
 
-from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
 
-import pytest
-
-from tests.e2e.test_main_job import Trader, new_trader
-from tests.stack import RunningStack
+from tests.e2e.trader import Trader
 
 Json = Any
 POSITIONS = 4
@@ -23,12 +19,6 @@ FAULTS: dict[str, Json] = {
     "5xx": {"kind": "status", "status": 502},
     "HTML": {"kind": "html"},
 }
-
-
-@pytest.fixture(params=["binance", "bybit"])
-async def trader(request: pytest.FixtureRequest, stack: RunningStack) -> AsyncIterator[Trader]:
-    async with new_trader(stack, request.param) as someone:
-        yield someone
 
 
 async def sync(trader: Trader) -> Json:
