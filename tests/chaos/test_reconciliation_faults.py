@@ -126,4 +126,9 @@ async def test_a_service_killed_in_mid_run_loses_nothing_and_books_nothing_twice
     await asyncio.sleep(0)
     os.kill(stack.description["processes"][service], signal.SIGKILL)
     await asyncio.wait([syncing])
+    await until(
+        lambda: trader.gateway.get("/api/positions/history?period=7d"),
+        lambda answer: answer.status_code == 200,
+        f"{service} to be back",
+    )
     await check_closed(trader, exits, before)
