@@ -99,6 +99,19 @@ def requests_of(descriptor: Descriptor, known: Known) -> st.SearchStrategy[Messa
     return message(descriptor.full_name)
 
 
+def fill_in(request: Message, values: Mapping[str, str]) -> None:
+    """Put values in the place of the texts that stand for them, in all of a request."""
+    for field, value in request.ListFields():
+        if field.type == FieldDescriptor.TYPE_STRING:
+            if field.is_repeated:
+                value[:] = [values.get(one, one) for one in value]
+            else:
+                setattr(request, field.name, values.get(value, value))
+        elif field.message_type is not None:
+            for inner in value if field.is_repeated else [value]:
+                fill_in(inner, values)
+
+
 def _timestamps(descriptor: Descriptor) -> st.SearchStrategy[Any]:
     """Moments: around the time of the tests, at the ends of the calendar, and beyond."""
     made = message_factory.GetMessageClass(descriptor)

@@ -13,8 +13,8 @@ from protos.positions.v1 import accounts_pb2, history_pb2, live_pb2, observation
 from services.common.errors import DomainError
 from services.positions.access import ACCESS
 from services.positions.domain.account import Account
-from tests.contract.positions.conftest import Books
-from tests.contract.positions.requests import requests_of
+from tests.contract.positions.conftest import Books, NewAccount
+from tests.contract.positions.requests import fill_in, requests_of
 from tests.contract.positions.test_rpc import Channel, channel, open_position
 
 __all__ = ["channel"]
@@ -27,7 +27,12 @@ METHODS: list[MethodDescriptor] = [
     for method in service.methods
     if not method.server_streaming
 ]
+USER, ACCOUNT, POSITION = "<user>", "<account>", "<position>"
+"""Stand for what exists when the request is sent: what is drawn may not depend on what earlier requests did."""
 PLAUSIBLE = {
+    "user_id": [USER],
+    "account_id": [ACCOUNT],
+    "position_id": [POSITION],
     "symbol": ["BTCUSDT"],
     "period": ["7d", "all"],
     "price": ["66000"],
@@ -54,15 +59,16 @@ def caller_of(method: MethodDescriptor) -> str:
 @given(data=st.data())
 @settings(deadline=None, max_examples=25, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 async def test_no_request_is_an_internal_error(
-    books: Books, account: Account, channel: Channel, method: MethodDescriptor, data: st.DataObject
+    books: Books,
+    account: Account,
+    new_account: NewAccount,
+    channel: Channel,
+    method: MethodDescriptor,
+    data: st.DataObject,
 ) -> None:
-    known = {
-        **PLAUSIBLE,
-        "user_id": [account.user_id],
-        "account_id": [account.account_id],
-        "position_id": await _open_positions(books, account),
-    }
-    request = data.draw(requests_of(method.input_type, known))
+    request = data.draw(requests_of(method.input_type, PLAUSIBLE))
+    owner, position_id = await _open_position(books, account, new_account)
+    fill_in(request, {USER: owner.user_id, ACCOUNT: owner.account_id, POSITION: position_id})
     call: Any = channel(caller_of(method)).unary_unary(
         f"/{method.containing_service.full_name}/{method.name}",
         request_serializer=lambda message: message.SerializeToString(),
@@ -76,8 +82,12 @@ async def test_no_request_is_an_internal_error(
     assert refusal is None or refusal.reason not in ("DATABASE_UNAVAILABLE", "CALLER_REFUSED", "CALLER_UNKNOWN")
 
 
-async def _open_positions(books: Books, account: Account) -> list[str]:
-    """A position that is open; a new one where the last request closed it."""
-    seen = await books.observation.observe(account.account_id)
+async def _open_position(books: Books, account: Account, new_account: NewAccount) -> tuple[Account, str]:
+    """An account with a position that is open: new ones where earlier requests removed or closed them."""
+    try:
+        seen = await books.observation.observe(account.account_id)
+    except DomainError:
+        account = await new_account()
+        return account, await open_position(books, account)
     found = [row.position.position_id for row in seen.booked]
-    return found or [await open_position(books, account)]
+    return account, found[0] if found else await open_position(books, account)

@@ -12,12 +12,12 @@ from prometheus_client import CollectorRegistry
 
 from deploy.local.certificates import CertificateFiles
 from deploy.local.nats import NatsServer
-from protos.positions.v1 import events_pb2, history_pb2, history_pb2_grpc, positions_pb2, positions_pb2_grpc
+from protos.positions.v1 import events_pb2, history_pb2, history_pb2_grpc
 from services.common.bus import Bus, Received, subject
 from services.common.channels import open_channel
 from services.common.database import create_engine
 from services.common.errors import DatabaseUnavailable
-from services.common.health import DATABASE, HealthRegistry
+from services.common.health import HealthRegistry
 from services.common.relay import Relay
 from services.common.server import GrpcServer
 from services.common.telemetry import Instruments
@@ -25,11 +25,11 @@ from services.common.trading.level import LevelKind, Pinned
 from services.positions.access import ACCESS
 from services.positions.config import PositionsSettings
 from services.positions.domain.account import Account
-from services.positions.rpc import history, positions
+from services.positions.rpc import history
 from tests.contract.common.conftest import bus_of, gateway_bus, running, stream, until
 from tests.contract.common.settings import NatsSettings
 from tests.contract.positions.conftest import Books
-from tests.factories import make_reading, make_seen
+from tests.factories import at, make_fill, make_reading, make_seen
 from tests.proxy import Proxy, proxy_to
 
 __all__ = ["bus_of", "gateway_bus", "stream"]
@@ -40,8 +40,7 @@ class Served:
     """The service, with a proxy before its database."""
 
     database: Proxy
-    health: HealthRegistry
-    books: Any
+    books: Books
     history: Any
 
 
@@ -53,25 +52,18 @@ async def served(
         url = database.url(settings.database_url.get_secret_value())
         engine = create_engine(url, "positions", 3, statement_timeout_seconds=1)
         own = Books(engine, books.reader, books.clock)
-        health, instruments = HealthRegistry(), Instruments(CollectorRegistry())
+        instruments = Instruments(CollectorRegistry())
         services = [
-            positions.registration(positions.PositionsRpc(own.queries, own.levels, own.fills)),
             history.registration(history.HistoryRpc(own.queries, own.clock)),
         ]
-        server = GrpcServer(settings, services, ACCESS, health, instruments)
+        server = GrpcServer(settings, services, ACCESS, HealthRegistry(), instruments)
         _, port = await server.start()
         theirs = certificates["gateway"]
         caller = settings.model_copy(
             update={"tls_cert_file": theirs.certificate, "tls_key_file": theirs.key, "tls_ca_file": theirs.authority}
         )
         channel = open_channel(caller, f"ipv4:127.0.0.1:{port}", "positions", instruments)
-        health.set(DATABASE, True)
-        yield Served(
-            database,
-            health,
-            positions_pb2_grpc.PositionsServiceStub(channel),
-            history_pb2_grpc.HistoryServiceStub(channel),
-        )
+        yield Served(database, own, history_pb2_grpc.HistoryServiceStub(channel))
         await channel.close()
         await server.drain(0)
         await engine.dispose()
@@ -83,14 +75,15 @@ async def test_without_postgres_calls_fail_fast_and_by_name_and_then_work_again(
 ) -> None:
     """Cut: refused at once. Stalled: within the statement's own timeout, however many calls wait."""
     position_id = await books.adopt(account)
-    get = positions_pb2.GetPositionRequest(user_id=account.user_id, position_id=position_id)
+    listing = history_pb2.ListHistoryRequest(user_id=account.user_id)
     analyze = history_pb2.GetAnalyticsRequest(user_id=account.user_id)
-    assert (await served.books.GetPosition(get)).position.position_id == position_id
+    assert not (await served.history.ListHistory(listing)).positions
     getattr(served.database, trouble)()
     started = time.monotonic()
     answers = await asyncio.gather(
-        *(served.books.GetPosition(get, timeout=20) for _ in range(3)),
-        *(served.history.GetAnalytics(analyze, timeout=20) for _ in range(1)),
+        *(served.history.ListHistory(listing, timeout=20) for _ in range(2)),
+        served.history.GetAnalytics(analyze, timeout=20),
+        served.books.fills.record_fills(position_id, [make_fill(executed_at=at(15))], "intent"),
         return_exceptions=True,
     )
     assert {type(answer) for answer in answers} == {DatabaseUnavailable}, answers
@@ -98,15 +91,16 @@ async def test_without_postgres_calls_fail_fast_and_by_name_and_then_work_again(
     assert time.monotonic() - started < 15
     served.database.restore()
 
-    async def works() -> bool:
+    async def closes() -> bool:
         try:
-            found = await served.books.GetPosition(get)
+            closed = await served.books.fills.record_fills(position_id, [make_fill(executed_at=at(15))], "intent")
         except DatabaseUnavailable:
             return False
-        return bool(found.position.position_id == position_id)
+        return not closed.is_open
 
-    await until(works)
-    assert (await served.history.GetAnalytics(analyze)).total_trades == 0
+    await until(closes)
+    assert len((await served.history.ListHistory(listing)).positions) == 1
+    assert (await served.history.GetAnalytics(analyze)).total_trades == 1
 
 
 @pytest.mark.parametrize("trouble", ["cut", "stall"])
