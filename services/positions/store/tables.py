@@ -91,7 +91,6 @@ positions = Table(
     Column("status", Text, nullable=False),
     Column("origin", Text, nullable=False),
     Column("managed", Boolean, nullable=False),
-    Column("flow_id", Text),
     Column("quantity", Money, nullable=False),
     Column("entry_price", Money, nullable=False),
     Column("leverage", Money),

@@ -3,28 +3,12 @@
 import sqlalchemy as sa
 from alembic import op
 
-from services.common.database import Money, UtcDateTime
-
 revision = "0004"
 down_revision = "0003"
 
 
 def upgrade() -> None:
     """Add it beside those that are there."""
-    op.add_column("positions", sa.Column("flow_id", sa.Text(), nullable=True), if_not_exists=True)
-    op.create_table(
-        "equity_snapshots",
-        sa.Column("account_id", sa.Text(), nullable=False),
-        sa.Column("day", sa.Date(), nullable=False),
-        sa.Column("opened_equity", Money(), nullable=False),
-        sa.Column("opened_at", UtcDateTime(), nullable=False),
-        sa.Column("closed_equity", Money(), nullable=False),
-        sa.Column("closed_at", UtcDateTime(), nullable=False),
-        sa.Column("transfers", Money(), nullable=True),
-        sa.ForeignKeyConstraint(["account_id"], ["accounts.account_id"], name=op.f("equity_snapshots_account_id_fkey")),
-        sa.PrimaryKeyConstraint("account_id", "day", name=op.f("equity_snapshots_pkey")),
-        if_not_exists=True,
-    )
     op.create_index(
         "positions_analytics_idx",
         "positions",
