@@ -2,8 +2,8 @@
 
 Half of the positions are long and half short; most trail at 3 to 8 %, armed at random moments of a random walk and with
 the watermark that it has given them since; one in five has a pinned stop and target. A second table has what no market
-brings about: watermarks spread evenly over 12 800 prices. Beside it the same work by a loop over every position with the
-same exact rule, and by NumPy where it is installed. Times are this process's own CPU time; memory is what Python
+brings about: watermarks spread evenly over 12 800 prices. Beside it the same work by a loop over every position with
+the same exact rule, and by NumPy where it is installed. Times are this process's own CPU time; memory is what Python
 allocates for the index alone, beside the positions themselves.
 """
 
@@ -69,7 +69,7 @@ class Given:
 
 def positions(size: int, *, spread: bool) -> Given:
     """The same for the same size. `spread`: watermarks all over 1 % on either side."""
-    chance = random.Random(size)
+    chance = random.Random(size)  # noqa: S311 - a seeded one
     distances = [Trailing(Decimal(number) / 10_000) for number in range(300, 800)]
     walk = [0]
     for _ in range(100_000):
@@ -129,7 +129,7 @@ def measure(size: int, *, spread: bool = False) -> Figures:
         book.crossed(PRICE + step * TICK)
     figures.inside = inside(book)
     figures.high, figures.worst_high = rise(book)
-    leaving = random.Random(1).sample(given.positions, min(size // 10, 20_000))
+    leaving = random.Random(1).sample(given.positions, min(size // 10, 20_000))  # noqa: S311
     started = time.process_time()
     for position in leaving:
         book.remove(position.position_id)

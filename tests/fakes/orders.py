@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import Enum, auto
 
 from services.common.exchange.credentials import Credentials
+from services.common.exchange.fills import FillsReading
 from services.common.exchange.orders.gateway import MarketOrder
 from services.common.exchange.orders.outcome import (
     Filled,
@@ -147,6 +148,15 @@ class FakeVenue:
                 ),
             )
         return AccountReading(ReadingStatus.COMPLETE, now, now, rows)
+
+    async def read_fills(self, venue: Venue, credentials: Credentials, symbol: str, since: datetime) -> FillsReading:
+        await self._crashes.point("read_fills")
+        now = self._clock.now()
+        if self.reads_fail:
+            self.reads_fail -= 1
+            return FillsReading(ReadingStatus.FAILED, (), since, now, "no answer")
+        fills = tuple(fill for fill in self.state.executions if fill.executed_at >= since)
+        return FillsReading(ReadingStatus.COMPLETE, fills, since, now)
 
     @property
     def closing_fills(self) -> list[Fill]:

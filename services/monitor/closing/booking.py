@@ -1,16 +1,20 @@
 """From FILLED to DONE: the fills into the books, then what is left at the venue.
 
 Invariants: fills are handed to the books until the books have them, or say that they will have them by reconciliation;
-resting orders are cancelled only after the venue has shown that the position is gone.
+resting orders are cancelled only after the venue has shown that the position is gone; a whole close goes on until
+nothing is left of what the venue held, more than the books knew of as well, but never touches what was opened after it.
 """
 
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import structlog
 
 from services.common.errors import DomainError, NotFound, Precondition, Unavailable
-from services.monitor.closing.parts import Parts
+from services.common.exchange.credentials import Credentials
+from services.common.trading.reading import VenuePosition
+from services.monitor.closing.parts import Parts, VenueSilent
 from services.monitor.domain.intent import Intent, IntentState, Outcome
 
 _log = structlog.get_logger(__name__)
@@ -47,17 +51,38 @@ async def finish(parts: Parts, intent: Intent) -> Intent:
         return await parts.end(intent, IntentState.DONE, Outcome.CLOSED, f"not swept: {error.reason}")
     held = await parts.held(intent, credentials)
     for _ in range(READINGS_OF_A_CLOSE - 1):
-        if held is None:
+        if held is None or not intent.whole:
             break
         await parts.pause(parts.timing.polling.total_seconds())
         held = await parts.held(intent, credentials)
     if held is None:
         await parts.sweep(intent, credentials)
         return await parts.end(intent, IntentState.DONE, Outcome.CLOSED)
-    left = min(held.quantity, intent.quantity - intent.filled_quantity)
+    left = await _left(parts, intent, credentials, held)
     if left > 0:
-        reason = f"{left} of {intent.quantity} are left"
+        reason = f"the venue holds {left} of it still"
         return await parts.try_again(
             intent, Outcome.PARTLY_CLOSED, reason, wait=timedelta(0), state=IntentState.DONE, quantity=left
         )
     return await parts.end(intent, IntentState.DONE, Outcome.CLOSED, f"the venue shows {held.quantity} after the close")
+
+
+async def _left(parts: Parts, intent: Intent, credentials: Credentials, held: VenuePosition) -> Decimal:
+    """How much of what the venue shows is still to be closed. Raises VenueSilent."""
+    if not intent.whole:
+        return min(held.quantity, intent.quantity - intent.filled_quantity)
+    last = max(fill.executed_at for fill in intent.fills)
+    reading = await parts.accounts.read_fills(intent.venue, credentials, intent.symbol, last)
+    if not reading.complete:
+        raise VenueSilent(venue=intent.venue, why=reading.reason)
+    opened = sum(
+        (
+            fill.quantity
+            for fill in reading.fills
+            if fill.position_side is intent.position_side
+            and fill.order_side is intent.side.opening
+            and fill.executed_at > last
+        ),
+        start=Decimal(0),
+    )
+    return held.quantity - opened

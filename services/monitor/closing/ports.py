@@ -6,6 +6,7 @@ from typing import Protocol
 from uuid import UUID
 
 from services.common.exchange.credentials import Credentials
+from services.common.exchange.fills import FillsReading
 from services.common.exchange.orders.gateway import MarketOrder
 from services.common.exchange.orders.outcome import OrderLookup, OrderOutcome, Swept
 from services.common.trading.fill import Fill
@@ -80,6 +81,10 @@ class Accounts(Protocol):
     async def read_account(
         self, venue: Venue, credentials: Credentials, *, with_margin: bool = True
     ) -> AccountReading: ...
+
+    async def read_fills(
+        self, venue: Venue, credentials: Credentials, symbol: str, since: datetime
+    ) -> FillsReading: ...
 
 
 class Books(Protocol):

@@ -33,7 +33,8 @@ async def send(parts: Parts, intent: Intent, *, checked: bool) -> Intent:
             return await parts.end(intent, IntentState.FAILED, Outcome.NOT_OPEN, error.message)
         if not position.is_open:
             return await parts.end(intent, IntentState.FAILED, Outcome.NOT_OPEN, "the books had closed it")
-        quantity, version = position.quantity, position.version
+        quantity = position.quantity if intent.whole else min(intent.quantity, position.quantity)
+        version = position.version
     try:
         credentials = await parts.keys.credentials(intent.account_id)
     except Unavailable:
@@ -73,7 +74,8 @@ async def _rejected(parts: Parts, intent: Intent, credentials: Credentials, reje
             if held is None:
                 return await look_for_earlier(parts, intent, credentials, reason)
             await parts.sweep(intent, credentials)
-            return await parts.try_again(intent, Outcome.BLOCKED, reason, wait=wait, quantity=held.quantity)
+            quantity = held.quantity if intent.whole else min(intent.quantity, held.quantity)
+            return await parts.try_again(intent, Outcome.BLOCKED, reason, wait=wait, quantity=quantity)
         case Remedy.CLEAR:
             await parts.sweep(intent, credentials)
             return await parts.try_again(intent, Outcome.BLOCKED, reason, wait=wait)

@@ -8,15 +8,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, insert, select, text, tuple_, update
+from sqlalchemy import ColumnElement, and_, delete, func, insert, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.common.database import transaction
 from services.common.errors import FieldInvalid
+from services.common.outbox import append
 from services.monitor.closing.rows import from_row, to_row
+from services.monitor.domain.alert import alert_of_intent
 from services.monitor.domain.attempts import Begun, Joined, Opening, Settled, begin
 from services.monitor.domain.errors import IntentMoved
 from services.monitor.domain.intent import Claim, Decision, Intent, Outcome
+from services.monitor.events import alert_triggered
 from services.monitor.store import CLOSE_REQUESTS, INTENTS
 
 Fence = Callable[[AsyncConnection, Claim], Awaitable[None]]
@@ -87,6 +90,9 @@ class PostgresIntents:
                 raise IntentMoved(intent_id=before.intent_id)
             if successor is not None:
                 await connection.execute(insert(INTENTS).values(to_row(successor)))
+            alert = alert_of_intent(after)
+            if alert is not None:
+                await append(connection, alert_triggered(alert, after.updated_at))
 
     async def take_over(self, claims: Mapping[int, Claim], now: datetime) -> tuple[Intent, ...]:
         """Claim what is not over in these partitions and was not claimed under these very leases."""
@@ -150,6 +156,33 @@ class PostgresIntents:
                 .order_by(INTENTS.c.place.desc())
             )
             return tuple(from_row(row) for row in found.mappings())
+
+    async def prune(self, before: datetime) -> int:
+        """Forget decisions whose every attempt was over before a moment, and the requests behind them; how many rows.
+
+        The last intent of a position stays: it tells which version of it was settled.
+        """
+        over = INTENTS.alias()
+        newer = INTENTS.alias()
+        live = select(over.c.closing_id).where(over.c.updated_at >= before)
+        async with transaction(self._engine) as connection:
+            result = await connection.execute(
+                delete(INTENTS).where(
+                    INTENTS.c.updated_at < before,
+                    ~_LIVE,
+                    INTENTS.c.closing_id.not_in(live),
+                    select(newer.c.place)
+                    .where(newer.c.position_id == INTENTS.c.position_id, newer.c.place > INTENTS.c.place)
+                    .exists(),
+                )
+            )
+            await connection.execute(
+                delete(CLOSE_REQUESTS).where(
+                    CLOSE_REQUESTS.c.created_at < before,
+                    CLOSE_REQUESTS.c.closing_id.not_in(select(INTENTS.c.closing_id)),
+                )
+            )
+            return int(result.rowcount)
 
     async def _begin(self, connection: AsyncConnection, position_id: str, claim: Claim | None) -> None:
         await connection.execute(_LOCK_POSITION, {"position_id": position_id})

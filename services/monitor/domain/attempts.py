@@ -1,7 +1,7 @@
 """How attempts begin, and how one follows another.
 
 Invariants: a position with an intent under way gets no second one; a version of a position that was settled gets none
-either; a level that was refused waits, a person who asks does not.
+either; a level that was refused waits until the price has recovered and crosses it anew, a person who asks does not.
 """
 
 from dataclasses import dataclass, replace
@@ -56,7 +56,7 @@ def begin(
         return Joined(last)
     if last is not None and last.outcome and last.outcome.settles and last.position_version >= position.version:
         return Settled(last)
-    if last is not None and last.outcome is Outcome.REFUSED and decision.request_id is None:
+    if last is not None and last.outcome is Outcome.REFUSED and decision.request_id is None and not decision.afresh:
         until = last.updated_at + REFUSED_PAUSE
         if now < until:
             return Paused(last, until)
@@ -72,7 +72,7 @@ def begin(
             symbol=position.symbol,
             position_side=position.position_side,
             side=position.side,
-            quantity=position.quantity,
+            quantity=position.quantity if decision.quantity is None else decision.quantity,
             cause=decision.cause,
             attempt=attempt,
             evidence=decision.evidence,
@@ -81,6 +81,7 @@ def begin(
             created_at=now,
             updated_at=now,
             claim=claim,
+            whole=decision.quantity is None or decision.quantity == position.quantity,
         )
     )
 

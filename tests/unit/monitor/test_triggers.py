@@ -149,9 +149,7 @@ class TriggersAgainstALoop(RuleBasedStateMachine):
         standing = self.index.standing(instrument, prices[-1])
         reached = self.reached(instrument, prices[-1])
         assert {trigger.position.position_id: trigger.kind for trigger in standing.triggers} == reached
-        here = {
-            position_id for position_id in self.triggered if self.known[position_id][0].instrument == instrument
-        }
+        here = {position_id for position_id in self.triggered if self.known[position_id][0].instrument == instrument}
         assert set(standing.recovered) == here - set(reached)
         self.triggered = (self.triggered - here) | set(reached)
 
@@ -184,7 +182,9 @@ TriggersAgainstALoop.TestCase.settings = settings(
 TestTriggersAgainstALoop = TriggersAgainstALoop.TestCase
 
 
-def a_trailing(position_id: str, side: Side, distance: Decimal, mark: Decimal, floor: Decimal | None = None) -> Position:
+def a_trailing(
+    position_id: str, side: Side, distance: Decimal, mark: Decimal, floor: Decimal | None = None
+) -> Position:
     levels = LevelRules(Level(Trailing(distance), START, mark), Level(NoLevel()), floor)
     return a_position(position_id=position_id, side=side, levels=levels)
 
@@ -248,9 +248,7 @@ def test_a_pinned_stop_fires_at_its_price_and_beyond(side: Side, price: str, fir
 @pytest.mark.parametrize("side", Side)
 @pytest.mark.parametrize("distance", ["0.02", "0.0123456789", "0.3333333333333333"])
 @pytest.mark.parametrize("mark", ["65536", "0.00001234", "64007.3", "98765432.1"])
-def test_a_trailing_stop_fires_at_exactly_its_price_and_not_a_hair_before(
-    side: Side, distance: str, mark: str
-) -> None:
+def test_a_trailing_stop_fires_at_exactly_its_price_and_not_a_hair_before(side: Side, distance: str, mark: str) -> None:
     stop = Decimal(mark) * (1 - side.sign * Decimal(distance))
     for hair in (Decimal("1e-13"), Decimal("1e-17"), Decimal("1e-21")):
         index = BookIndex()

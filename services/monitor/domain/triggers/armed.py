@@ -35,9 +35,9 @@ Entry = tuple[float, int, Armed]
 class Group:
     """Positions of one side that trail from one watermark: a heap by distance, the nearest stop first.
 
-    `mark` is exact, `signed` its float with the side's sign. `members` counts positions, triggered ones too; `leftovers`
-    the entries of the heap that are nobody's any more. `told` is the number of its entry among the stops. A group that
-    was merged into another points to it by `into`.
+    `mark` is exact, `signed` its float with the side's sign. `members` counts positions, triggered ones too;
+    `leftovers` the entries of the heap that are nobody's any more. `told` is the number of its entry among the stops. A
+    group that was merged into another points to it by `into`.
     """
 
     __slots__ = ("heap", "into", "leftovers", "mark", "members", "signed", "told")
@@ -55,7 +55,8 @@ class Group:
 def root_of(armed: Armed) -> Group:
     """The group that a trailing position is in now, through all merges; the way is cut short for the next time."""
     group = armed.group
-    assert group is not None
+    if group is None:
+        raise ValueError("the position does not trail")
     while group.into is not None:
         group = group.into
     armed.group = group

@@ -1,7 +1,7 @@
 """The positions of one instrument: a price inside the band is two comparisons, whatever their number.
 
-Invariant: a position is in exactly one of three states: waiting (its entries are in the heaps), triggered (a level of it
-is reached; its entries are leftovers and it is looked at when asked what stands), or gone.
+Invariant: a position is in exactly one of three states: waiting (its entries are in the heaps), triggered (a level of
+it is reached; its entries are leftovers and it is looked at when asked what stands), or gone.
 """
 
 from collections.abc import Callable
