@@ -7,14 +7,11 @@ nothing is left of what the venue held, more than the books knew of as well, but
 
 from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
 
 import structlog
 
 from services.common.errors import DomainError, NotFound, Precondition, Unavailable
-from services.common.exchange.credentials import Credentials
-from services.common.trading.reading import VenuePosition
-from services.monitor.closing.parts import Parts, VenueSilent
+from services.monitor.closing.parts import Parts
 from services.monitor.domain.intent import Intent, IntentState, Outcome
 
 _log = structlog.get_logger(__name__)
@@ -58,31 +55,13 @@ async def finish(parts: Parts, intent: Intent) -> Intent:
     if held is None:
         await parts.sweep(intent, credentials)
         return await parts.end(intent, IntentState.DONE, Outcome.CLOSED)
-    left = await _left(parts, intent, credentials, held)
+    if intent.whole:
+        left = await parts.left(intent, intent.fills, credentials, held)
+    else:
+        left = min(held.quantity, intent.quantity - intent.filled_quantity)
     if left > 0:
         reason = f"the venue holds {left} of it still"
         return await parts.try_again(
             intent, Outcome.PARTLY_CLOSED, reason, wait=timedelta(0), state=IntentState.DONE, quantity=left
         )
     return await parts.end(intent, IntentState.DONE, Outcome.CLOSED, f"the venue shows {held.quantity} after the close")
-
-
-async def _left(parts: Parts, intent: Intent, credentials: Credentials, held: VenuePosition) -> Decimal:
-    """How much of what the venue shows is still to be closed. Raises VenueSilent."""
-    if not intent.whole:
-        return min(held.quantity, intent.quantity - intent.filled_quantity)
-    last = max(fill.executed_at for fill in intent.fills)
-    reading = await parts.accounts.read_fills(intent.venue, credentials, intent.symbol, last)
-    if not reading.complete:
-        raise VenueSilent(venue=intent.venue, why=reading.reason)
-    opened = sum(
-        (
-            fill.quantity
-            for fill in reading.fills
-            if fill.position_side is intent.position_side
-            and fill.order_side is intent.side.opening
-            and fill.executed_at > last
-        ),
-        start=Decimal(0),
-    )
-    return held.quantity - opened

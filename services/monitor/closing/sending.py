@@ -7,6 +7,7 @@ held against the books before it is sent.
 
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import structlog
 
@@ -31,9 +32,12 @@ async def send(parts: Parts, intent: Intent, *, checked: bool) -> Intent:
             position = await parts.books.get_position(intent.position_id)
         except PositionNotFound as error:
             return await parts.end(intent, IntentState.FAILED, Outcome.NOT_OPEN, error.message)
-        if not position.is_open:
-            return await parts.end(intent, IntentState.FAILED, Outcome.NOT_OPEN, "the books had closed it")
         quantity = position.quantity if intent.whole else min(intent.quantity, position.quantity)
+        if not position.is_open:
+            left = await _left_at_the_venue(parts, intent)
+            if left <= 0:
+                return await parts.end(intent, IntentState.FAILED, Outcome.NOT_OPEN, "the books had closed it")
+            quantity = left
         version = position.version
     try:
         credentials = await parts.keys.credentials(intent.account_id)
@@ -62,6 +66,17 @@ async def send(parts: Parts, intent: Intent, *, checked: bool) -> Intent:
             return sent if order_id is None else await parts.advance(sent, replace(sent, order_id=order_id))
         case Rejected():
             return await _rejected(parts, sent, credentials, outcome)
+
+
+async def _left_at_the_venue(parts: Parts, intent: Intent) -> Decimal:
+    """What an earlier attempt of this decision left of a position of which the books knew a part only."""
+    attempts = await parts.intents.attempts(intent.closing_id)
+    fills = [fill for attempt in attempts for fill in attempt.fills]
+    if not fills or not intent.whole:
+        return Decimal(0)
+    credentials = await parts.keys.credentials(intent.account_id)
+    held = await parts.held(intent, credentials)
+    return Decimal(0) if held is None else await parts.left(intent, fills, credentials, held)
 
 
 async def _rejected(parts: Parts, intent: Intent, credentials: Credentials, rejected: Rejected) -> Intent:
