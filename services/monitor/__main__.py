@@ -32,9 +32,11 @@ from services.monitor.closing.parts import Parts
 from services.monitor.closing.store import PostgresIntents
 from services.monitor.closing.timing import Timing
 from services.monitor.config import MonitorSettings
+from services.monitor.domain.following import Change
 from services.monitor.domain.price_check import PriceLimits
 from services.monitor.domain.triggers.index import BookIndex
-from services.monitor.events import FOLLOWED, FactHandler
+from services.monitor.events import FOLLOWED, WATCHED, FactHandler, write_mark
+from services.monitor.marks.marking import Marking
 from services.monitor.partitions.announcing import Announcer
 from services.monitor.partitions.guarding import Guarding
 from services.monitor.partitions.holding import PartitionHolder, fence
@@ -136,9 +138,10 @@ async def serve(settings: MonitorSettings, process: Process) -> None:
     watch = PriceWatch(reader, clock, limits, firing.on_price)
     process.on_drain(watch.drain, "prices")
     _feed(process, venues, watch)
+    marking = Marking(holder, clock, lambda mark: bus.publish_ephemeral(*write_mark(mark)), watch.last, index.watermark)
     levels = LevelFollower(
         books,
-        firing.on_change,
+        _each(firing.on_change, marking.on_change),
         lambda wanted: watch.subscribe(wanted, levels.by_last()),
         relist_seconds=settings.relist_seconds,
     )
@@ -172,6 +175,8 @@ async def serve(settings: MonitorSettings, process: Process) -> None:
         "trading keys": _keep_keys(keys, guarding.accounts, settings.key_check_seconds),
         "extremes": keeping.run(settings.extremes_seconds),
         "pruning": _prune(intents, clock, timedelta(days=settings.intents_kept_days)),
+        "watched": bus.subscribe_ephemeral([WATCHED], marking.hear).run(),
+        "marks": marking.run(settings.marks_seconds),
         "guard": guarding.run(settings.heartbeat_seconds),
     }.items():
         process.spawn(name, work)
@@ -188,6 +193,16 @@ async def serve(settings: MonitorSettings, process: Process) -> None:
     process.on_drain(server.drain, "grpc")
     await _watching(levels, watch)
     process.health.set(FULL_NAME, True)
+
+
+def _each(*told: Callable[[Change], None]) -> Callable[[Change], None]:
+    """Tell all of them, in this order."""
+
+    def tell(change: Change) -> None:
+        for one in told:
+            one(change)
+
+    return tell
 
 
 def _feed(process: Process, venues: Venues, watch: PriceWatch) -> None:

@@ -27,6 +27,7 @@ class MonitorSettings(ServiceSettings, GrpcServerSettings, PositionsClientSettin
     price_gap_seconds: PositiveFloat = Field(
         15, description="seconds, above 0: prices further apart leave a time that is asked for in candles"
     )
+    marks_seconds: PositiveFloat = Field(1, description="seconds, above 0: between two live marks of a position")
     intents_kept_days: PositiveInt = Field(30, description="days, above 0: how long decisions that are over are kept")
     close_wait_seconds: PositiveFloat = Field(8, description="seconds, above 0: how long a manual close is waited for")
     order_settling_seconds: PositiveFloat = Field(

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from decimal import Decimal
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -11,13 +12,14 @@ from protos.positions.v1 import events_pb2 as positions_pb2
 from protos.positions.v1 import types_pb2
 from services.common.bus import Received
 from services.common.outbox import OutboxEvent
-from services.common.subjects import all_users, ephemeral_subject, subject
+from services.common.subjects import all_users, all_users_ephemeral, ephemeral_subject, subject
 from services.common.trading.extremes import Extreme, TriggerPrice
 from services.common.trading.money import format_decimal
 from services.common.trading.side import Venue
 from services.monitor.clients.messages import read_position
 from services.monitor.domain.alert import Alert, AlertKind
 from services.monitor.domain.guard import GuardState
+from services.monitor.domain.mark import Mark
 from services.monitor.domain.position import Instrument, Position
 
 _POSITION_FACTS: dict[str, Callable[[bytes], types_pb2.Position]] = {
@@ -43,6 +45,9 @@ _ALERT_KINDS = {
 
 FOLLOWED = tuple(all_users("positions", fact) for fact in (*_POSITION_FACTS, _ACCOUNT_CHANGED))
 """The subjects to follow."""
+
+WATCHED = all_users_ephemeral("gateway", "user_watched")
+"""Where the gateway says, every ten seconds, which users somebody watches."""
 
 
 class FactHandler:
@@ -123,6 +128,21 @@ def extreme_moved(
     )
 
 
+def write_mark(mark: Mark) -> tuple[str, bytes]:
+    """The subject and payload of a live mark."""
+    position = mark.position
+    message = events_pb2.PositionMarked(
+        marked_at=_time(mark.at),
+        user_id=position.user_id,
+        position_id=position.position_id,
+        mark_price=format_decimal(mark.price),
+        unrealized_pnl=format_decimal(mark.unrealized_pnl),
+        unrealized_pnl_percent=_text(mark.unrealized_pnl_percent),
+        stop_loss=_text(mark.stop_loss),
+    )
+    return ephemeral_subject("monitor", "position_marked", position.user_id), message.SerializeToString()
+
+
 def alert_triggered(alert: Alert, now: datetime) -> OutboxEvent:
     """The event of an alert."""
     event_id = uuid.uuid4()
@@ -135,8 +155,8 @@ def alert_triggered(alert: Alert, now: datetime) -> OutboxEvent:
         kind=_ALERT_KINDS[alert.kind],
         exchange=types_pb2.EXCHANGE_UNSPECIFIED if alert.venue is None else _EXCHANGES[alert.venue],
         symbol=alert.symbol,
-        price="" if alert.price is None else format_decimal(alert.price),
-        level_price="" if alert.level_price is None else format_decimal(alert.level_price),
+        price=_text(alert.price),
+        level_price=_text(alert.level_price),
         reason=alert.reason,
     )
     return OutboxEvent(
@@ -146,6 +166,10 @@ def alert_triggered(alert: Alert, now: datetime) -> OutboxEvent:
         payload=message.SerializeToString(),
         id=event_id,
     )
+
+
+def _text(number: Decimal | None) -> str:
+    return "" if number is None else format_decimal(number)
 
 
 def _time(moment: datetime) -> Timestamp:

@@ -185,7 +185,7 @@ async def differences(trader: Trader, own: list[Held], prices: dict[str, Decimal
 
 
 async def closed_once(trader: Trader, own: list[Held]) -> int:
-    """Every closed position was closed by one order of ours, for what it held, and the books have its fills; how many."""
+    """Every closed position was closed by one order of ours, for what it held, and booked with its fills; how many."""
     closed = 0
     truth, history = await trader.truth(), await trader.history()
     for position in own:
