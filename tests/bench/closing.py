@@ -105,7 +105,7 @@ async def measure(sandbox_url: str, engine: AsyncEngine) -> list[float]:
         symbol = (await control("symbols", {"price": "64000"}))["symbol"]
         account = await control("accounts", {"exchange": "binance", "balance": "100000000"})
         hand: dict[str, object] = {"exchange": "binance", "apiKey": account["apiKey"], "symbol": symbol}
-        await control("trade", {**hand, "side": "buy", "quantity": "1"})
+        await control("trade", {**hand, "side": "buy", "quantity": "0.01"})
         clock = SystemClock()
         holder = PartitionHolder(engine, "bench", ttl_seconds=600)
         await holder.balance()
