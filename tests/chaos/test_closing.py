@@ -21,7 +21,7 @@ from typing import BinaryIO
 import pytest
 
 from deploy.local.processes import ROOT
-from tests.e2e.test_main_job import Json, Trader, new_trader, until
+from tests.e2e.trader import Json, Trader, new_trader, until
 from tests.stack import RunningStack, running_stack
 
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
