@@ -20,10 +20,13 @@ from services.monitor.domain.position import Position
 class Intents(Protocol):
     """The table of intents. Every write of a claimed intent raises LeaseLost where its claim does not hold any more."""
 
-    async def open(self, decision: Decision, claim: Claim | None, now: datetime) -> Opening:
+    async def open(
+        self, decision: Decision, claim: Claim | None, now: datetime, deadline: datetime | None = None
+    ) -> Opening:
         """Write the intent of a decision, or tell what stands in its stead. The same request id gives the same closing.
 
-        Without a claim the intent waits for the holder of its partition.
+        Without a claim the intent waits for the holder of its partition. With a deadline a new one begins as SENT: its
+        order is signed as of `now` and may reach the venue until then.
         """
         ...
 
@@ -104,6 +107,10 @@ class TradingKeys(Protocol):
 
     async def credentials(self, account_id: str) -> Credentials:
         """A key that may trade. Raises TradingNotEnabled, ServiceUnavailable."""
+        ...
+
+    def ready(self, account_id: str) -> bool:
+        """Whether a key that may trade is at hand now."""
         ...
 
     def forget(self, account_id: str) -> None:

@@ -2,11 +2,12 @@
 
 Invariants: SENT is committed before the order is signed, and the order is signed as of a moment before that commit, so
 that a sender that stalled in between is refused by the venue; an intent that waited, or that another process left, is
-held against the books before it is sent.
+held against the books before it is sent. Where the key is at hand, an intent begins as SENT: one write before the
+order.
 """
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import structlog
@@ -56,6 +57,17 @@ async def send(parts: Parts, intent: Intent, *, checked: bool) -> Intent:
             deadline=signed_at + parts.timing.receive_window,
         ),
     )
+    return await dispatch(parts, sent, credentials, signed_at)
+
+
+async def send_first(parts: Parts, intent: Intent) -> Intent:
+    """Send the order of an intent that this process has just begun as SENT: nothing was sent for it yet."""
+    credentials = await parts.keys.credentials(intent.account_id)
+    return await dispatch(parts, intent, credentials, intent.created_at)
+
+
+async def dispatch(parts: Parts, sent: Intent, credentials: Credentials, signed_at: datetime) -> Intent:
+    """Sign and send, and move the intent on by what the venue answers."""
     order = MarketOrder(sent.symbol, sent.side, sent.position_side, sent.quantity, sent.client_order_id)
     outcome = await parts.orders.close_position(sent.venue, credentials, order, signed_at)
     match outcome:

@@ -37,7 +37,9 @@ class PostgresIntents:
         self._fence = fence
         self._new_id = new_id
 
-    async def open(self, decision: Decision, claim: Claim | None, now: datetime) -> Opening:
+    async def open(
+        self, decision: Decision, claim: Claim | None, now: datetime, deadline: datetime | None = None
+    ) -> Opening:
         """Write the intent of a decision, or tell what stands in its stead."""
         position = decision.position
         async with transaction(self._engine) as connection:
@@ -48,13 +50,15 @@ class PostgresIntents:
                     if known.position_id != position.position_id:
                         raise FieldInvalid(field="request_id", problem="was used for another position")
                     return Settled(known) if known.state.over else Joined(known)
+            last, attempt = await _last_and_next(connection, decision)
             opening = begin(
                 decision,
-                await _last(connection, INTENTS.c.position_id == position.position_id),
-                attempt=await _next_attempt(connection, decision),
+                last,
+                attempt=attempt,
                 intent_id=self._new_id(),
                 now=now,
                 claim=claim,
+                deadline=deadline,
             )
             if isinstance(opening, Begun):
                 await connection.execute(insert(INTENTS).values(to_row(opening.intent)))
@@ -216,13 +220,20 @@ async def _last(connection: AsyncConnection, condition: ColumnElement[bool]) -> 
     return None if row is None else from_row(row)
 
 
-async def _next_attempt(connection: AsyncConnection, decision: Decision) -> int:
-    found = await connection.execute(
-        select(func.coalesce(func.max(INTENTS.c.attempt), 0) + 1).where(
-            INTENTS.c.position_id == decision.position.position_id, INTENTS.c.purpose == decision.cause.value
-        )
+async def _last_and_next(connection: AsyncConnection, decision: Decision) -> tuple[Intent | None, int]:
+    """The position's last intent, and the number of the next attempt for this purpose: one question."""
+    position_id, same = decision.position.position_id, INTENTS.alias()
+    attempt = (
+        select(func.coalesce(func.max(same.c.attempt), 0) + 1)
+        .where(same.c.position_id == position_id, same.c.purpose == decision.cause.value)
+        .scalar_subquery()
+        .label("next_attempt")
     )
-    return int(found.scalar_one())
+    found = await connection.execute(
+        select(INTENTS, attempt).where(INTENTS.c.position_id == position_id).order_by(INTENTS.c.place.desc()).limit(1)
+    )
+    row = found.mappings().first()
+    return (None, 1) if row is None else (from_row(row), int(row["next_attempt"]))
 
 
 async def _requested(connection: AsyncConnection, user_id: str, request_id: str) -> Intent | None:

@@ -48,9 +48,20 @@ Opening = Settled | Paused | Joined | Begun
 
 
 def begin(
-    decision: Decision, last: Intent | None, *, attempt: int, intent_id: UUID, now: datetime, claim: Claim | None
+    decision: Decision,
+    last: Intent | None,
+    *,
+    attempt: int,
+    intent_id: UUID,
+    now: datetime,
+    claim: Claim | None,
+    deadline: datetime | None = None,
 ) -> Opening:
-    """What a decision leads to, given the position's last intent and the number that an attempt would have."""
+    """What a decision leads to, given the position's last intent and the number that an attempt would have.
+
+    With a claim and a deadline a new intent begins as SENT.
+    """
+    sent = claim is not None and deadline is not None
     position = decision.position
     if last is not None and not last.state.over:
         return Joined(last)
@@ -76,11 +87,12 @@ def begin(
             cause=decision.cause,
             attempt=attempt,
             evidence=decision.evidence,
-            state=IntentState.PREPARED,
+            state=IntentState.SENT if sent else IntentState.PREPARED,
             not_before=now,
             created_at=now,
             updated_at=now,
             claim=claim,
+            deadline=deadline if sent else None,
             whole=decision.quantity is None or decision.quantity == position.quantity,
         )
     )

@@ -4,6 +4,7 @@ Invariants: an intent sends at most one order, whose client order id is made of 
 most one intent that is not over; what follows a failed attempt is a new intent with a client order id of its own, made
 in the transaction that ends the old one, so that a decision to close is never without an intent until it is settled.
 
+    (SENT from the start where the key is at hand)
     PREPARED ──► SENT ──► FILLED ──► BOOKED ──► DONE
         │          │                    └──► DONE and the next attempt, where the order closed a part only
         └──────────┴──► FAILED, with or without a next attempt
