@@ -70,6 +70,11 @@ class Follower:
         self._gap = False
         self._started = asyncio.Event()
 
+    @property
+    def place(self) -> int:
+        """The sequence of the first message that was not handled yet; 0 while its place is not known."""
+        return self._next or 0
+
     async def started(self) -> None:
         """Return once its place in the stream is fixed: everything published from then on is delivered."""
         await self._started.wait()

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
+import structlog
+
 from services.common.bus import Bus
 from services.common.channels import open_channel
 from services.common.clock import Clock, SystemClock
 from services.common.database import create_engine, watch_database
+from services.common.errors import DomainError, Unavailable
 from services.common.exchange.feed import PriceFeed
 from services.common.exchange.orders.market_orders import VenueOrders
 from services.common.exchange.reader import VenueReader
@@ -30,9 +33,11 @@ from services.monitor.closing.parts import Parts
 from services.monitor.closing.store import PostgresIntents
 from services.monitor.closing.timing import Timing
 from services.monitor.config import MonitorSettings
+from services.monitor.domain.following import Change
 from services.monitor.domain.price_check import PriceLimits
-from services.monitor.domain.triggers import SymbolIndex
-from services.monitor.events import FOLLOWED, FactHandler
+from services.monitor.domain.triggers.index import BookIndex
+from services.monitor.events import FOLLOWED, WATCHED, FactHandler, write_mark
+from services.monitor.marks.marking import Marking
 from services.monitor.partitions.announcing import Announcer
 from services.monitor.partitions.guarding import Guarding
 from services.monitor.partitions.holding import PartitionHolder, fence
@@ -40,9 +45,16 @@ from services.monitor.prices.watch import PriceWatch
 from services.monitor.rpc import ACCESS, FULL_NAME, registrations
 from services.monitor.triggers.firing import Firing
 from services.monitor.triggers.following import LevelFollower
+from services.monitor.triggers.keeping import Keeping
+from services.monitor.triggers.store import PostgresExtremes
+from services.monitor.triggers.watermarks import Watermarks
 
 _READINESS_POLL_SECONDS = 0.1
 _CLOSING_DRAIN_SECONDS = 6.0
+_RETRY_SECONDS = 1.0
+_PRUNE_SECONDS = 3600.0
+
+_log = structlog.get_logger(__name__)
 
 
 def main() -> None:
@@ -108,17 +120,33 @@ async def serve(settings: MonitorSettings, process: Process) -> None:
     closer = Closer(parts, holder)
     process.on_drain(partial(closer.drain, _CLOSING_DRAIN_SECONDS), "closings")
 
-    firing = Firing(SymbolIndex(), closer, holder, clock)
+    index = BookIndex()
+    watermarks = Watermarks(timedelta(seconds=settings.price_gap_seconds))
+    extremes = PostgresExtremes(engine)
+    await _restore(watermarks, extremes)
+    firing = Firing(index, closer, holder, clock, watermarks)
     process.on_drain(firing.drain, "triggers")
     limits = PriceLimits(settings.price_step_limit, timedelta(seconds=settings.price_age_limit_seconds))
     watch = PriceWatch(reader, clock, limits, firing.on_price)
     process.on_drain(watch.drain, "prices")
-    for venue in Venue:
-        feed = PriceFeed(venues, venue, watch.on_price)
-        watch.feeds[venue] = feed
-        process.spawn(f"{venue} prices", feed.run())
-
-    levels = LevelFollower(books, firing.on_change, watch.subscribe, relist_seconds=settings.relist_seconds)
+    _feed(process, venues, watch)
+    marking = Marking(holder, clock, lambda mark: bus.publish_ephemeral(*write_mark(mark)), watch.last, index.watermark)
+    levels = LevelFollower(
+        books,
+        _each(firing.on_change, marking.on_change),
+        lambda wanted: watch.subscribe(wanted, levels.by_last()),
+        relist_seconds=settings.relist_seconds,
+    )
+    keeping = Keeping(
+        watermarks,
+        index,
+        extremes,
+        reader,
+        holder,
+        clock,
+        lambda instrument: price.value if (price := watch.last(instrument)) else None,
+        relay.notify,
+    )
     facts = bus.follow(FOLLOWED, FactHandler(levels.apply, keys.forget), on_gap=levels.relist)
     process.spawn("facts", facts.run())
     process.spawn("levels", levels.run(facts.started))
@@ -128,13 +156,22 @@ async def serve(settings: MonitorSettings, process: Process) -> None:
         positions=levels.positions,
         loaded=lambda: levels.loaded,
         trouble_of_key=keys.trouble,
-        trouble_of_price=watch.trouble,
+        trouble_of_price=lambda instrument: watch.trouble(instrument) or watermarks.trouble(instrument),
+        trouble_of_position=firing.trouble,
+        followed=lambda: max(0, facts.place - 1),
     )
-    process.spawn("partitions", holder.run())
-    process.spawn("closings", closer.run())
-    process.spawn("recheck", _recheck(watch, firing, settings.recheck_seconds))
-    process.spawn("trading keys", _keep_keys(keys, guarding.accounts, settings.key_check_seconds))
-    process.spawn("guard", guarding.run(settings.heartbeat_seconds))
+    for name, work in {
+        "partitions": holder.run(),
+        "closings": closer.run(),
+        "recheck": _recheck(watch, firing, settings.recheck_seconds),
+        "trading keys": _keep_keys(keys, guarding.accounts, settings.key_check_seconds),
+        "extremes": keeping.run(settings.extremes_seconds),
+        "pruning": _prune(intents, clock, timedelta(days=settings.intents_kept_days)),
+        "watched": bus.subscribe_ephemeral([WATCHED], marking.hear).run(),
+        "marks": marking.run(settings.marks_seconds),
+        "guard": guarding.run(settings.heartbeat_seconds),
+    }.items():
+        process.spawn(name, work)
 
     manual = ManualCloses(intents, closer, books, keys, clock, wait_seconds=settings.close_wait_seconds)
     server = GrpcServer(
@@ -172,6 +209,24 @@ async def reach_venues(settings: MonitorSettings, process: Process, bus: Bus, cl
     return venues
 
 
+def _each(*told: Callable[[Change], None]) -> Callable[[Change], None]:
+    """Tell all of them, in this order."""
+
+    def tell(change: Change) -> None:
+        for one in told:
+            one(change)
+
+    return tell
+
+
+def _feed(process: Process, venues: Venues, watch: PriceWatch) -> None:
+    """Follow the prices of every venue."""
+    for venue in Venue:
+        feed = PriceFeed(venues, venue, watch.on_price)
+        watch.feeds[venue] = feed
+        process.spawn(f"{venue} prices", feed.run())
+
+
 async def _watching(levels: LevelFollower, watch: PriceWatch) -> None:
     """Return once the levels are known and the prices that they need arrive."""
     while True:
@@ -186,7 +241,28 @@ async def _recheck(watch: PriceWatch, firing: Firing, interval_seconds: float) -
     while True:
         await asyncio.sleep(interval_seconds)
         for price in watch.current():
-            firing.on_price(price)
+            firing.recheck(price)
+
+
+async def _restore(watermarks: Watermarks, extremes: PostgresExtremes) -> None:
+    """Take in the extremes that are kept, as soon as Postgres gives them."""
+    while True:
+        try:
+            watermarks.restore(*await extremes.load())
+            return
+        except Unavailable as error:
+            _log.info("extremes not loaded yet", reason=error.reason)
+            await asyncio.sleep(_RETRY_SECONDS)
+
+
+async def _prune(intents: PostgresIntents, clock: Clock, kept: timedelta) -> None:
+    """Forget decisions that have been over for long."""
+    while True:
+        try:
+            await intents.prune(clock.now() - kept)
+        except DomainError as error:
+            _log.info("intents not pruned", reason=error.reason)
+        await asyncio.sleep(_PRUNE_SECONDS)
 
 
 async def _keep_keys(keys: KeyRing, accounts: Callable[[], frozenset[str]], interval_seconds: float) -> None:

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import ClassVar
 
-from pydantic import Field, PositiveFloat
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from services.common.config import ExchangeSettings, GrpcServerSettings, PositionsClientSettings, ServiceSettings
 
@@ -23,6 +23,12 @@ class MonitorSettings(ServiceSettings, GrpcServerSettings, PositionsClientSettin
     partition_interval_seconds: PositiveFloat = Field(2, description="seconds, above 0: between two renewals")
     heartbeat_seconds: PositiveFloat = Field(1, description="seconds, above 0: between two heartbeats")
     key_check_seconds: PositiveFloat = Field(1, description="seconds, above 0: how often leased keys are looked over")
+    extremes_seconds: PositiveFloat = Field(1, description="seconds, above 0: between two writes of price extremes")
+    price_gap_seconds: PositiveFloat = Field(
+        15, description="seconds, above 0: prices further apart leave a time that is asked for in candles"
+    )
+    marks_seconds: PositiveFloat = Field(1, description="seconds, above 0: between two live marks of a position")
+    intents_kept_days: PositiveInt = Field(30, description="days, above 0: how long decisions that are over are kept")
     close_wait_seconds: PositiveFloat = Field(8, description="seconds, above 0: how long a manual close is waited for")
     order_settling_seconds: PositiveFloat = Field(
         1, description="seconds, above 0: how long after its receive window an order may come to light"

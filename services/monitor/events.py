@@ -1,8 +1,9 @@
 """Facts that the monitor follows and tells."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
+from decimal import Decimal
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -11,10 +12,15 @@ from protos.positions.v1 import events_pb2 as positions_pb2
 from protos.positions.v1 import types_pb2
 from services.common.bus import Received
 from services.common.outbox import OutboxEvent
-from services.common.subjects import all_users, ephemeral_subject, subject
+from services.common.subjects import all_users, all_users_ephemeral, ephemeral_subject, subject
+from services.common.trading.extremes import Extreme, TriggerPrice
+from services.common.trading.money import format_decimal
+from services.common.trading.side import Venue
 from services.monitor.clients.messages import read_position
+from services.monitor.domain.alert import Alert, AlertKind
 from services.monitor.domain.guard import GuardState
-from services.monitor.domain.position import Position
+from services.monitor.domain.mark import Mark
+from services.monitor.domain.position import Instrument, Position
 
 _POSITION_FACTS: dict[str, Callable[[bytes], types_pb2.Position]] = {
     "position_opened": lambda payload: positions_pb2.PositionOpened.FromString(payload).position,
@@ -22,9 +28,26 @@ _POSITION_FACTS: dict[str, Callable[[bytes], types_pb2.Position]] = {
     "position_closed": lambda payload: positions_pb2.PositionClosed.FromString(payload).position,
 }
 _ACCOUNT_CHANGED = "account_changed"
+_EXCHANGES = {Venue.BINANCE: types_pb2.EXCHANGE_BINANCE, Venue.BYBIT: types_pb2.EXCHANGE_BYBIT}
+_TRIGGER_PRICES = {
+    TriggerPrice.MARK: events_pb2.TRIGGER_PRICE_MARK,
+    TriggerPrice.LAST: events_pb2.TRIGGER_PRICE_LAST,
+}
+_ALERT_KINDS = {
+    AlertKind.FEED_STALE: events_pb2.ALERT_KIND_FEED_STALE,
+    AlertKind.CLOSE_REFUSED: events_pb2.ALERT_KIND_CLOSE_REFUSED,
+    AlertKind.CROSSED_AND_RECOVERED: events_pb2.ALERT_KIND_CROSSED_AND_RECOVERED,
+    AlertKind.CROSSED_UNWATCHED: events_pb2.ALERT_KIND_CROSSED_UNWATCHED,
+    AlertKind.LIQUIDATION_NEAR: events_pb2.ALERT_KIND_LIQUIDATION_NEAR,
+    AlertKind.RESTING_ORDERS_CANCELLED: events_pb2.ALERT_KIND_RESTING_ORDERS_CANCELLED,
+    AlertKind.OPEN_UNRESOLVED: events_pb2.ALERT_KIND_OPEN_UNRESOLVED,
+}
 
 FOLLOWED = tuple(all_users("positions", fact) for fact in (*_POSITION_FACTS, _ACCOUNT_CHANGED))
 """The subjects to follow."""
+
+WATCHED = all_users_ephemeral("gateway", "user_watched")
+"""Where the gateway says, every ten seconds, which users somebody watches."""
 
 
 class FactHandler:
@@ -48,10 +71,16 @@ def heartbeat_subject(owner: str) -> str:
     return ephemeral_subject("monitor", "guard_heartbeat", owner)
 
 
-def write_heartbeat(owner: str, partitions: tuple[int, ...], unguarded: dict[str, str], now: datetime) -> bytes:
+def write_heartbeat(
+    owner: str, partitions: tuple[int, ...], unguarded: dict[str, str], followed_sequence: int, now: datetime
+) -> bytes:
     """A heartbeat's payload."""
     return events_pb2.GuardHeartbeat(
-        sent_at=_time(now), owner=owner, partitions=partitions, unguarded_accounts=unguarded
+        sent_at=_time(now),
+        owner=owner,
+        partitions=partitions,
+        unguarded_accounts=unguarded,
+        followed_sequence=followed_sequence,
     ).SerializeToString()
 
 
@@ -73,6 +102,74 @@ def guard_changed(state: GuardState, version: int, now: datetime) -> OutboxEvent
         payload=message.SerializeToString(),
         id=event_id,
     )
+
+
+def extreme_moved(
+    instrument: Instrument, highs: Iterable[Extreme], lows: Iterable[Extreme], now: datetime
+) -> OutboxEvent:
+    """The event of new extremes. A price has no user: the last token of its subject says what it is a price of."""
+    event_id = uuid.uuid4()
+    name = f"{instrument.venue}:{instrument.symbol}:{instrument.trigger_price}"
+    message = events_pb2.ExtremeMoved(
+        event_id=str(event_id),
+        occurred_at=_time(now),
+        exchange=_EXCHANGES[instrument.venue],
+        symbol=instrument.symbol,
+        trigger_price=_TRIGGER_PRICES[instrument.trigger_price],
+        highs=[events_pb2.Extreme(price=format_decimal(point.price), at=_time(point.at)) for point in highs],
+        lows=[events_pb2.Extreme(price=format_decimal(point.price), at=_time(point.at)) for point in lows],
+    )
+    return OutboxEvent(
+        aggregate_id=f"extremes:{name}",
+        version=int(now.timestamp() * 1000),
+        subject=subject("monitor", "extreme_moved", name),
+        payload=message.SerializeToString(),
+        id=event_id,
+    )
+
+
+def write_mark(mark: Mark) -> tuple[str, bytes]:
+    """The subject and payload of a live mark."""
+    position = mark.position
+    message = events_pb2.PositionMarked(
+        marked_at=_time(mark.at),
+        user_id=position.user_id,
+        position_id=position.position_id,
+        mark_price=format_decimal(mark.price),
+        unrealized_pnl=format_decimal(mark.unrealized_pnl),
+        unrealized_pnl_percent=_text(mark.unrealized_pnl_percent),
+        stop_loss=_text(mark.stop_loss),
+    )
+    return ephemeral_subject("monitor", "position_marked", position.user_id), message.SerializeToString()
+
+
+def alert_triggered(alert: Alert, now: datetime) -> OutboxEvent:
+    """The event of an alert."""
+    event_id = uuid.uuid4()
+    message = events_pb2.AlertTriggered(
+        event_id=str(event_id),
+        occurred_at=_time(now),
+        user_id=alert.user_id,
+        account_id=alert.account_id,
+        position_id=alert.position_id,
+        kind=_ALERT_KINDS[alert.kind],
+        exchange=types_pb2.EXCHANGE_UNSPECIFIED if alert.venue is None else _EXCHANGES[alert.venue],
+        symbol=alert.symbol,
+        price=_text(alert.price),
+        level_price=_text(alert.level_price),
+        reason=alert.reason,
+    )
+    return OutboxEvent(
+        aggregate_id=f"alert:{event_id}",
+        version=1,
+        subject=subject("monitor", "alert_triggered", alert.user_id),
+        payload=message.SerializeToString(),
+        id=event_id,
+    )
+
+
+def _text(number: Decimal | None) -> str:
+    return "" if number is None else format_decimal(number)
 
 
 def _time(moment: datetime) -> Timestamp:

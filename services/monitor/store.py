@@ -56,6 +56,7 @@ INTENTS = Table(
     Column("reason", Text, nullable=False, server_default=text("''")),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+    Column("whole", Boolean, nullable=False, server_default=text("true")),
     UniqueConstraint("position_id", "purpose", "attempt"),
     UniqueConstraint("client_order_id"),
     CheckConstraint("quantity > 0", name="quantity"),
@@ -81,6 +82,26 @@ CLOSE_REQUESTS = Table(
     Column("position_id", Text, nullable=False),
     Column("closing_id", Uuid, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+)
+
+PRICE_EXTREMES = Table(
+    "price_extremes",
+    METADATA,
+    Column("venue", Text, primary_key=True),
+    Column("symbol", Text, primary_key=True),
+    Column("trigger_price", Text, primary_key=True),
+    Column("side", Text, primary_key=True),
+    Column("at", UtcDateTime, primary_key=True),
+    Column("price", Money, nullable=False),
+)
+
+PRICES_WATCHED = Table(
+    "prices_watched",
+    METADATA,
+    Column("venue", Text, primary_key=True),
+    Column("symbol", Text, primary_key=True),
+    Column("trigger_price", Text, primary_key=True),
+    Column("until", UtcDateTime, nullable=False),
 )
 
 GUARDS = Table(

@@ -23,9 +23,11 @@ class MemoryIntents:
         self._crashes = crashes
         self._new_id = new_id
 
-    async def open(self, decision: Decision, claim: Claim | None, now: datetime) -> Opening:
+    async def open(
+        self, decision: Decision, claim: Claim | None, now: datetime, deadline: datetime | None = None
+    ) -> Opening:
         await self._crashes.point("open: about to commit")
-        opening = self._open(decision, claim, now)
+        opening = self._open(decision, claim, now, deadline)
         await self._crashes.point("open: committed")
         return opening
 
@@ -82,7 +84,7 @@ class MemoryIntents:
             and row.outcome is Outcome.NEVER_ARRIVED
         )
 
-    def _open(self, decision: Decision, claim: Claim | None, now: datetime) -> Opening:
+    def _open(self, decision: Decision, claim: Claim | None, now: datetime, deadline: datetime | None) -> Opening:
         self._fence(claim)
         position = decision.position
         rows = [row for row in self.rows.values() if row.position_id == position.position_id]
@@ -100,6 +102,7 @@ class MemoryIntents:
             intent_id=self._new_id(),
             now=now,
             claim=claim,
+            deadline=deadline,
         )
         if isinstance(opening, Begun):
             self.rows[opening.intent.intent_id] = opening.intent

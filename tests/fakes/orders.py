@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import Enum, auto
 
 from services.common.exchange.credentials import Credentials
+from services.common.exchange.fills import FillsReading
 from services.common.exchange.orders.gateway import MarketOrder
 from services.common.exchange.orders.outcome import (
     Filled,
@@ -84,6 +85,9 @@ class FakeVenue:
         self.state = VenueState()
         self.answers = deque(answers or [])
         self.reads_fail = 0
+        self.reopen_after_close: Decimal | None = None
+        """The user opens so much anew a second after our order has closed the position."""
+        self.reopened: list[Fill] = []
         self._clock = clock
         self._crashes = crashes
 
@@ -147,6 +151,15 @@ class FakeVenue:
                 ),
             )
         return AccountReading(ReadingStatus.COMPLETE, now, now, rows)
+
+    async def read_fills(self, venue: Venue, credentials: Credentials, symbol: str, since: datetime) -> FillsReading:
+        await self._crashes.point("read_fills")
+        now = self._clock.now()
+        if self.reads_fail:
+            self.reads_fail -= 1
+            return FillsReading(ReadingStatus.FAILED, (), since, now, "no answer")
+        fills = tuple(fill for fill in [*self.state.executions, *self.reopened] if fill.executed_at >= since)
+        return FillsReading(ReadingStatus.COMPLETE, fills, since, now)
 
     @property
     def closing_fills(self) -> list[Fill]:
@@ -262,4 +275,9 @@ class FakeVenue:
             fills_complete=True,
         )
         self.state.orders[order.client_order_id] = done
+        if self.reopen_after_close is not None and not self.state.quantity:
+            opening = replace(fill, fill_id="by hand", client_order_id=None, order_side=self.state.side.opening)
+            later = self._clock.now() + timedelta(seconds=1)
+            self.state.quantity = self.reopen_after_close
+            self.reopened = [replace(opening, quantity=self.state.quantity, executed_at=later)]
         return done

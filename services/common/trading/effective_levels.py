@@ -35,12 +35,21 @@ def effective_levels(
 
 def crossed_level(side: Side, rules: LevelRules, price: Decimal, watermark: Decimal | None = None) -> LevelKind | None:
     """Which enforced level this price has reached. The stop goes first; a trailing target never fires."""
-    levels = effective_levels(side, rules, price, watermark)
-    if rules.stop_loss.enforced and levels.stop_loss is not None and is_beyond_stop(side, levels.stop_loss, price):
-        return LevelKind.STOP_LOSS
+    reached = reached_level(side, rules, price, watermark)
+    return None if reached is None else reached[0]
+
+
+def reached_level(
+    side: Side, rules: LevelRules, price: Decimal, watermark: Decimal | None = None
+) -> tuple[LevelKind, Decimal] | None:
+    """The enforced level that this price has reached, and where that level is."""
+    if rules.stop_loss.enforced:
+        stop = _stop_price(side, rules, price, watermark)
+        if stop is not None and is_beyond_stop(side, stop, price):
+            return LevelKind.STOP_LOSS, stop
     target = rules.take_profit
     if target.enforced and isinstance(target.rule, Pinned) and is_beyond_target(side, target.rule.price, price):
-        return LevelKind.TAKE_PROFIT
+        return LevelKind.TAKE_PROFIT, target.rule.price
     return None
 
 

@@ -52,6 +52,7 @@ def read_position(message: types_pb2.Position) -> Position:
         version=message.version,
         is_open=message.status == types_pb2.POSITION_STATUS_OPEN,
         opened_at=read_time(message.opened_at),
+        entry_price=_number(message.entry_price),
     )
 
 

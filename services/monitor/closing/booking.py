@@ -1,7 +1,8 @@
 """From FILLED to DONE: the fills into the books, then what is left at the venue.
 
 Invariants: fills are handed to the books until the books have them, or say that they will have them by reconciliation;
-resting orders are cancelled only after the venue has shown that the position is gone.
+resting orders are cancelled only after the venue has shown that the position is gone; a whole close goes on until
+nothing is left of what the venue held, more than the books knew of as well, but never touches what was opened after it.
 """
 
 from dataclasses import replace
@@ -47,16 +48,19 @@ async def finish(parts: Parts, intent: Intent) -> Intent:
         return await parts.end(intent, IntentState.DONE, Outcome.CLOSED, f"not swept: {error.reason}")
     held = await parts.held(intent, credentials)
     for _ in range(READINGS_OF_A_CLOSE - 1):
-        if held is None:
+        if held is None or not intent.whole:
             break
         await parts.pause(parts.timing.polling.total_seconds())
         held = await parts.held(intent, credentials)
     if held is None:
         await parts.sweep(intent, credentials)
         return await parts.end(intent, IntentState.DONE, Outcome.CLOSED)
-    left = min(held.quantity, intent.quantity - intent.filled_quantity)
+    if intent.whole:
+        left = await parts.left(intent, intent.fills, credentials, held)
+    else:
+        left = min(held.quantity, intent.quantity - intent.filled_quantity)
     if left > 0:
-        reason = f"{left} of {intent.quantity} are left"
+        reason = f"the venue holds {left} of it still"
         return await parts.try_again(
             intent, Outcome.PARTLY_CLOSED, reason, wait=timedelta(0), state=IntentState.DONE, quantity=left
         )

@@ -8,7 +8,7 @@ from services.common.errors import DomainError, LeaseLost
 from services.monitor.closing.booking import book, finish
 from services.monitor.closing.parts import Parts
 from services.monitor.closing.resolving import resolve
-from services.monitor.closing.sending import send
+from services.monitor.closing.sending import send, send_first
 from services.monitor.domain.intent import Intent, IntentState
 
 _log = structlog.get_logger(__name__)
@@ -19,7 +19,8 @@ OnProgress = Callable[[Intent], None]
 async def carry_out(parts: Parts, intent: Intent, on_progress: OnProgress, *, checked: bool = False) -> Intent:
     """Return the last attempt of the decision, over. Raises LeaseLost once another process may act on it.
 
-    `checked`: the books were heard just now, so a first order need not wait for them. Whatever cannot be reached is
+    `checked`: it was begun here just now, by what the books had said: its first order need not wait for them, and if it
+    is SENT already, nothing was sent yet. Whatever cannot be reached is
     tried again, later and later; each time the intent is read afresh, so a write that took effect unheard is found.
     """
     failures = 0
@@ -52,6 +53,8 @@ async def _step(parts: Parts, intent: Intent, *, checked: bool) -> Intent:
     match intent.state:
         case IntentState.PREPARED:
             return await send(parts, intent, checked=checked)
+        case IntentState.SENT if checked:
+            return await send_first(parts, intent)
         case IntentState.SENT:
             return await resolve(parts, intent)
         case IntentState.FILLED:

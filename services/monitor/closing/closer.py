@@ -49,7 +49,10 @@ class Closer:
         Raises LeaseLost, DatabaseUnavailable: nothing was begun, as far as is known.
         """
         claim = self._claims.claims().get(partition_of(decision.position.account_id))
-        opening = await self._parts.intents.open(decision, claim, self._parts.clock.now())
+        now = self._parts.clock.now()
+        ready = claim is not None and self._parts.keys.ready(decision.position.account_id)
+        deadline = now + self._parts.timing.receive_window if ready else None
+        opening = await self._parts.intents.open(decision, claim, now, deadline)
         intent = opening.intent
         _log.info(
             "closing",

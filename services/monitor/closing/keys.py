@@ -78,6 +78,11 @@ class KeyRing:
                     return held.lease.credentials
                 raise
 
+    def ready(self, account_id: str) -> bool:
+        """Whether `credentials` answers at once."""
+        held = self._held.get(account_id)
+        return held is not None and self._clock.now() < held.renew_at
+
     def forget(self, account_id: str) -> None:
         """The next call asks afresh."""
         self._held.pop(account_id, None)

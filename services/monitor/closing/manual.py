@@ -1,4 +1,4 @@
-"""A person asks to close a position: the same closing as any other, and an answer to wait for."""
+"""A person asks to close a position or a part of it: the same closing as any other, and an answer to wait for."""
 
 import asyncio
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Closes(Protocol):
 
 
 class ManualCloses:
-    """Closes whole positions for their users. The same request id of a user is the same close."""
+    """Closes positions for their users. The same request id of a user is the same close."""
 
     def __init__(
         self, intents: Intents, closes: Closes, books: Books, keys: TradingKeys, clock: Clock, *, wait_seconds: float
@@ -49,8 +49,8 @@ class ManualCloses:
         self._clock = clock
         self._wait_seconds = wait_seconds
 
-    async def close(self, user_id: str, position_id: str, request_id: str) -> Closed:
-        """Close a position and wait for it.
+    async def close(self, user_id: str, position_id: str, request_id: str, quantity: Decimal | None = None) -> Closed:
+        """Close a position, or that quantity of it (base units), and wait for it.
 
         Raises PositionNotFound (another user's as well), PositionAlreadyClosed, TradingNotEnabled, CloseRejected,
         CloseUnresolved (the close goes on), FieldInvalid, and what is unavailable.
@@ -62,7 +62,7 @@ class ManualCloses:
             raise FieldInvalid(field="request_id", problem=f"is longer than {LONGEST_REQUEST_ID} characters")
         known = await self._intents.requested(user_id, request_id)
         if known is None:
-            known = await self._begin(user_id, position_id, request_id)
+            known = await self._begin(user_id, position_id, request_id, quantity)
         elif known.position_id != position_id:
             raise FieldInvalid(field="request_id", problem="was used for another position")
         try:
@@ -72,13 +72,15 @@ class ManualCloses:
             raise CloseUnresolved from None
         return await self._answer(over)
 
-    async def _begin(self, user_id: str, position_id: str, request_id: str) -> Intent:
+    async def _begin(self, user_id: str, position_id: str, request_id: str, quantity: Decimal | None) -> Intent:
         position = await self._books.get_position(position_id, user_id)
         if not position.is_open:
             raise PositionAlreadyClosed(position_id=position_id)
+        if quantity is not None and not 0 < quantity <= position.quantity:
+            raise FieldInvalid(field="quantity", problem=f"is not above 0 and at most {position.quantity}")
         await self._keys.credentials(position.account_id)
         evidence = Evidence(self._clock.now())
-        opening = await self._closes.close(Decision(position, OrderCause.MANUAL, evidence, request_id))
+        opening = await self._closes.close(Decision(position, OrderCause.MANUAL, evidence, request_id, quantity))
         return opening.intent
 
     async def _answer(self, intent: Intent) -> Closed:

@@ -1,6 +1,6 @@
 """What every step of closing stands on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -9,6 +9,7 @@ from uuid import UUID
 from services.common.clock import Clock
 from services.common.errors import Unavailable
 from services.common.exchange.credentials import Credentials
+from services.common.trading.fill import Fill
 from services.common.trading.reading import AccountReading, PositionKey, VenuePosition
 from services.monitor.closing.ports import Accounts, Books, Intents, Orders, Pause, TradingKeys
 from services.monitor.closing.timing import Timing
@@ -74,6 +75,29 @@ class Parts:
             raise VenueSilent(venue=intent.venue, why=reading.reason)
         key = PositionKey(intent.symbol, intent.position_side)
         return next((row for row in reading.positions if row.key == key and row.side is intent.side), None)
+
+    async def left(
+        self, intent: Intent, fills: Iterable[Fill], credentials: Credentials, held: VenuePosition
+    ) -> Decimal:
+        """How much of what the venue shows after these closing fills is still the position. Raises VenueSilent.
+
+        What was opened after the last of them is another one.
+        """
+        last = max(fill.executed_at for fill in fills)
+        reading = await self.accounts.read_fills(intent.venue, credentials, intent.symbol, last)
+        if not reading.complete:
+            raise VenueSilent(venue=intent.venue, why=reading.reason)
+        opened = sum(
+            (
+                fill.quantity
+                for fill in reading.fills
+                if fill.position_side is intent.position_side
+                and fill.order_side is intent.side.opening
+                and fill.executed_at > last
+            ),
+            start=Decimal(0),
+        )
+        return held.quantity - opened
 
     async def sweep(self, intent: Intent, credentials: Credentials) -> None:
         """Cancel what rests and could only reduce the position. Raises VenueSilent where some may be left."""

@@ -6,6 +6,7 @@ from typing import Protocol
 from uuid import UUID
 
 from services.common.exchange.credentials import Credentials
+from services.common.exchange.fills import FillsReading
 from services.common.exchange.orders.gateway import MarketOrder
 from services.common.exchange.orders.outcome import OrderLookup, OrderOutcome, Swept
 from services.common.trading.fill import Fill
@@ -19,10 +20,13 @@ from services.monitor.domain.position import Position
 class Intents(Protocol):
     """The table of intents. Every write of a claimed intent raises LeaseLost where its claim does not hold any more."""
 
-    async def open(self, decision: Decision, claim: Claim | None, now: datetime) -> Opening:
+    async def open(
+        self, decision: Decision, claim: Claim | None, now: datetime, deadline: datetime | None = None
+    ) -> Opening:
         """Write the intent of a decision, or tell what stands in its stead. The same request id gives the same closing.
 
-        Without a claim the intent waits for the holder of its partition.
+        Without a claim the intent waits for the holder of its partition. With a deadline a new one begins as SENT: its
+        order is signed as of `now` and may reach the venue until then.
         """
         ...
 
@@ -81,6 +85,10 @@ class Accounts(Protocol):
         self, venue: Venue, credentials: Credentials, *, with_margin: bool = True
     ) -> AccountReading: ...
 
+    async def read_fills(
+        self, venue: Venue, credentials: Credentials, symbol: str, since: datetime
+    ) -> FillsReading: ...
+
 
 class Books(Protocol):
     """The positions service, as far as closing needs it."""
@@ -99,6 +107,10 @@ class TradingKeys(Protocol):
 
     async def credentials(self, account_id: str) -> Credentials:
         """A key that may trade. Raises TradingNotEnabled, ServiceUnavailable."""
+        ...
+
+    def ready(self, account_id: str) -> bool:
+        """Whether a key that may trade is at hand now."""
         ...
 
     def forget(self, account_id: str) -> None:

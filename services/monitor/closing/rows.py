@@ -42,6 +42,7 @@ def to_row(intent: Intent) -> dict[str, Any]:
         "fills": [_fill_to_json(fill) for fill in intent.fills],
         "outcome": intent.outcome.value if intent.outcome else None,
         "reason": intent.reason,
+        "whole": intent.whole,
         "created_at": intent.created_at,
         "updated_at": intent.updated_at,
     }
@@ -75,6 +76,7 @@ def from_row(row: RowMapping) -> Intent:
         fills=tuple(_fill_from_json(fill) for fill in row["fills"]),
         outcome=None if row["outcome"] is None else Outcome(row["outcome"]),
         reason=row["reason"],
+        whole=row["whole"],
     )
 
 

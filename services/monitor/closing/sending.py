@@ -2,11 +2,13 @@
 
 Invariants: SENT is committed before the order is signed, and the order is signed as of a moment before that commit, so
 that a sender that stalled in between is refused by the venue; an intent that waited, or that another process left, is
-held against the books before it is sent.
+held against the books before it is sent. Where the key is at hand, an intent begins as SENT: one write before the
+order.
 """
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 
 import structlog
 
@@ -31,9 +33,13 @@ async def send(parts: Parts, intent: Intent, *, checked: bool) -> Intent:
             position = await parts.books.get_position(intent.position_id)
         except PositionNotFound as error:
             return await parts.end(intent, IntentState.FAILED, Outcome.NOT_OPEN, error.message)
+        quantity = position.quantity if intent.whole else min(intent.quantity, position.quantity)
         if not position.is_open:
-            return await parts.end(intent, IntentState.FAILED, Outcome.NOT_OPEN, "the books had closed it")
-        quantity, version = position.quantity, position.version
+            left = await _left_at_the_venue(parts, intent)
+            if left <= 0:
+                return await parts.end(intent, IntentState.FAILED, Outcome.NOT_OPEN, "the books had closed it")
+            quantity = left
+        version = position.version
     try:
         credentials = await parts.keys.credentials(intent.account_id)
     except Unavailable:
@@ -51,6 +57,17 @@ async def send(parts: Parts, intent: Intent, *, checked: bool) -> Intent:
             deadline=signed_at + parts.timing.receive_window,
         ),
     )
+    return await dispatch(parts, sent, credentials, signed_at)
+
+
+async def send_first(parts: Parts, intent: Intent) -> Intent:
+    """Send the order of an intent that this process has just begun as SENT: nothing was sent for it yet."""
+    credentials = await parts.keys.credentials(intent.account_id)
+    return await dispatch(parts, intent, credentials, intent.created_at)
+
+
+async def dispatch(parts: Parts, sent: Intent, credentials: Credentials, signed_at: datetime) -> Intent:
+    """Sign and send, and move the intent on by what the venue answers."""
     order = MarketOrder(sent.symbol, sent.side, sent.position_side, sent.quantity, sent.client_order_id)
     outcome = await parts.orders.close_position(sent.venue, credentials, order, signed_at)
     match outcome:
@@ -63,6 +80,17 @@ async def send(parts: Parts, intent: Intent, *, checked: bool) -> Intent:
             return await _rejected(parts, sent, credentials, outcome)
 
 
+async def _left_at_the_venue(parts: Parts, intent: Intent) -> Decimal:
+    """What an earlier attempt of this decision left of a position of which the books knew a part only."""
+    attempts = await parts.intents.attempts(intent.closing_id)
+    fills = [fill for attempt in attempts for fill in attempt.fills]
+    if not fills or not intent.whole:
+        return Decimal(0)
+    credentials = await parts.keys.credentials(intent.account_id)
+    held = await parts.held(intent, credentials)
+    return Decimal(0) if held is None else await parts.left(intent, fills, credentials, held)
+
+
 async def _rejected(parts: Parts, intent: Intent, credentials: Credentials, rejected: Rejected) -> Intent:
     reason = f"{rejected.reason} {rejected.code} {rejected.message}".strip()
     _log.warning("order rejected", intent_id=str(intent.intent_id), position_id=intent.position_id, why=reason)
@@ -73,7 +101,8 @@ async def _rejected(parts: Parts, intent: Intent, credentials: Credentials, reje
             if held is None:
                 return await look_for_earlier(parts, intent, credentials, reason)
             await parts.sweep(intent, credentials)
-            return await parts.try_again(intent, Outcome.BLOCKED, reason, wait=wait, quantity=held.quantity)
+            quantity = held.quantity if intent.whole else min(intent.quantity, held.quantity)
+            return await parts.try_again(intent, Outcome.BLOCKED, reason, wait=wait, quantity=quantity)
         case Remedy.CLEAR:
             await parts.sweep(intent, credentials)
             return await parts.try_again(intent, Outcome.BLOCKED, reason, wait=wait)

@@ -8,15 +8,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, insert, select, text, tuple_, update
+from sqlalchemy import ColumnElement, and_, delete, func, insert, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.common.database import transaction
 from services.common.errors import FieldInvalid
+from services.common.outbox import append
 from services.monitor.closing.rows import from_row, to_row
+from services.monitor.domain.alert import alert_of_intent
 from services.monitor.domain.attempts import Begun, Joined, Opening, Settled, begin
 from services.monitor.domain.errors import IntentMoved
 from services.monitor.domain.intent import Claim, Decision, Intent, Outcome
+from services.monitor.events import alert_triggered
 from services.monitor.store import CLOSE_REQUESTS, INTENTS
 
 Fence = Callable[[AsyncConnection, Claim], Awaitable[None]]
@@ -34,7 +37,9 @@ class PostgresIntents:
         self._fence = fence
         self._new_id = new_id
 
-    async def open(self, decision: Decision, claim: Claim | None, now: datetime) -> Opening:
+    async def open(
+        self, decision: Decision, claim: Claim | None, now: datetime, deadline: datetime | None = None
+    ) -> Opening:
         """Write the intent of a decision, or tell what stands in its stead."""
         position = decision.position
         async with transaction(self._engine) as connection:
@@ -45,13 +50,15 @@ class PostgresIntents:
                     if known.position_id != position.position_id:
                         raise FieldInvalid(field="request_id", problem="was used for another position")
                     return Settled(known) if known.state.over else Joined(known)
+            last, attempt = await _last_and_next(connection, decision)
             opening = begin(
                 decision,
-                await _last(connection, INTENTS.c.position_id == position.position_id),
-                attempt=await _next_attempt(connection, decision),
+                last,
+                attempt=attempt,
                 intent_id=self._new_id(),
                 now=now,
                 claim=claim,
+                deadline=deadline,
             )
             if isinstance(opening, Begun):
                 await connection.execute(insert(INTENTS).values(to_row(opening.intent)))
@@ -87,6 +94,9 @@ class PostgresIntents:
                 raise IntentMoved(intent_id=before.intent_id)
             if successor is not None:
                 await connection.execute(insert(INTENTS).values(to_row(successor)))
+            alert = alert_of_intent(after)
+            if alert is not None:
+                await append(connection, alert_triggered(alert, after.updated_at))
 
     async def take_over(self, claims: Mapping[int, Claim], now: datetime) -> tuple[Intent, ...]:
         """Claim what is not over in these partitions and was not claimed under these very leases."""
@@ -151,6 +161,33 @@ class PostgresIntents:
             )
             return tuple(from_row(row) for row in found.mappings())
 
+    async def prune(self, before: datetime) -> int:
+        """Forget decisions whose every attempt was over before a moment, and the requests behind them; how many rows.
+
+        The last intent of a position stays: it tells which version of it was settled.
+        """
+        over = INTENTS.alias()
+        newer = INTENTS.alias()
+        live = select(over.c.closing_id).where(over.c.updated_at >= before)
+        async with transaction(self._engine) as connection:
+            result = await connection.execute(
+                delete(INTENTS).where(
+                    INTENTS.c.updated_at < before,
+                    ~_LIVE,
+                    INTENTS.c.closing_id.not_in(live),
+                    select(newer.c.place)
+                    .where(newer.c.position_id == INTENTS.c.position_id, newer.c.place > INTENTS.c.place)
+                    .exists(),
+                )
+            )
+            await connection.execute(
+                delete(CLOSE_REQUESTS).where(
+                    CLOSE_REQUESTS.c.created_at < before,
+                    CLOSE_REQUESTS.c.closing_id.not_in(select(INTENTS.c.closing_id)),
+                )
+            )
+            return int(result.rowcount)
+
     async def _begin(self, connection: AsyncConnection, position_id: str, claim: Claim | None) -> None:
         await connection.execute(_LOCK_POSITION, {"position_id": position_id})
         if claim is not None:
@@ -183,13 +220,20 @@ async def _last(connection: AsyncConnection, condition: ColumnElement[bool]) -> 
     return None if row is None else from_row(row)
 
 
-async def _next_attempt(connection: AsyncConnection, decision: Decision) -> int:
-    found = await connection.execute(
-        select(func.coalesce(func.max(INTENTS.c.attempt), 0) + 1).where(
-            INTENTS.c.position_id == decision.position.position_id, INTENTS.c.purpose == decision.cause.value
-        )
+async def _last_and_next(connection: AsyncConnection, decision: Decision) -> tuple[Intent | None, int]:
+    """The position's last intent, and the number of the next attempt for this purpose: one question."""
+    position_id, same = decision.position.position_id, INTENTS.alias()
+    attempt = (
+        select(func.coalesce(func.max(same.c.attempt), 0) + 1)
+        .where(same.c.position_id == position_id, same.c.purpose == decision.cause.value)
+        .scalar_subquery()
+        .label("next_attempt")
     )
-    return int(found.scalar_one())
+    found = await connection.execute(
+        select(INTENTS, attempt).where(INTENTS.c.position_id == position_id).order_by(INTENTS.c.place.desc()).limit(1)
+    )
+    row = found.mappings().first()
+    return (None, 1) if row is None else (from_row(row), int(row["next_attempt"]))
 
 
 async def _requested(connection: AsyncConnection, user_id: str, request_id: str) -> Intent | None:

@@ -1,7 +1,7 @@
 """How attempts begin, and how one follows another.
 
 Invariants: a position with an intent under way gets no second one; a version of a position that was settled gets none
-either; a level that was refused waits, a person who asks does not.
+either; a level that was refused waits until the price has recovered and crosses it anew, a person who asks does not.
 """
 
 from dataclasses import dataclass, replace
@@ -48,15 +48,26 @@ Opening = Settled | Paused | Joined | Begun
 
 
 def begin(
-    decision: Decision, last: Intent | None, *, attempt: int, intent_id: UUID, now: datetime, claim: Claim | None
+    decision: Decision,
+    last: Intent | None,
+    *,
+    attempt: int,
+    intent_id: UUID,
+    now: datetime,
+    claim: Claim | None,
+    deadline: datetime | None = None,
 ) -> Opening:
-    """What a decision leads to, given the position's last intent and the number that an attempt would have."""
+    """What a decision leads to, given the position's last intent and the number that an attempt would have.
+
+    With a claim and a deadline a new intent begins as SENT.
+    """
+    sent = claim is not None and deadline is not None
     position = decision.position
     if last is not None and not last.state.over:
         return Joined(last)
     if last is not None and last.outcome and last.outcome.settles and last.position_version >= position.version:
         return Settled(last)
-    if last is not None and last.outcome is Outcome.REFUSED and decision.request_id is None:
+    if last is not None and last.outcome is Outcome.REFUSED and decision.request_id is None and not decision.afresh:
         until = last.updated_at + REFUSED_PAUSE
         if now < until:
             return Paused(last, until)
@@ -72,15 +83,17 @@ def begin(
             symbol=position.symbol,
             position_side=position.position_side,
             side=position.side,
-            quantity=position.quantity,
+            quantity=position.quantity if decision.quantity is None else decision.quantity,
             cause=decision.cause,
             attempt=attempt,
             evidence=decision.evidence,
-            state=IntentState.PREPARED,
+            state=IntentState.SENT if sent else IntentState.PREPARED,
             not_before=now,
             created_at=now,
             updated_at=now,
             claim=claim,
+            deadline=deadline if sent else None,
+            whole=decision.quantity is None or decision.quantity == position.quantity,
         )
     )
 

@@ -23,6 +23,7 @@ def judge_guards(
     positions: Iterable[Position],
     trouble_of_key: Callable[[str], str],
     trouble_of_price: Callable[[Instrument], str],
+    trouble_of_position: Callable[[Position], str] = lambda _: "",
 ) -> tuple[GuardState, ...]:
     """One state for each account among the positions: guarded only where its key and all of its prices are there."""
     states: dict[str, GuardState] = {}
@@ -31,6 +32,6 @@ def judge_guards(
         if known is not None and known.reason:
             continue
         reason = trouble_of_key(position.account_id) if known is None else ""
-        reason = reason or trouble_of_price(position.instrument)
+        reason = reason or trouble_of_price(position.instrument) or trouble_of_position(position)
         states[position.account_id] = GuardState(position.account_id, position.user_id, reason)
     return tuple(states.values())

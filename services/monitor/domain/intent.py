@@ -4,6 +4,7 @@ Invariants: an intent sends at most one order, whose client order id is made of 
 most one intent that is not over; what follows a failed attempt is a new intent with a client order id of its own, made
 in the transaction that ends the old one, so that a decision to close is never without an intent until it is settled.
 
+    (SENT from the start where the key is at hand)
     PREPARED ──► SENT ──► FILLED ──► BOOKED ──► DONE
         │          │                    └──► DONE and the next attempt, where the order closed a part only
         └──────────┴──► FAILED, with or without a next attempt
@@ -90,17 +91,24 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Close this position, for this reason. `request_id` is the caller's own where a person asked."""
+    """Close this position, for this reason. `request_id` is the caller's own where a person asked.
+
+    `quantity`: that part of it, in base units; None for all. `afresh`: since the last refusal the price had recovered.
+    """
 
     position: Position
     cause: OrderCause
     evidence: Evidence
     request_id: str | None = None
+    quantity: Decimal | None = None
+    afresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
     """One attempt to carry out a decision. `closing_id` is the same for all attempts of one decision.
+
+    `whole`: it is to close all of the position, `quantity` being what is known of that; else `quantity` and no more.
 
     `quantity` in base units. `not_before`: an attempt that waits. `deadline`: until then the venue may still take an
     order that was sent. `fills`: what the order did, once that is known.
@@ -130,6 +138,7 @@ class Intent:
     fills: tuple[Fill, ...] = ()
     outcome: Outcome | None = None
     reason: str = ""
+    whole: bool = True
 
     @property
     def instrument(self) -> Instrument:

@@ -13,10 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.common.clock import Clock
 from services.common.database import transaction
 from services.common.outbox import append
+from services.monitor.domain.alert import Alert, AlertKind
 from services.monitor.domain.guard import GuardState
-from services.monitor.events import guard_changed, heartbeat_subject, write_heartbeat
+from services.monitor.events import alert_triggered, guard_changed, heartbeat_subject, write_heartbeat
 from services.monitor.partitions.guarding import Heartbeat
 from services.monitor.store import GUARDS
+
+_STALE = frozenset({"FEED_STALE", "FEED_DOWN"})
 
 Send = Callable[[str, bytes], Awaitable[bool]]
 
@@ -39,7 +42,9 @@ class Announcer:
 
     async def beat(self, heartbeat: Heartbeat) -> None:
         """Send it to whoever listens now; without a connection it is dropped."""
-        payload = write_heartbeat(self._owner, heartbeat.partitions, dict(heartbeat.unguarded), self._clock.now())
+        payload = write_heartbeat(
+            self._owner, heartbeat.partitions, dict(heartbeat.unguarded), heartbeat.followed_sequence, self._clock.now()
+        )
         await self._send(heartbeat_subject(self._owner), payload)
 
     async def changed(self, state: GuardState) -> None:
@@ -68,4 +73,8 @@ class Announcer:
                 .on_conflict_do_update(index_elements=["account_id"], set_=values)
             )
             await append(connection, guard_changed(state, version, now))
+            if state.reason in _STALE:
+                reason = "no price has come for too long: levels are not watched until one does"
+                alert = Alert(AlertKind.FEED_STALE, state.user_id, state.account_id, reason)
+                await append(connection, alert_triggered(alert, now))
         self._relay.notify()

@@ -18,10 +18,14 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """The partitions that are held and loaded, and which of their accounts are not guarded, with the reason."""
+    """The partitions that are held and loaded, and which of their accounts are not guarded, with the reason.
+
+    `followed_sequence`: the place in the stream up to which the facts about their levels were taken in.
+    """
 
     partitions: tuple[int, ...]
     unguarded: Mapping[str, str]
+    followed_sequence: int = 0
 
 
 class Announces(Protocol):
@@ -48,6 +52,8 @@ class Guarding:
         loaded: Callable[[], bool],
         trouble_of_key: Callable[[str], str],
         trouble_of_price: Callable[[Instrument], str],
+        trouble_of_position: Callable[[Position], str] = lambda _: "",
+        followed: Callable[[], int] = lambda: 0,
     ) -> None:
         self._claims = claims
         self._announces = announces
@@ -55,6 +61,8 @@ class Guarding:
         self._loaded = loaded
         self._trouble_of_key = trouble_of_key
         self._trouble_of_price = trouble_of_price
+        self._trouble_of_position = trouble_of_position
+        self._followed = followed
         self._told: dict[str, GuardState] = {}
 
     def accounts(self) -> frozenset[str]:
@@ -69,13 +77,15 @@ class Guarding:
         if not self._loaded():
             return
         held = self._claims.claims()
+        followed = self._followed()
         states = judge_guards(
             (position for position in self._positions() if partition_of(position.account_id) in held),
             self._trouble_of_key,
             self._trouble_of_price,
+            self._trouble_of_position,
         )
         unguarded = {state.account_id: state.reason for state in states if not state.guarded}
-        await self._announces.beat(Heartbeat(tuple(sorted(held)), unguarded))
+        await self._announces.beat(Heartbeat(tuple(sorted(held)), unguarded, followed))
         now = {state.account_id: state for state in states}
         for account_id, state in now.items():
             if self._told.get(account_id) != state:

@@ -1,7 +1,8 @@
 """Takes in each price as it arrives and passes on those that may trigger.
 
-Invariants: only mark prices pass, and only after `judge_price`; a price that is doubted is held against the venue's
-REST price first, one question at a time for a symbol; the last price that passed is what the next is held against.
+Invariants: last prices pass only where an account wants them, and any price only after `judge_price`; a price that is
+doubted is held against the venue's REST price first, one question at a time for a symbol; the last price that passed is
+what the next is held against.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from services.common.clock import Clock
 from services.common.exchange.errors import VenueError
 from services.common.exchange.prices import FeedMode, PriceKind, PriceReader, PriceSource
 from services.common.exchange.prices import Price as VenuePrice
+from services.common.trading.extremes import TriggerPrice
 from services.common.trading.side import Venue
 from services.monitor.domain.position import Instrument
 from services.monitor.domain.price_check import Price, PriceLimits, Verdict, is_confirmed, judge_price
@@ -31,11 +33,13 @@ class PriceWatch:
         self._clock = clock
         self._limits = limits
         self._on_checked = on_checked
+        self._by_last: frozenset[Instrument] = frozenset()
         self._passed: dict[Instrument, Price] = {}
         self._asking: dict[Instrument, asyncio.Task[None]] = {}
 
-    def subscribe(self, wanted: Mapping[Venue, frozenset[str]]) -> None:
-        """Follow these symbols and no others."""
+    def subscribe(self, wanted: Mapping[Venue, frozenset[str]], by_last: frozenset[Instrument] = frozenset()) -> None:
+        """Follow these symbols and no others; `by_last` are those whose last price is wanted as well."""
+        self._by_last = by_last
         for venue, feed in self.feeds.items():
             symbols = wanted.get(venue, frozenset())
             feed.subscribe(symbols)
@@ -45,9 +49,9 @@ class PriceWatch:
 
     def on_price(self, price: VenuePrice) -> None:
         """Take in a price as a feed hands it over; quick, and never waits."""
-        if price.kind is not PriceKind.MARK:
+        instrument = Instrument(price.venue, price.symbol, TriggerPrice(price.kind.value))
+        if price.kind is not PriceKind.MARK and instrument not in self._by_last:
             return
-        instrument = Instrument(price.venue, price.symbol)
         taken = Price(instrument, price.price, price.venue_time)
         match judge_price(taken, self._passed.get(instrument), self._clock.now(), self._limits):
             case Verdict.ACCEPTED:
@@ -61,6 +65,11 @@ class PriceWatch:
         """The prices that passed last and are still young enough."""
         oldest = self._clock.now() - self._limits.oldest
         return tuple(price for price in self._passed.values() if price.at >= oldest)
+
+    def last(self, instrument: Instrument) -> Price | None:
+        """The price that passed last, if it is young enough."""
+        price = self._passed.get(instrument)
+        return price if price is not None and self._clock.now() - price.at <= self._limits.oldest else None
 
     def trouble(self, instrument: Instrument) -> str:
         """Why levels on an instrument are not watched; empty where they are."""
@@ -88,7 +97,8 @@ class PriceWatch:
 
     async def _confirm(self, doubted: Price) -> None:
         try:
-            answer = await self._reader.read_price(doubted.instrument.venue, doubted.instrument.symbol)
+            kind = PriceKind(doubted.instrument.trigger_price.value)
+            answer = await self._reader.read_price(doubted.instrument.venue, doubted.instrument.symbol, kind)
         except VenueError as error:
             _log.warning("price not confirmed", symbol=doubted.instrument.symbol, why=error.kind)
             return

@@ -1,7 +1,9 @@
 """From a checked price to the closing of what it triggers.
 
 Invariants: only positions in partitions that are held fire; of one position one closing is under way at a time, and a
-version of it that was settled does not fire again; what a refusal has paused stays quiet until the pause is over.
+version of it that was settled does not fire again; what a refusal has paused stays quiet until the pause is over, or
+until the price has recovered and crosses anew. A price tells what it triggers once; what stands is asked for each
+second.
 """
 
 import asyncio
@@ -20,8 +22,10 @@ from services.monitor.closing.closer import Claims
 from services.monitor.domain.attempts import REFUSED_PAUSE, Opening, Paused, Settled
 from services.monitor.domain.following import Change
 from services.monitor.domain.intent import Decision, Evidence, Intent, Outcome
+from services.monitor.domain.position import Position
 from services.monitor.domain.price_check import Price
-from services.monitor.domain.triggers import Trigger, TriggerIndex
+from services.monitor.domain.triggers.trigger import Trigger, TriggerIndex
+from services.monitor.triggers.watermarks import Watermarks
 
 _log = structlog.get_logger(__name__)
 
@@ -40,11 +44,16 @@ class Closes(Protocol):
 class Firing:
     """Holds prices against the index and closes what they trigger."""
 
-    def __init__(self, index: TriggerIndex, closes: Closes, claims: Claims, clock: Clock) -> None:
+    def __init__(
+        self, index: TriggerIndex, closes: Closes, claims: Claims, clock: Clock, watermarks: Watermarks
+    ) -> None:
         self._index = index
         self._closes = closes
         self._claims = claims
         self._clock = clock
+        self._watermarks = watermarks
+        self._refused: dict[str, str] = {}
+        self._recovered: set[str] = set()
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._settled: dict[str, int] = {}
         self._quiet_until: dict[str, datetime] = {}
@@ -52,18 +61,39 @@ class Firing:
     def on_change(self, change: Change) -> None:
         """Take in what became of a followed position."""
         if change.after is not None:
-            self._index.put(change.after)
+            if change.before is None or change.before.levels != change.after.levels:
+                self._watermarks.owe(change.after)
+                self._forget_refusal(change.after.position_id)
+            self._index.put(change.after, self._watermarks.of(change.after))
         elif change.before is not None:
             position_id = change.before.position_id
             self._index.remove(position_id)
             self._settled.pop(position_id, None)
-            self._quiet_until.pop(position_id, None)
+            self._forget_refusal(position_id)
 
     def on_price(self, price: Price) -> None:
         """Take in a checked price; quick, and never waits."""
-        for trigger in self._index.crossed(price.instrument, price.value):
+        self._watermarks.record(price)
+        crossed = self._index.crossed(price.instrument, price.value)
+        if crossed.raised:
+            self._watermarks.moved(price)
+        for trigger in crossed.triggers:
             if self._may_fire(trigger):
                 self._start(trigger, price)
+
+    def recheck(self, price: Price) -> None:
+        """Hold the last price against all levels again: what waited, or was refused, or has only just been set."""
+        standing = self._index.standing(price.instrument, price.value)
+        for position_id in standing.recovered:
+            if self._quiet_until.pop(position_id, None) is not None:
+                self._recovered.add(position_id)
+        for trigger in standing.triggers:
+            if self._may_fire(trigger):
+                self._start(trigger, price)
+
+    def trouble(self, position: Position) -> str:
+        """Why the levels of a position would not close it; empty where they would."""
+        return self._refused.get(position.position_id, "")
 
     async def drain(self) -> None:
         """Begin nothing more; what was begun is the closer's."""
@@ -83,7 +113,9 @@ class Firing:
     def _start(self, trigger: Trigger, price: Price) -> None:
         position_id = trigger.position.position_id
         evidence = Evidence(self._clock.now(), trigger.price, trigger.level_price, price.at)
-        decision = Decision(trigger.position, _CAUSES[trigger.kind], evidence)
+        afresh = position_id in self._recovered
+        self._recovered.discard(position_id)
+        decision = Decision(trigger.position, _CAUSES[trigger.kind], evidence, afresh=afresh)
         task = asyncio.create_task(self._close(decision), name=f"fire {position_id}")
         self._busy[position_id] = task
         task.add_done_callback(lambda _: self._busy.pop(position_id, None))
@@ -101,7 +133,14 @@ class Firing:
             return
         if intent.outcome is not None and intent.outcome.settles:
             self._settled[position_id] = max(intent.position_version, self._settled.get(position_id, 0))
+            self._forget_refusal(position_id)
         elif intent.outcome is Outcome.REFUSED:
+            self._refused[position_id] = f"CLOSE_REFUSED: {intent.reason}"
             self._quiet_until[position_id] = intent.updated_at + REFUSED_PAUSE
         else:
             self._quiet_until[position_id] = self._clock.now() + _RETRY
+
+    def _forget_refusal(self, position_id: str) -> None:
+        self._refused.pop(position_id, None)
+        self._quiet_until.pop(position_id, None)
+        self._recovered.discard(position_id)

@@ -11,6 +11,7 @@ from typing import Protocol
 import structlog
 
 from services.common.errors import DomainError
+from services.common.trading.extremes import TriggerPrice
 from services.common.trading.side import Venue
 from services.monitor.domain.following import Change, Following
 from services.monitor.domain.position import Instrument, Position
@@ -126,6 +127,10 @@ class LevelFollower:
                 del self._instruments[before]
         if len(self._instruments) != known or (before is not None and after is not None):
             self._on_symbols(self.symbols())
+
+    def by_last(self) -> frozenset[Instrument]:
+        """The instruments whose levels the last price triggers."""
+        return frozenset(known for known in self._instruments if known.trigger_price is TriggerPrice.LAST)
 
     def symbols(self) -> dict[Venue, frozenset[str]]:
         """The symbols whose prices are needed, by venue."""

@@ -39,5 +39,6 @@ async def migrated(settings: MonitorSettings) -> AsyncIterator[AsyncEngine]:
 async def engine(migrated: AsyncEngine) -> AsyncEngine:
     """Empty tables."""
     async with transaction(migrated) as connection:
-        await connection.execute(text("TRUNCATE intents, close_requests, guards, leases, outbox"))
+        tables = "intents, close_requests, guards, leases, outbox, price_extremes, prices_watched"
+        await connection.execute(text(f"TRUNCATE {tables}"))
     return migrated

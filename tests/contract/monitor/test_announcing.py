@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from protos.monitor.v1.events_pb2 import GuardChanged, GuardHeartbeat
+from protos.monitor.v1.events_pb2 import ALERT_KIND_FEED_STALE, AlertTriggered, GuardChanged, GuardHeartbeat
 from services.common.database import transaction
 from services.monitor.domain.guard import GuardState
 from services.monitor.partitions.announcing import Announcer
@@ -32,7 +32,9 @@ def announcer(engine: AsyncEngine, wire: Wire, owner: str = "one") -> Announcer:
 
 async def events(engine: AsyncEngine) -> list[tuple[str, GuardChanged]]:
     async with transaction(engine) as connection:
-        rows = await connection.execute(text("SELECT subject, payload FROM outbox ORDER BY place"))
+        rows = await connection.execute(
+            text("SELECT subject, payload FROM outbox WHERE subject LIKE 'monitor.v1.guard_changed.%' ORDER BY place")
+        )
         return [(row.subject, GuardChanged.FromString(row.payload)) for row in rows]
 
 
@@ -50,12 +52,19 @@ async def test_each_change_is_told_once_over_all_replicas(engine: AsyncEngine) -
     assert [(message.guarded, message.reason) for _, message in told] == [(True, ""), (False, "FEED_STALE"), (True, "")]
     assert {subject for subject, _ in told} == {"monitor.v1.guard_changed.demo%2Euser"}
     assert wire.notified == 3
+    async with transaction(engine) as connection:
+        rows = await connection.execute(
+            text("SELECT payload FROM outbox WHERE subject = 'monitor.v1.alert_triggered.demo%2Euser'")
+        )
+        (alert,) = (AlertTriggered.FromString(row.payload) for row in rows)
+    assert (alert.kind, alert.account_id) == (ALERT_KIND_FEED_STALE, "a")
 
 
 async def test_a_heartbeat_says_what_is_held(engine: AsyncEngine) -> None:
     wire = Wire()
-    await announcer(engine, wire).beat(Heartbeat((3, 4), {"a": "FEED_DOWN"}))
+    await announcer(engine, wire).beat(Heartbeat((3, 4), {"a": "FEED_DOWN"}, 57))
     ((subject, payload),) = wire.sent
     assert subject == "monitor.ephemeral.v1.guard_heartbeat.one"
     beat = GuardHeartbeat.FromString(payload)
+    assert beat.followed_sequence == 57
     assert (list(beat.partitions), dict(beat.unguarded_accounts)) == ([3, 4], {"a": "FEED_DOWN"})

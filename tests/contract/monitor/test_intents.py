@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from protos.monitor.v1.events_pb2 import ALERT_KIND_CLOSE_REFUSED, AlertTriggered
 from services.common import leases
 from services.common.database import transaction
 from services.common.errors import FieldInvalid, LeaseLost
@@ -205,3 +206,39 @@ async def test_postgres_itself_keeps_a_second_live_intent_out(engine: AsyncEngin
     with pytest.raises(IntegrityError, match="intents_live_position_idx"):
         async with transaction(engine) as connection:
             await connection.execute(text(copy))
+
+
+async def outbox(engine: AsyncEngine) -> list[AlertTriggered]:
+    async with transaction(engine) as connection:
+        rows = await connection.execute(text("SELECT payload FROM outbox ORDER BY place"))
+        return [AlertTriggered.FromString(row.payload) for row in rows]
+
+
+async def test_a_refusal_is_told_with_the_write_that_makes_it_true(engine: AsyncEngine) -> None:
+    intents = PostgresIntents(engine, fence, uuid.uuid4)
+    opening = await intents.open(a_decision(), None, NOW)
+    refused = replace(opening.intent, state=IntentState.FAILED, outcome=Outcome.REFUSED, reason="filters")
+    await intents.save(opening.intent, refused)
+    with pytest.raises(IntentMoved):
+        await intents.save(opening.intent, refused)
+    (alert,) = await outbox(engine)
+    assert (alert.kind, alert.position_id, alert.reason) == (
+        ALERT_KIND_CLOSE_REFUSED,
+        opening.intent.position_id,
+        "filters",
+    )
+    assert (alert.price, alert.level_price) == ("63990.5", "64000")
+
+
+async def test_what_has_been_over_for_long_is_pruned_but_the_last_of_a_position(engine: AsyncEngine) -> None:
+    intents = PostgresIntents(engine, fence, uuid.uuid4)
+    for number in range(3):
+        decision = a_decision(OrderCause.MANUAL, f"r{number}", version=3 + number)
+        opening = await intents.open(decision, None, NOW + timedelta(days=number))
+        over = replace(opening.intent, state=IntentState.DONE, outcome=Outcome.CLOSED)
+        await intents.save(opening.intent, over)
+    assert await intents.prune(NOW - timedelta(days=1)) == 0
+    assert await intents.prune(NOW + timedelta(days=9)) == 2
+    assert await intents.requested("demo", "r0") is None
+    assert await intents.requested("demo", "r2") is not None
+    assert isinstance(await intents.open(a_decision(version=5), None, NOW), Settled)

@@ -46,11 +46,13 @@ async def target(monitor: Monitor, settings: MonitorSettings) -> AsyncIterator[s
 
 
 async def close(
-    target: str, caller: CertificateFiles, user_id: str, position_id: str, request_id: str
+    target: str, caller: CertificateFiles, user_id: str, position_id: str, request_id: str, quantity: str = ""
 ) -> ClosePositionResponse:
     settings = CallerSettings(caller.certificate, caller.key, caller.authority)
     async with open_channel(settings, target, "monitor", Instruments(CollectorRegistry())) as channel:
-        request = ClosePositionRequest(user_id=user_id, position_id=position_id, request_id=request_id)
+        request = ClosePositionRequest(
+            user_id=user_id, position_id=position_id, request_id=request_id, quantity=quantity
+        )
         answer: ClosePositionResponse = await MonitorServiceStub(channel).ClosePosition(request)
         return answer
 
@@ -85,6 +87,15 @@ async def test_another_user_does_not_get_at_a_close_by_its_request_id(
     await close(target, certificates["gateway"], "demo", monitor.position.position_id, "r1")
     with pytest.raises(PositionNotFound):
         await close(target, certificates["gateway"], "another", monitor.position.position_id, "r1")
+
+
+@pytest.mark.parametrize("quantity", ["much", "0", "-1", "NaN", "1"])
+async def test_a_part_that_cannot_be_closed(
+    quantity: str, target: str, monitor: Monitor, certificates: dict[str, CertificateFiles]
+) -> None:
+    with pytest.raises(FieldInvalid):
+        await close(target, certificates["gateway"], "demo", monitor.position.position_id, "r1", quantity)
+    assert not monitor.intents.rows
 
 
 @pytest.mark.parametrize("caller", ["positions", "reconciler", "operator", "monitor"])

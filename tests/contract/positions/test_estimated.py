@@ -46,7 +46,7 @@ async def test_an_estimated_close_invents_nothing(books: Books, account: Account
     assert position.exit.reason is ExitReason.CLOSED_EXTERNALLY
     assert await books.events(position_id) == ["position_opened", "position_closed"]
     figures = await books.queries.analyze(Chosen(account.user_id))
-    assert (figures.trades, figures.estimated_exits) == (0, 1)
+    assert (figures.trades.totals.trades, figures.trades.estimated) == (0, 1)
 
 
 async def test_an_absence_from_before_the_row_was_settled_closes_nothing(books: Books, account: Account) -> None:
@@ -66,7 +66,7 @@ async def test_later_fills_complete_it(books: Books, account: Account) -> None:
     assert (position.exit.price, position.exit.realized_pnl) == (Decimal(66000), Decimal("973.6"))
     assert (position.exit.executed_at, position.version) == (at(14), 3)
     assert await books.events(position_id) == ["position_opened", "position_closed", "position_exit_completed"]
-    assert (await books.queries.analyze(Chosen(account.user_id))).trades == 1
+    assert (await books.queries.analyze(Chosen(account.user_id))).trades.totals.trades == 1
 
 
 async def test_fills_that_do_not_reach_its_end_complete_nothing(books: Books, account: Account) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from datetime import timedelta
 from decimal import Decimal
 
 from services.monitor.closing.closer import Closer
@@ -11,8 +12,9 @@ from services.monitor.domain.following import Change
 from services.monitor.domain.intent import Claim
 from services.monitor.domain.position import Instrument
 from services.monitor.domain.price_check import Price
-from services.monitor.domain.triggers import SymbolIndex
+from services.monitor.domain.triggers.index import BookIndex
 from services.monitor.triggers.firing import Firing
+from services.monitor.triggers.watermarks import Watermarks
 from tests.fakes.orders import Answer
 from tests.unit.monitor.world import PARTITION, World
 
@@ -24,7 +26,9 @@ class Monitor(World):
         super().__init__(*answers)
         self.held: dict[int, Claim] = {PARTITION: self.take_partition()}
         self.closer = Closer(self.parts(), self, scan_seconds=0.01)
-        self.firing = Firing(SymbolIndex(), self.closer, self, self.clock)
+        self.index = BookIndex()
+        self.watermarks = Watermarks(timedelta(seconds=15))
+        self.firing = Firing(self.index, self.closer, self, self.clock, self.watermarks)
         self.manual = ManualCloses(
             self.intents, self.closer, self.books, KeyRing(self.keys, self.clock), self.clock, wait_seconds=5
         )
@@ -35,7 +39,10 @@ class Monitor(World):
 
     async def tick(self, price: str) -> None:
         """A checked price, and everything that it makes happen."""
-        self.firing.on_price(Price(Instrument(self.position.venue, "BTCUSDT"), Decimal(price), self.clock.now()))
+        checked = Price(Instrument(self.position.venue, "BTCUSDT"), Decimal(price), self.clock.now())
+        self.firing.on_price(checked)
+        await self.settle()
+        self.firing.recheck(checked)
         await self.settle()
 
     async def settle(self) -> None:

@@ -47,25 +47,27 @@ def assert_closed_once(world: World) -> None:
     assert not state.overlaps
 
 
+@pytest.mark.parametrize("key_at_hand", [True, False])
 @pytest.mark.parametrize("way", WAYS)
-async def test_without_a_crash(way: str) -> None:
-    world = World(*WAYS[way])
+async def test_without_a_crash(way: str, key_at_hand: bool) -> None:
+    world = World(*WAYS[way], key_at_hand=key_at_hand)
     await world.life()
     assert_closed_once(world)
 
 
+@pytest.mark.parametrize("key_at_hand", [True, False])
 @pytest.mark.parametrize("way", WAYS)
-async def test_killed_at_any_two_points(way: str) -> None:
+async def test_killed_at_any_two_points(way: str, key_at_hand: bool) -> None:
     first = 0
     while True:
         first += 1
-        world = World(*WAYS[way])
+        world = World(*WAYS[way], key_at_hand=key_at_hand)
         if not await _killed(world, first):
             break
         second = 0
         while True:
             second += 1
-            world = World(*WAYS[way])
+            world = World(*WAYS[way], key_at_hand=key_at_hand)
             assert await _killed(world, first)
             if not await _killed(world, second):
                 assert_closed_once(world)
@@ -112,13 +114,14 @@ async def test_a_settled_version_is_not_closed_again_before_the_books_event_arri
     assert world.venue.state.sent == 1
 
 
+@pytest.mark.parametrize("key_at_hand", [True, False])
 @pytest.mark.parametrize("away_seconds", [0, 60])
 @pytest.mark.parametrize("way", WAYS)
-async def test_stalled_at_any_point_while_a_successor_closes(way: str, away_seconds: float) -> None:
+async def test_stalled_at_any_point_while_a_successor_closes(way: str, away_seconds: float, key_at_hand: bool) -> None:
     point = 0
     while True:
         point += 1
-        world = World(*WAYS[way])
+        world = World(*WAYS[way], key_at_hand=key_at_hand)
         world.crashes.stall_next_at(point)
         stalled = asyncio.create_task(_life_until_fenced(world))
         held = asyncio.create_task(world.crashes.stalled.wait())

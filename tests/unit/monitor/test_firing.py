@@ -7,6 +7,7 @@ import pytest
 
 from services.common.errors import FieldInvalid, PositionAlreadyClosed, PositionNotFound, TradingNotEnabled
 from services.monitor.domain.errors import CloseRejected, CloseUnresolved
+from services.monitor.domain.following import Change
 from services.monitor.domain.price_check import Price
 from tests.fakes.orders import Answer
 from tests.unit.monitor.replica import Monitor
@@ -44,6 +45,63 @@ async def test_a_refusal_stays_quiet_for_its_pause() -> None:
     await monitor.tick("63900")
     assert monitor.venue.state.sent == 2
     assert monitor.venue.state.quantity == 0
+
+
+async def test_a_refused_stop_leaves_its_account_unguarded_and_fires_again_once_the_price_has_recovered() -> None:
+    monitor = Monitor(Answer.FILTERED)
+    await monitor.tick("63900")
+    assert monitor.firing.trouble(monitor.position).startswith("CLOSE_REFUSED: filters")
+    await monitor.tick("64001")
+    assert monitor.venue.state.sent == 1
+    await monitor.tick("63999")
+    assert monitor.venue.state.sent == 2
+    assert monitor.venue.state.quantity == 0
+    assert not monitor.firing.trouble(monitor.position)
+
+
+async def test_a_part_is_closed_and_no_more_and_the_stop_closes_the_rest() -> None:
+    monitor = Monitor()
+    position_id = monitor.position.position_id
+    closed = await monitor.manual.close("demo", position_id, "r1", Decimal("0.0005"))
+    await monitor.settle()
+    assert closed.quantity == Decimal("0.0005")
+    assert monitor.venue.state.quantity == Decimal("0.0015")
+    assert monitor.venue.state.resting, "the position goes on, and so does what rests on it"
+    monitor.firing.on_change(Change(monitor.position, monitor.books.positions[position_id]))
+    await monitor.tick("63900")
+    assert monitor.venue.state.quantity == 0
+    assert not monitor.books.positions[position_id].is_open
+
+
+@pytest.mark.parametrize("quantity", ["0", "-1", "0.0020000001"])
+async def test_a_part_that_is_none(quantity: str) -> None:
+    monitor = Monitor()
+    with pytest.raises(FieldInvalid):
+        await monitor.manual.close("demo", monitor.position.position_id, "r1", Decimal(quantity))
+    assert not monitor.intents.rows
+
+
+async def test_a_part_in_two_fills_is_followed_to_its_end_and_no_further() -> None:
+    monitor = Monitor(Answer.HALF_FILLS)
+    await monitor.manual.close("demo", monitor.position.position_id, "r1", Decimal("0.001"))
+    await monitor.settle()
+    assert monitor.venue.state.quantity == Decimal("0.001")
+
+
+async def test_a_whole_close_takes_what_the_books_did_not_know_of() -> None:
+    monitor = Monitor()
+    monitor.venue.state.quantity = Decimal("0.005")
+    await monitor.tick("63900")
+    assert monitor.venue.state.quantity == 0
+    assert monitor.venue.state.sent == 2
+
+
+async def test_what_was_opened_after_a_close_is_left_alone() -> None:
+    monitor = Monitor()
+    monitor.venue.reopen_after_close = Decimal("0.003")
+    await monitor.tick("63900")
+    assert monitor.venue.state.quantity == Decimal("0.003")
+    assert monitor.venue.state.sent == 1
 
 
 async def test_a_close_by_hand_during_a_trigger_is_the_same_order() -> None:

@@ -52,7 +52,8 @@ def a_position(**changes: object) -> Position:
 class World:
     """What stays, and the ways in which a process uses it."""
 
-    def __init__(self, *answers: Answer) -> None:
+    def __init__(self, *answers: Answer, key_at_hand: bool = False) -> None:
+        self.key_at_hand = key_at_hand
         self.clock = FixedClock()
         self.crashes = CrashPlan()
         ids = count(1)
@@ -104,7 +105,9 @@ class World:
             await carry_out(parts, intent, _unheard)
         decision = self.decision()
         if decision.position.enforced:
-            opening = await self.intents.open(decision, claim, self.clock.now())
+            now = self.clock.now()
+            deadline = now + Timing().receive_window if self.key_at_hand else None
+            opening = await self.intents.open(decision, claim, now, deadline)
             await self.carry_out(opening, parts)
 
     async def carry_out(self, opening: Opening, parts: Parts | None = None) -> Intent | None:

@@ -1,0 +1,190 @@
+"""Keeps watermarks: writes news of extremes, and asks the venue what happened while nobody watched.
+
+Invariants: at most one write a second for an instrument; what could not be written is written later; levels on an
+instrument whose past is owed count as not guarded; what was crossed unwatched is told to its user, by the replica that
+holds the position's partition alone.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Protocol
+
+import structlog
+
+from services.common.clock import Clock
+from services.common.errors import DomainError
+from services.common.exchange.errors import VenueError
+from services.common.exchange.prices import PriceKind, PriceReader
+from services.common.trading.effective_levels import reached_level
+from services.common.trading.extremes import Extreme, Extremes
+from services.common.trading.partition import partition_of
+from services.common.trading.side import Side
+from services.monitor.closing.closer import Claims
+from services.monitor.domain.alert import Alert, AlertKind, alert_of_position
+from services.monitor.domain.position import Instrument, Position
+from services.monitor.domain.unwatched import Candle, look_back
+from services.monitor.triggers.watermarks import News, Watermarks
+
+_log = structlog.get_logger(__name__)
+
+_FINEST_MINUTES = 1
+_LONGEST_FINE = timedelta(days=1)
+_COARSE_MINUTES = 60
+_WRITE_WATCHED = 5
+"""Every so many turns it is noted how far prices were watched."""
+_PRUNE = 600
+_MARGIN = timedelta(hours=1)
+"""Extremes stay this much longer than any level that is known here needs them."""
+
+
+class Rows(Protocol):
+    """Where extremes and alerts are kept. Every method raises DatabaseUnavailable."""
+
+    async def write(self, instrument: Instrument, news: News, now: datetime) -> bool: ...
+
+    async def watched(self, until: Mapping[Instrument, datetime]) -> None: ...
+
+    async def prune(self, instrument: Instrument, before: datetime) -> None: ...
+
+    async def tell(self, alerts: Iterable[Alert], now: datetime) -> None: ...
+
+
+class Marked(Protocol):
+    """The index, as far as it is told of better watermarks."""
+
+    def put(self, position: Position, watermark: Decimal | None = None) -> None: ...
+
+    def positions(self, instrument: Instrument) -> tuple[Position, ...]: ...
+
+    def instruments(self) -> Iterable[Instrument]: ...
+
+
+class Keeping:
+    """`run` it as a task; `price_of` gives the checked price of an instrument now, where there is one."""
+
+    def __init__(
+        self,
+        watermarks: Watermarks,
+        index: Marked,
+        rows: Rows,
+        reader: PriceReader,
+        claims: Claims,
+        clock: Clock,
+        price_of: Callable[[Instrument], Decimal | None],
+        notify: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._watermarks = watermarks
+        self._index = index
+        self._rows = rows
+        self._reader = reader
+        self._claims = claims
+        self._clock = clock
+        self._price_of = price_of
+        self._notify = notify
+        self._untold: list[Alert] = []
+
+    async def run(self, interval_seconds: float) -> None:
+        """Again and again, until cancelled."""
+        turn = 0
+        while True:
+            turn += 1
+            try:
+                await self.catch_up()
+                await self.write()
+                if turn % _WRITE_WATCHED == 0:
+                    await self._rows.watched(self._watermarks.watched_until())
+                if turn % _PRUNE == 0:
+                    await self.prune()
+            except DomainError as error:
+                _log.info("extremes not written", reason=error.reason)
+            await asyncio.sleep(interval_seconds)
+
+    async def write(self) -> None:
+        """Write what is news, and tell what is not told yet. Raises DatabaseUnavailable: nothing is lost by it."""
+        moved = False
+        news = self._watermarks.take_news()
+        try:
+            for instrument in list(news):
+                moved = await self._rows.write(instrument, news[instrument], self._clock.now()) or moved
+                del news[instrument]
+        finally:
+            for instrument, unwritten in news.items():
+                self._watermarks.put_back(instrument, unwritten)
+        if self._untold:
+            await self._rows.tell(self._untold, self._clock.now())
+            self._untold.clear()
+            moved = True
+        if moved:
+            self._notify()
+
+    async def prune(self) -> None:
+        """Forget what no level needs."""
+        for instrument in self._index.instruments():
+            oldest = self._watermarks.retain(instrument, self._index.positions(instrument))
+            await self._rows.prune(instrument, (oldest or self._clock.now()) - _MARGIN)
+
+    async def catch_up(self) -> None:
+        """Ask the venues for all that is owed; what they do not tell is asked for again the next time."""
+        for instrument, since in self._watermarks.owed().items():
+            try:
+                await self._catch_up(instrument, since)
+            except VenueError as error:
+                _log.warning("the past is not known", symbol=instrument.symbol, since=since, why=error.kind)
+
+    async def _catch_up(self, instrument: Instrument, since: datetime) -> None:
+        until = self._clock.now()
+        candles = await self._read(instrument, since, until)
+        positions = self._index.positions(instrument)
+        before = {position.position_id: self._watermarks.of(position) for position in positions}
+        seen = Extremes()
+        for candle in candles:
+            seen.take(Side.LONG, [Extreme(candle.high, candle.opened_at)])
+            seen.take(Side.SHORT, [Extreme(candle.low, candle.opened_at)])
+        self._watermarks.made_up(instrument, {side: seen.points(side) for side in Side}, until)
+        told = 0
+        for position in positions:
+            watermark = self._watermarks.of(position)
+            self._index.put(position, watermark)
+            if self._may_have_crossed(position, watermark, candles):
+                told += self._tell(position, before[position.position_id], candles)
+        _log.info("caught up", symbol=instrument.symbol, venue=instrument.venue, candles=len(candles), told=told)
+
+    async def _read(self, instrument: Instrument, since: datetime, until: datetime) -> tuple[Candle, ...]:
+        minutes = _FINEST_MINUTES if until - since <= _LONGEST_FINE else _COARSE_MINUTES
+        rows = await self._reader.read_candles(
+            instrument.venue,
+            instrument.symbol,
+            interval_minutes=minutes,
+            since=_whole_minutes(since, minutes),
+            until=until,
+            kind=PriceKind(instrument.trigger_price.value),
+        )
+        return tuple(Candle(row.opened_at, row.high, row.low) for row in rows)
+
+    def _may_have_crossed(self, position: Position, watermark: Decimal | None, candles: tuple[Candle, ...]) -> bool:
+        """The tightest the stop has been against the worst of prices: quick, and never wrongly no."""
+        if not candles:
+            return False
+        for price in (min(candle.low for candle in candles), max(candle.high for candle in candles)):
+            if reached_level(position.side, position.levels, price, watermark) is not None:
+                return True
+        return False
+
+    def _tell(self, position: Position, before: Decimal | None, candles: tuple[Candle, ...]) -> bool:
+        past = look_back(position, before, candles)
+        if past.crossed is None or partition_of(position.account_id) not in self._claims.claims():
+            return False
+        now = self._price_of(position.instrument)
+        stands = now is not None and reached_level(position.side, position.levels, now, past.watermark) is not None
+        kind = AlertKind.CROSSED_UNWATCHED if stands else AlertKind.CROSSED_AND_RECOVERED
+        what = "it still is: the position is being closed" if stands else "the price has recovered: it stays armed"
+        reason = f"the {past.crossed} was crossed about {past.at:%Y-%m-%d %H:%M} UTC while nobody watched; {what}"
+        self._untold.append(alert_of_position(kind, position, reason, past.price, past.level_price))
+        return True
+
+
+def _whole_minutes(moment: datetime, minutes: int) -> datetime:
+    """The opening of the candle that a moment is in."""
+    return moment.replace(minute=moment.minute - moment.minute % min(minutes, 60), second=0, microsecond=0)
