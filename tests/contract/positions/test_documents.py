@@ -352,8 +352,8 @@ async def test_estimated_closes_over_the_wire(books: Books, account: Account, ch
     credentials = await books.keys.credentials(account.account_id)
     books.reader.readings[credentials.api_key] = make_reading()
     books.reader.fills[credentials.api_key] = [make_fill("a", executed_at=at(14), sequence=9)]
-    seen = await stub.ObserveAccount(observation_pb2.ObserveAccountRequest(account_id=account.account_id))
-    [row] = seen.estimated
+    request = observation_pb2.ObserveAccountRequest(account_id=account.account_id, estimated_position_ids=[position_id])
+    [row] = (await stub.ObserveAccount(request)).estimated
     assert [fill.sequence for fill in row.fills] == [9]
     complete = observation_pb2.CompleteExit(position_id=position_id, expected_version=row.version, fills=row.fills)
     assert (await apply(complete_exit=complete)).outcome == observation_pb2.DECISION_OUTCOME_APPLIED

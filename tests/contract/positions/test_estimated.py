@@ -46,7 +46,7 @@ async def test_an_estimated_close_invents_nothing(books: Books, account: Account
     assert position.exit.reason is ExitReason.CLOSED_EXTERNALLY
     assert await books.events(position_id) == ["position_opened", "position_closed"]
     figures = await books.queries.analyze(Chosen(account.user_id))
-    assert (figures.trades.totals.trades, figures.trades.estimated) == (0, 1)
+    assert (figures.trades.totals.total, figures.trades.estimated) == (0, 1)
 
 
 async def test_an_absence_from_before_the_row_was_settled_closes_nothing(books: Books, account: Account) -> None:
@@ -66,7 +66,7 @@ async def test_later_fills_complete_it(books: Books, account: Account) -> None:
     assert (position.exit.price, position.exit.realized_pnl) == (Decimal(66000), Decimal("973.6"))
     assert (position.exit.executed_at, position.version) == (at(14), 3)
     assert await books.events(position_id) == ["position_opened", "position_closed", "position_exit_completed"]
-    assert (await books.queries.analyze(Chosen(account.user_id))).trades.totals.trades == 1
+    assert (await books.queries.analyze(Chosen(account.user_id))).trades.totals.total == 1
 
 
 async def test_fills_that_do_not_reach_its_end_complete_nothing(books: Books, account: Account) -> None:
@@ -92,13 +92,15 @@ async def test_the_monitors_fills_complete_it_too(books: Books, account: Account
     assert await books.fills.record_fills(position_id, [make_fill("a", executed_at=at(14))], "intent") == position
 
 
-async def test_an_observation_offers_what_has_appeared(books: Books, account: Account) -> None:
+async def test_an_observation_brings_the_estimated_rows_that_are_asked_for(books: Books, account: Account) -> None:
     position_id = await estimated(books, account)
     await show(books, account)
     assert (await books.observation.observe(account.account_id)).estimated == ()
+    [row] = (await books.observation.observe(account.account_id, estimated_ids=[position_id])).estimated
+    assert (row.position.position_id, row.fills) == (position_id, ())
     await show(books, account, fills=(make_fill("a", executed_at=at(14)),))
-    [row] = (await books.observation.observe(account.account_id)).estimated
-    assert (row.position.position_id, row.position.version, row.fills_complete) == (position_id, 2, True)
+    [row] = (await books.observation.observe(account.account_id, estimated_ids=[position_id])).estimated
+    assert (row.position.version, row.fills_complete) == (2, True)
     assert [fill.fill_id for fill in row.fills] == ["a"]
 
 
