@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from protos.positions.v1 import types_pb2 as protos_dot_positions_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"protos/positions/v1/accounts.proto\x12\x0cpositions.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fprotos/positions/v1/types.proto\"\x86\x02\n\x07\x41\x63\x63ount\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12(\n\x08\x65xchange\x18\x03 \x01(\x0e\x32\x16.positions.v1.Exchange\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x12\n\nmasked_key\x18\x05 \x01(\t\x12\x10\n\x08verified\x18\x06 \x01(\x08\x12\x17\n\x0ftrading_enabled\x18\x07 \x01(\x08\x12.\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bverified_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xae\x01\n\x11\x41\x64\x64\x41\x63\x63ountRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12(\n\x08\x65xchange\x18\x02 \x01(\x0e\x32\x16.positions.v1.Exchange\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0f\n\x07\x61pi_key\x18\x04 \x01(\t\x12\x12\n\napi_secret\x18\x05 \x01(\t\x12\x17\n\x0ftrading_enabled\x18\x06 \x01(\x08\x12\x12\n\nrequest_id\x18\x07 \x01(\t\"<\n\x12\x41\x64\x64\x41\x63\x63ountResponse\x12&\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x15.positions.v1.Account\"&\n\x13ListAccountsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"?\n\x14ListAccountsResponse\x12\'\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x15.positions.v1.Account\"-\n\x17LeaseCredentialsRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\"\x99\x01\n\x18LeaseCredentialsResponse\x12(\n\x08\x65xchange\x18\x01 \x01(\x0e\x32\x16.positions.v1.Exchange\x12\x0f\n\x07\x61pi_key\x18\x02 \x01(\t\x12\x12\n\napi_secret\x18\x03 \x01(\t\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp2\x9c\x02\n\x0f\x41\x63\x63ountsService\x12O\n\nAddAccount\x12\x1f.positions.v1.AddAccountRequest\x1a .positions.v1.AddAccountResponse\x12U\n\x0cListAccounts\x12!.positions.v1.ListAccountsRequest\x1a\".positions.v1.ListAccountsResponse\x12\x61\n\x10LeaseCredentials\x12%.positions.v1.LeaseCredentialsRequest\x1a&.positions.v1.LeaseCredentialsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"protos/positions/v1/accounts.proto\x12\x0cpositions.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fprotos/positions/v1/types.proto\"\xd6\x02\n\x07\x41\x63\x63ount\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12(\n\x08\x65xchange\x18\x03 \x01(\x0e\x32\x16.positions.v1.Exchange\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x12\n\nmasked_key\x18\x05 \x01(\t\x12\x10\n\x08verified\x18\x06 \x01(\x08\x12\x17\n\x0ftrading_enabled\x18\x07 \x01(\x08\x12.\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bverified_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tcan_trade\x18\n \x01(\x08\x12\x15\n\rip_restricted\x18\x0b \x01(\x08\x12\x13\n\x0b\x61uto_manage\x18\x0c \x01(\x08\x12\x0f\n\x07refusal\x18\r \x01(\t\"\xae\x01\n\x11\x41\x64\x64\x41\x63\x63ountRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12(\n\x08\x65xchange\x18\x02 \x01(\x0e\x32\x16.positions.v1.Exchange\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0f\n\x07\x61pi_key\x18\x04 \x01(\t\x12\x12\n\napi_secret\x18\x05 \x01(\t\x12\x17\n\x0ftrading_enabled\x18\x06 \x01(\x08\x12\x12\n\nrequest_id\x18\x07 \x01(\t\"<\n\x12\x41\x64\x64\x41\x63\x63ountResponse\x12&\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x15.positions.v1.Account\"&\n\x13ListAccountsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"?\n\x14ListAccountsResponse\x12\'\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x15.positions.v1.Account\"-\n\x17LeaseCredentialsRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\"\x99\x01\n\x18LeaseCredentialsResponse\x12(\n\x08\x65xchange\x18\x01 \x01(\x0e\x32\x16.positions.v1.Exchange\x12\x0f\n\x07\x61pi_key\x18\x02 \x01(\t\x12\x12\n\napi_secret\x18\x03 \x01(\t\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"O\n\x14VerifyAccountRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"?\n\x15VerifyAccountResponse\x12&\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x15.positions.v1.Account\"]\n\x11SetTradingRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x0f\n\x07\x65nabled\x18\x03 \x01(\x08\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"<\n\x12SetTradingResponse\x12&\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x15.positions.v1.Account\"]\n\x14RenameAccountRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"?\n\x15RenameAccountResponse\x12&\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x15.positions.v1.Account\"`\n\x14SetAutoManageRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x0f\n\x07\x65nabled\x18\x03 \x01(\x08\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"?\n\x15SetAutoManageResponse\x12&\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x15.positions.v1.Account\"O\n\x14RemoveAccountRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x17\n\x15RemoveAccountResponse\"0\n\x04Plan\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1a\n\x12\x63ommission_percent\x18\x02 \x01(\t\"g\n\x0eSetPlanRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12 \n\x04plan\x18\x02 \x01(\x0b\x32\x12.positions.v1.Plan\x12\x0e\n\x06set_by\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"3\n\x0fSetPlanResponse\x12 \n\x04plan\x18\x01 \x01(\x0b\x32\x12.positions.v1.Plan\"!\n\x0eGetPlanRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"3\n\x0fGetPlanResponse\x12 \n\x04plan\x18\x01 \x01(\x0b\x32\x12.positions.v1.Plan2\xe5\x06\n\x0f\x41\x63\x63ountsService\x12O\n\nAddAccount\x12\x1f.positions.v1.AddAccountRequest\x1a .positions.v1.AddAccountResponse\x12U\n\x0cListAccounts\x12!.positions.v1.ListAccountsRequest\x1a\".positions.v1.ListAccountsResponse\x12\x61\n\x10LeaseCredentials\x12%.positions.v1.LeaseCredentialsRequest\x1a&.positions.v1.LeaseCredentialsResponse\x12X\n\rVerifyAccount\x12\".positions.v1.VerifyAccountRequest\x1a#.positions.v1.VerifyAccountResponse\x12O\n\nSetTrading\x12\x1f.positions.v1.SetTradingRequest\x1a .positions.v1.SetTradingResponse\x12X\n\rRenameAccount\x12\".positions.v1.RenameAccountRequest\x1a#.positions.v1.RenameAccountResponse\x12X\n\rSetAutoManage\x12\".positions.v1.SetAutoManageRequest\x1a#.positions.v1.SetAutoManageResponse\x12X\n\rRemoveAccount\x12\".positions.v1.RemoveAccountRequest\x1a#.positions.v1.RemoveAccountResponse\x12\x46\n\x07SetPlan\x12\x1c.positions.v1.SetPlanRequest\x1a\x1d.positions.v1.SetPlanResponse\x12\x46\n\x07GetPlan\x12\x1c.positions.v1.GetPlanRequest\x1a\x1d.positions.v1.GetPlanResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,19 +34,49 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.positions.v1.account
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ACCOUNT']._serialized_start=119
-  _globals['_ACCOUNT']._serialized_end=381
-  _globals['_ADDACCOUNTREQUEST']._serialized_start=384
-  _globals['_ADDACCOUNTREQUEST']._serialized_end=558
-  _globals['_ADDACCOUNTRESPONSE']._serialized_start=560
-  _globals['_ADDACCOUNTRESPONSE']._serialized_end=620
-  _globals['_LISTACCOUNTSREQUEST']._serialized_start=622
-  _globals['_LISTACCOUNTSREQUEST']._serialized_end=660
-  _globals['_LISTACCOUNTSRESPONSE']._serialized_start=662
-  _globals['_LISTACCOUNTSRESPONSE']._serialized_end=725
-  _globals['_LEASECREDENTIALSREQUEST']._serialized_start=727
-  _globals['_LEASECREDENTIALSREQUEST']._serialized_end=772
-  _globals['_LEASECREDENTIALSRESPONSE']._serialized_start=775
-  _globals['_LEASECREDENTIALSRESPONSE']._serialized_end=928
-  _globals['_ACCOUNTSSERVICE']._serialized_start=931
-  _globals['_ACCOUNTSSERVICE']._serialized_end=1215
+  _globals['_ACCOUNT']._serialized_end=461
+  _globals['_ADDACCOUNTREQUEST']._serialized_start=464
+  _globals['_ADDACCOUNTREQUEST']._serialized_end=638
+  _globals['_ADDACCOUNTRESPONSE']._serialized_start=640
+  _globals['_ADDACCOUNTRESPONSE']._serialized_end=700
+  _globals['_LISTACCOUNTSREQUEST']._serialized_start=702
+  _globals['_LISTACCOUNTSREQUEST']._serialized_end=740
+  _globals['_LISTACCOUNTSRESPONSE']._serialized_start=742
+  _globals['_LISTACCOUNTSRESPONSE']._serialized_end=805
+  _globals['_LEASECREDENTIALSREQUEST']._serialized_start=807
+  _globals['_LEASECREDENTIALSREQUEST']._serialized_end=852
+  _globals['_LEASECREDENTIALSRESPONSE']._serialized_start=855
+  _globals['_LEASECREDENTIALSRESPONSE']._serialized_end=1008
+  _globals['_VERIFYACCOUNTREQUEST']._serialized_start=1010
+  _globals['_VERIFYACCOUNTREQUEST']._serialized_end=1089
+  _globals['_VERIFYACCOUNTRESPONSE']._serialized_start=1091
+  _globals['_VERIFYACCOUNTRESPONSE']._serialized_end=1154
+  _globals['_SETTRADINGREQUEST']._serialized_start=1156
+  _globals['_SETTRADINGREQUEST']._serialized_end=1249
+  _globals['_SETTRADINGRESPONSE']._serialized_start=1251
+  _globals['_SETTRADINGRESPONSE']._serialized_end=1311
+  _globals['_RENAMEACCOUNTREQUEST']._serialized_start=1313
+  _globals['_RENAMEACCOUNTREQUEST']._serialized_end=1406
+  _globals['_RENAMEACCOUNTRESPONSE']._serialized_start=1408
+  _globals['_RENAMEACCOUNTRESPONSE']._serialized_end=1471
+  _globals['_SETAUTOMANAGEREQUEST']._serialized_start=1473
+  _globals['_SETAUTOMANAGEREQUEST']._serialized_end=1569
+  _globals['_SETAUTOMANAGERESPONSE']._serialized_start=1571
+  _globals['_SETAUTOMANAGERESPONSE']._serialized_end=1634
+  _globals['_REMOVEACCOUNTREQUEST']._serialized_start=1636
+  _globals['_REMOVEACCOUNTREQUEST']._serialized_end=1715
+  _globals['_REMOVEACCOUNTRESPONSE']._serialized_start=1717
+  _globals['_REMOVEACCOUNTRESPONSE']._serialized_end=1740
+  _globals['_PLAN']._serialized_start=1742
+  _globals['_PLAN']._serialized_end=1790
+  _globals['_SETPLANREQUEST']._serialized_start=1792
+  _globals['_SETPLANREQUEST']._serialized_end=1895
+  _globals['_SETPLANRESPONSE']._serialized_start=1897
+  _globals['_SETPLANRESPONSE']._serialized_end=1948
+  _globals['_GETPLANREQUEST']._serialized_start=1950
+  _globals['_GETPLANREQUEST']._serialized_end=1983
+  _globals['_GETPLANRESPONSE']._serialized_start=1985
+  _globals['_GETPLANRESPONSE']._serialized_end=2036
+  _globals['_ACCOUNTSSERVICE']._serialized_start=2039
+  _globals['_ACCOUNTSSERVICE']._serialized_end=2908
 # @@protoc_insertion_point(module_scope)

@@ -49,6 +49,41 @@ class AccountsServiceStub:
                 request_serializer=protos_dot_positions_dot_v1_dot_accounts__pb2.LeaseCredentialsRequest.SerializeToString,
                 response_deserializer=protos_dot_positions_dot_v1_dot_accounts__pb2.LeaseCredentialsResponse.FromString,
                 _registered_method=True)
+        self.VerifyAccount = channel.unary_unary(
+                '/positions.v1.AccountsService/VerifyAccount',
+                request_serializer=protos_dot_positions_dot_v1_dot_accounts__pb2.VerifyAccountRequest.SerializeToString,
+                response_deserializer=protos_dot_positions_dot_v1_dot_accounts__pb2.VerifyAccountResponse.FromString,
+                _registered_method=True)
+        self.SetTrading = channel.unary_unary(
+                '/positions.v1.AccountsService/SetTrading',
+                request_serializer=protos_dot_positions_dot_v1_dot_accounts__pb2.SetTradingRequest.SerializeToString,
+                response_deserializer=protos_dot_positions_dot_v1_dot_accounts__pb2.SetTradingResponse.FromString,
+                _registered_method=True)
+        self.RenameAccount = channel.unary_unary(
+                '/positions.v1.AccountsService/RenameAccount',
+                request_serializer=protos_dot_positions_dot_v1_dot_accounts__pb2.RenameAccountRequest.SerializeToString,
+                response_deserializer=protos_dot_positions_dot_v1_dot_accounts__pb2.RenameAccountResponse.FromString,
+                _registered_method=True)
+        self.SetAutoManage = channel.unary_unary(
+                '/positions.v1.AccountsService/SetAutoManage',
+                request_serializer=protos_dot_positions_dot_v1_dot_accounts__pb2.SetAutoManageRequest.SerializeToString,
+                response_deserializer=protos_dot_positions_dot_v1_dot_accounts__pb2.SetAutoManageResponse.FromString,
+                _registered_method=True)
+        self.RemoveAccount = channel.unary_unary(
+                '/positions.v1.AccountsService/RemoveAccount',
+                request_serializer=protos_dot_positions_dot_v1_dot_accounts__pb2.RemoveAccountRequest.SerializeToString,
+                response_deserializer=protos_dot_positions_dot_v1_dot_accounts__pb2.RemoveAccountResponse.FromString,
+                _registered_method=True)
+        self.SetPlan = channel.unary_unary(
+                '/positions.v1.AccountsService/SetPlan',
+                request_serializer=protos_dot_positions_dot_v1_dot_accounts__pb2.SetPlanRequest.SerializeToString,
+                response_deserializer=protos_dot_positions_dot_v1_dot_accounts__pb2.SetPlanResponse.FromString,
+                _registered_method=True)
+        self.GetPlan = channel.unary_unary(
+                '/positions.v1.AccountsService/GetPlan',
+                request_serializer=protos_dot_positions_dot_v1_dot_accounts__pb2.GetPlanRequest.SerializeToString,
+                response_deserializer=protos_dot_positions_dot_v1_dot_accounts__pb2.GetPlanResponse.FromString,
+                _registered_method=True)
 
 
 class AccountsServiceServicer:
@@ -77,6 +112,58 @@ class AccountsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def VerifyAccount(self, request, context):
+        """Asks the venue again what the key may do. A key that it refuses is no longer verified, and trading is off.
+        Errors: ACCOUNT_NOT_FOUND (another user's as well), VENUE_UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetTrading(self, request, context):
+        """Allows or forbids Tandem to trade. Errors: ACCOUNT_NOT_FOUND, KEY_CANNOT_TRADE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RenameAccount(self, request, context):
+        """Errors: ACCOUNT_NOT_FOUND, FIELD_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetAutoManage(self, request, context):
+        """Whether positions that are adopted from now on are managed; those already there stay as they are.
+        Errors: ACCOUNT_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveAccount(self, request, context):
+        """Forgets the key; what happened stays in the history.
+        Errors: ACCOUNT_NOT_FOUND, ACCOUNT_HAS_MANAGED_POSITIONS.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetPlan(self, request, context):
+        """The plan of a user, set by an administrator (the gateway sees to that). It holds for open positions too.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPlan(self, request, context):
+        """A user's plan; absent without one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AccountsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -94,6 +181,41 @@ def add_AccountsServiceServicer_to_server(servicer, server):
                     servicer.LeaseCredentials,
                     request_deserializer=protos_dot_positions_dot_v1_dot_accounts__pb2.LeaseCredentialsRequest.FromString,
                     response_serializer=protos_dot_positions_dot_v1_dot_accounts__pb2.LeaseCredentialsResponse.SerializeToString,
+            ),
+            'VerifyAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyAccount,
+                    request_deserializer=protos_dot_positions_dot_v1_dot_accounts__pb2.VerifyAccountRequest.FromString,
+                    response_serializer=protos_dot_positions_dot_v1_dot_accounts__pb2.VerifyAccountResponse.SerializeToString,
+            ),
+            'SetTrading': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetTrading,
+                    request_deserializer=protos_dot_positions_dot_v1_dot_accounts__pb2.SetTradingRequest.FromString,
+                    response_serializer=protos_dot_positions_dot_v1_dot_accounts__pb2.SetTradingResponse.SerializeToString,
+            ),
+            'RenameAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenameAccount,
+                    request_deserializer=protos_dot_positions_dot_v1_dot_accounts__pb2.RenameAccountRequest.FromString,
+                    response_serializer=protos_dot_positions_dot_v1_dot_accounts__pb2.RenameAccountResponse.SerializeToString,
+            ),
+            'SetAutoManage': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetAutoManage,
+                    request_deserializer=protos_dot_positions_dot_v1_dot_accounts__pb2.SetAutoManageRequest.FromString,
+                    response_serializer=protos_dot_positions_dot_v1_dot_accounts__pb2.SetAutoManageResponse.SerializeToString,
+            ),
+            'RemoveAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveAccount,
+                    request_deserializer=protos_dot_positions_dot_v1_dot_accounts__pb2.RemoveAccountRequest.FromString,
+                    response_serializer=protos_dot_positions_dot_v1_dot_accounts__pb2.RemoveAccountResponse.SerializeToString,
+            ),
+            'SetPlan': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetPlan,
+                    request_deserializer=protos_dot_positions_dot_v1_dot_accounts__pb2.SetPlanRequest.FromString,
+                    response_serializer=protos_dot_positions_dot_v1_dot_accounts__pb2.SetPlanResponse.SerializeToString,
+            ),
+            'GetPlan': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPlan,
+                    request_deserializer=protos_dot_positions_dot_v1_dot_accounts__pb2.GetPlanRequest.FromString,
+                    response_serializer=protos_dot_positions_dot_v1_dot_accounts__pb2.GetPlanResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -177,6 +299,195 @@ class AccountsService:
             '/positions.v1.AccountsService/LeaseCredentials',
             protos_dot_positions_dot_v1_dot_accounts__pb2.LeaseCredentialsRequest.SerializeToString,
             protos_dot_positions_dot_v1_dot_accounts__pb2.LeaseCredentialsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/positions.v1.AccountsService/VerifyAccount',
+            protos_dot_positions_dot_v1_dot_accounts__pb2.VerifyAccountRequest.SerializeToString,
+            protos_dot_positions_dot_v1_dot_accounts__pb2.VerifyAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetTrading(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/positions.v1.AccountsService/SetTrading',
+            protos_dot_positions_dot_v1_dot_accounts__pb2.SetTradingRequest.SerializeToString,
+            protos_dot_positions_dot_v1_dot_accounts__pb2.SetTradingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenameAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/positions.v1.AccountsService/RenameAccount',
+            protos_dot_positions_dot_v1_dot_accounts__pb2.RenameAccountRequest.SerializeToString,
+            protos_dot_positions_dot_v1_dot_accounts__pb2.RenameAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetAutoManage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/positions.v1.AccountsService/SetAutoManage',
+            protos_dot_positions_dot_v1_dot_accounts__pb2.SetAutoManageRequest.SerializeToString,
+            protos_dot_positions_dot_v1_dot_accounts__pb2.SetAutoManageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/positions.v1.AccountsService/RemoveAccount',
+            protos_dot_positions_dot_v1_dot_accounts__pb2.RemoveAccountRequest.SerializeToString,
+            protos_dot_positions_dot_v1_dot_accounts__pb2.RemoveAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetPlan(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/positions.v1.AccountsService/SetPlan',
+            protos_dot_positions_dot_v1_dot_accounts__pb2.SetPlanRequest.SerializeToString,
+            protos_dot_positions_dot_v1_dot_accounts__pb2.SetPlanResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPlan(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/positions.v1.AccountsService/GetPlan',
+            protos_dot_positions_dot_v1_dot_accounts__pb2.GetPlanRequest.SerializeToString,
+            protos_dot_positions_dot_v1_dot_accounts__pb2.GetPlanResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,26 @@ class AccountsServiceStub:
     """The key itself, for trading: the monitor alone may ask. Every lease is audited.
     Errors: ACCOUNT_NOT_FOUND, TRADING_NOT_ENABLED.
     """
+    VerifyAccount: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.VerifyAccountRequest, _accounts_pb2.VerifyAccountResponse]
+    """Asks the venue again what the key may do. A key that it refuses is no longer verified, and trading is off.
+    Errors: ACCOUNT_NOT_FOUND (another user's as well), VENUE_UNAVAILABLE.
+    """
+    SetTrading: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.SetTradingRequest, _accounts_pb2.SetTradingResponse]
+    """Allows or forbids Tandem to trade. Errors: ACCOUNT_NOT_FOUND, KEY_CANNOT_TRADE."""
+    RenameAccount: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.RenameAccountRequest, _accounts_pb2.RenameAccountResponse]
+    """Errors: ACCOUNT_NOT_FOUND, FIELD_INVALID."""
+    SetAutoManage: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.SetAutoManageRequest, _accounts_pb2.SetAutoManageResponse]
+    """Whether positions that are adopted from now on are managed; those already there stay as they are.
+    Errors: ACCOUNT_NOT_FOUND.
+    """
+    RemoveAccount: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.RemoveAccountRequest, _accounts_pb2.RemoveAccountResponse]
+    """Forgets the key; what happened stays in the history.
+    Errors: ACCOUNT_NOT_FOUND, ACCOUNT_HAS_MANAGED_POSITIONS.
+    """
+    SetPlan: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.SetPlanRequest, _accounts_pb2.SetPlanResponse]
+    """The plan of a user, set by an administrator (the gateway sees to that). It holds for open positions too."""
+    GetPlan: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.GetPlanRequest, _accounts_pb2.GetPlanResponse]
+    """A user's plan; absent without one."""
 
 @_typing.type_check_only
 class AccountsServiceAsyncStub(AccountsServiceStub):
@@ -55,6 +75,26 @@ class AccountsServiceAsyncStub(AccountsServiceStub):
     """The key itself, for trading: the monitor alone may ask. Every lease is audited.
     Errors: ACCOUNT_NOT_FOUND, TRADING_NOT_ENABLED.
     """
+    VerifyAccount: _aio.UnaryUnaryMultiCallable[_accounts_pb2.VerifyAccountRequest, _accounts_pb2.VerifyAccountResponse]  # type: ignore[assignment]
+    """Asks the venue again what the key may do. A key that it refuses is no longer verified, and trading is off.
+    Errors: ACCOUNT_NOT_FOUND (another user's as well), VENUE_UNAVAILABLE.
+    """
+    SetTrading: _aio.UnaryUnaryMultiCallable[_accounts_pb2.SetTradingRequest, _accounts_pb2.SetTradingResponse]  # type: ignore[assignment]
+    """Allows or forbids Tandem to trade. Errors: ACCOUNT_NOT_FOUND, KEY_CANNOT_TRADE."""
+    RenameAccount: _aio.UnaryUnaryMultiCallable[_accounts_pb2.RenameAccountRequest, _accounts_pb2.RenameAccountResponse]  # type: ignore[assignment]
+    """Errors: ACCOUNT_NOT_FOUND, FIELD_INVALID."""
+    SetAutoManage: _aio.UnaryUnaryMultiCallable[_accounts_pb2.SetAutoManageRequest, _accounts_pb2.SetAutoManageResponse]  # type: ignore[assignment]
+    """Whether positions that are adopted from now on are managed; those already there stay as they are.
+    Errors: ACCOUNT_NOT_FOUND.
+    """
+    RemoveAccount: _aio.UnaryUnaryMultiCallable[_accounts_pb2.RemoveAccountRequest, _accounts_pb2.RemoveAccountResponse]  # type: ignore[assignment]
+    """Forgets the key; what happened stays in the history.
+    Errors: ACCOUNT_NOT_FOUND, ACCOUNT_HAS_MANAGED_POSITIONS.
+    """
+    SetPlan: _aio.UnaryUnaryMultiCallable[_accounts_pb2.SetPlanRequest, _accounts_pb2.SetPlanResponse]  # type: ignore[assignment]
+    """The plan of a user, set by an administrator (the gateway sees to that). It holds for open positions too."""
+    GetPlan: _aio.UnaryUnaryMultiCallable[_accounts_pb2.GetPlanRequest, _accounts_pb2.GetPlanResponse]  # type: ignore[assignment]
+    """A user's plan; absent without one."""
 
 class AccountsServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -84,5 +124,67 @@ class AccountsServiceServicer(metaclass=_abc_1.ABCMeta):
         """The key itself, for trading: the monitor alone may ask. Every lease is audited.
         Errors: ACCOUNT_NOT_FOUND, TRADING_NOT_ENABLED.
         """
+
+    @_abc_1.abstractmethod
+    def VerifyAccount(
+        self,
+        request: _accounts_pb2.VerifyAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_accounts_pb2.VerifyAccountResponse, _abc.Awaitable[_accounts_pb2.VerifyAccountResponse]]:
+        """Asks the venue again what the key may do. A key that it refuses is no longer verified, and trading is off.
+        Errors: ACCOUNT_NOT_FOUND (another user's as well), VENUE_UNAVAILABLE.
+        """
+
+    @_abc_1.abstractmethod
+    def SetTrading(
+        self,
+        request: _accounts_pb2.SetTradingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_accounts_pb2.SetTradingResponse, _abc.Awaitable[_accounts_pb2.SetTradingResponse]]:
+        """Allows or forbids Tandem to trade. Errors: ACCOUNT_NOT_FOUND, KEY_CANNOT_TRADE."""
+
+    @_abc_1.abstractmethod
+    def RenameAccount(
+        self,
+        request: _accounts_pb2.RenameAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_accounts_pb2.RenameAccountResponse, _abc.Awaitable[_accounts_pb2.RenameAccountResponse]]:
+        """Errors: ACCOUNT_NOT_FOUND, FIELD_INVALID."""
+
+    @_abc_1.abstractmethod
+    def SetAutoManage(
+        self,
+        request: _accounts_pb2.SetAutoManageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_accounts_pb2.SetAutoManageResponse, _abc.Awaitable[_accounts_pb2.SetAutoManageResponse]]:
+        """Whether positions that are adopted from now on are managed; those already there stay as they are.
+        Errors: ACCOUNT_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def RemoveAccount(
+        self,
+        request: _accounts_pb2.RemoveAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_accounts_pb2.RemoveAccountResponse, _abc.Awaitable[_accounts_pb2.RemoveAccountResponse]]:
+        """Forgets the key; what happened stays in the history.
+        Errors: ACCOUNT_NOT_FOUND, ACCOUNT_HAS_MANAGED_POSITIONS.
+        """
+
+    @_abc_1.abstractmethod
+    def SetPlan(
+        self,
+        request: _accounts_pb2.SetPlanRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_accounts_pb2.SetPlanResponse, _abc.Awaitable[_accounts_pb2.SetPlanResponse]]:
+        """The plan of a user, set by an administrator (the gateway sees to that). It holds for open positions too."""
+
+    @_abc_1.abstractmethod
+    def GetPlan(
+        self,
+        request: _accounts_pb2.GetPlanRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_accounts_pb2.GetPlanResponse, _abc.Awaitable[_accounts_pb2.GetPlanResponse]]:
+        """A user's plan; absent without one."""
 
 def add_AccountsServiceServicer_to_server(servicer: AccountsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from protos.positions.v1 import types_pb2 as protos_dot_positions_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n protos/positions/v1/events.proto\x12\x0cpositions.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fprotos/positions/v1/types.proto\"}\n\x0ePositionOpened\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12/\n\x0boccurred_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x08position\x18\x03 \x01(\x0b\x32\x16.positions.v1.Position\"}\n\x0ePositionClosed\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12/\n\x0boccurred_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x08position\x18\x03 \x01(\x0b\x32\x16.positions.v1.Position\"\x84\x01\n\x15PositionLevelsChanged\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12/\n\x0boccurred_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x08position\x18\x03 \x01(\x0b\x32\x16.positions.v1.Position\"\xde\x01\n\x0e\x41\x63\x63ountChanged\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12/\n\x0boccurred_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07user_id\x18\x03 \x01(\t\x12\x12\n\naccount_id\x18\x04 \x01(\t\x12(\n\x08\x65xchange\x18\x05 \x01(\x0e\x32\x16.positions.v1.Exchange\x12\x10\n\x08verified\x18\x06 \x01(\x08\x12\x17\n\x0ftrading_enabled\x18\x07 \x01(\x08\x12\x0f\n\x07version\x18\x08 \x01(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n protos/positions/v1/events.proto\x12\x0cpositions.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fprotos/positions/v1/types.proto\"}\n\x0ePositionOpened\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12/\n\x0boccurred_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x08position\x18\x03 \x01(\x0b\x32\x16.positions.v1.Position\"}\n\x0ePositionClosed\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12/\n\x0boccurred_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x08position\x18\x03 \x01(\x0b\x32\x16.positions.v1.Position\"\x84\x01\n\x15PositionExitCompleted\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12/\n\x0boccurred_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x08position\x18\x03 \x01(\x0b\x32\x16.positions.v1.Position\"\x84\x01\n\x15PositionLevelsChanged\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12/\n\x0boccurred_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x08position\x18\x03 \x01(\x0b\x32\x16.positions.v1.Position\"\xef\x01\n\x0e\x41\x63\x63ountChanged\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12/\n\x0boccurred_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07user_id\x18\x03 \x01(\t\x12\x12\n\naccount_id\x18\x04 \x01(\t\x12(\n\x08\x65xchange\x18\x05 \x01(\x0e\x32\x16.positions.v1.Exchange\x12\x10\n\x08verified\x18\x06 \x01(\x08\x12\x17\n\x0ftrading_enabled\x18\x07 \x01(\x08\x12\x0f\n\x07version\x18\x08 \x01(\x03\x12\x0f\n\x07removed\x18\t \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,8 +37,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_POSITIONOPENED']._serialized_end=241
   _globals['_POSITIONCLOSED']._serialized_start=243
   _globals['_POSITIONCLOSED']._serialized_end=368
-  _globals['_POSITIONLEVELSCHANGED']._serialized_start=371
-  _globals['_POSITIONLEVELSCHANGED']._serialized_end=503
-  _globals['_ACCOUNTCHANGED']._serialized_start=506
-  _globals['_ACCOUNTCHANGED']._serialized_end=728
+  _globals['_POSITIONEXITCOMPLETED']._serialized_start=371
+  _globals['_POSITIONEXITCOMPLETED']._serialized_end=503
+  _globals['_POSITIONLEVELSCHANGED']._serialized_start=506
+  _globals['_POSITIONLEVELSCHANGED']._serialized_end=638
+  _globals['_ACCOUNTCHANGED']._serialized_start=641
+  _globals['_ACCOUNTCHANGED']._serialized_end=880
 # @@protoc_insertion_point(module_scope)

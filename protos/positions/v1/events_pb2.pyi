@@ -77,6 +77,35 @@ class PositionClosed(_message.Message):
 Global___PositionClosed: _TypeAlias = PositionClosed  # noqa: Y015
 
 @_typing.final
+class PositionExitCompleted(_message.Message):
+    """Subject positions.v1.position_exit_completed: fills were found for a close that had been estimated."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_ID_FIELD_NUMBER: _builtins.int
+    OCCURRED_AT_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    event_id: _builtins.str
+    @_builtins.property
+    def occurred_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def position(self) -> _types_pb2.Position: ...
+    def __init__(
+        self,
+        *,
+        event_id: _builtins.str = ...,
+        occurred_at: _timestamp_pb2.Timestamp | None = ...,
+        position: _types_pb2.Position | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occurred_at", b"occurred_at", "position", b"position"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_id", b"event_id", "occurred_at", b"occurred_at", "position", b"position"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PositionExitCompleted: _TypeAlias = PositionExitCompleted  # noqa: Y015
+
+@_typing.final
 class PositionLevelsChanged(_message.Message):
     """Subject positions.v1.position_levels_changed: size, levels or enforcement of an open row changed."""
 
@@ -119,6 +148,7 @@ class AccountChanged(_message.Message):
     VERIFIED_FIELD_NUMBER: _builtins.int
     TRADING_ENABLED_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    REMOVED_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     user_id: _builtins.str
     account_id: _builtins.str
@@ -126,6 +156,8 @@ class AccountChanged(_message.Message):
     verified: _builtins.bool
     trading_enabled: _builtins.bool
     version: _builtins.int
+    removed: _builtins.bool
+    """It was removed: there is no key any more."""
     @_builtins.property
     def occurred_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
@@ -139,10 +171,11 @@ class AccountChanged(_message.Message):
         verified: _builtins.bool = ...,
         trading_enabled: _builtins.bool = ...,
         version: _builtins.int = ...,
+        removed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["occurred_at", b"occurred_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "event_id", b"event_id", "exchange", b"exchange", "occurred_at", b"occurred_at", "trading_enabled", b"trading_enabled", "user_id", b"user_id", "verified", b"verified", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "event_id", b"event_id", "exchange", b"exchange", "occurred_at", b"occurred_at", "removed", b"removed", "trading_enabled", b"trading_enabled", "user_id", b"user_id", "verified", b"verified", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

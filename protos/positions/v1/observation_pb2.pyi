@@ -161,26 +161,68 @@ class ObserveAccountResponse(_message.Message):
     ACCOUNT_FIELD_NUMBER: _builtins.int
     BOOKED_FIELD_NUMBER: _builtins.int
     READING_FIELD_NUMBER: _builtins.int
+    ESTIMATED_FIELD_NUMBER: _builtins.int
+    UNBOOKED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def account(self) -> Global___ObservableAccount: ...
     @_builtins.property
     def booked(self) -> _containers.RepeatedCompositeFieldContainer[Global___BookedPosition]: ...
     @_builtins.property
     def reading(self) -> Global___AccountReading: ...
+    @_builtins.property
+    def estimated(self) -> _containers.RepeatedCompositeFieldContainer[Global___BookedPosition]:
+        """Closed rows whose exit is estimated and for which fills have appeared that may complete it."""
+
+    @_builtins.property
+    def unbooked(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnbookedPosition]:
+        """For each position of the reading that has no open row under its key: what opened it."""
+
     def __init__(
         self,
         *,
         account: Global___ObservableAccount | None = ...,
         booked: _abc.Iterable[Global___BookedPosition] | None = ...,
         reading: Global___AccountReading | None = ...,
+        estimated: _abc.Iterable[Global___BookedPosition] | None = ...,
+        unbooked: _abc.Iterable[Global___UnbookedPosition] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "reading", b"reading"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "booked", b"booked", "reading", b"reading"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "booked", b"booked", "estimated", b"estimated", "reading", b"reading", "unbooked", b"unbooked"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ObserveAccountResponse: _TypeAlias = ObserveAccountResponse  # noqa: Y015
+
+@_typing.final
+class UnbookedPosition(_message.Message):
+    """A position that the books do not know, and the fills that led to it from nothing (of a fill that ended another
+    position, the share that is left). Empty where the fills that are known do not add up to it.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    POSITION_SIDE_FIELD_NUMBER: _builtins.int
+    FILLS_FIELD_NUMBER: _builtins.int
+    symbol: _builtins.str
+    position_side: _types_pb2.PositionSide.ValueType
+    @_builtins.property
+    def fills(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Fill]: ...
+    def __init__(
+        self,
+        *,
+        symbol: _builtins.str = ...,
+        position_side: _types_pb2.PositionSide.ValueType = ...,
+        fills: _abc.Iterable[_types_pb2.Fill] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fills", b"fills", "position_side", b"position_side", "symbol", b"symbol"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnbookedPosition: _TypeAlias = UnbookedPosition  # noqa: Y015
 
 @_typing.final
 class BookedPosition(_message.Message):
@@ -383,6 +425,8 @@ class Decision(_message.Message):
     ADOPT_FIELD_NUMBER: _builtins.int
     CLOSE_FIELD_NUMBER: _builtins.int
     ADJUST_FIELD_NUMBER: _builtins.int
+    CLOSE_ESTIMATED_FIELD_NUMBER: _builtins.int
+    COMPLETE_EXIT_FIELD_NUMBER: _builtins.int
     EVIDENCE_FIELD_NUMBER: _builtins.int
     decision_id: _builtins.str
     """Unique within the run."""
@@ -394,6 +438,10 @@ class Decision(_message.Message):
     def close(self) -> Global___Close: ...
     @_builtins.property
     def adjust(self) -> Global___Adjust: ...
+    @_builtins.property
+    def close_estimated(self) -> Global___CloseEstimated: ...
+    @_builtins.property
+    def complete_exit(self) -> Global___CompleteExit: ...
     def __init__(
         self,
         *,
@@ -401,13 +449,15 @@ class Decision(_message.Message):
         adopt: Global___Adopt | None = ...,
         close: Global___Close | None = ...,
         adjust: Global___Adjust | None = ...,
+        close_estimated: Global___CloseEstimated | None = ...,
+        complete_exit: Global___CompleteExit | None = ...,
         evidence: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "adjust", b"adjust", "adopt", b"adopt", "close", b"close"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "adjust", b"adjust", "adopt", b"adopt", "close", b"close", "close_estimated", b"close_estimated", "complete_exit", b"complete_exit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "adjust", b"adjust", "adopt", b"adopt", "close", b"close", "decision_id", b"decision_id", "evidence", b"evidence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "adjust", b"adjust", "adopt", b"adopt", "close", b"close", "close_estimated", b"close_estimated", "complete_exit", b"complete_exit", "decision_id", b"decision_id", "evidence", b"evidence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_act: _TypeAlias = _typing.Literal["adopt", "close", "adjust"]  # noqa: Y015
+    _WhichOneofReturnType_act: _TypeAlias = _typing.Literal["adopt", "close", "adjust", "close_estimated", "complete_exit"]  # noqa: Y015
     _WhichOneofArgType_act: _TypeAlias = _typing.Literal["act", b"act"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_act) -> _WhichOneofReturnType_act | None: ...
 
@@ -485,7 +535,9 @@ Global___Close: _TypeAlias = Close  # noqa: Y015
 
 @_typing.final
 class Adjust(_message.Message):
-    """A row is still open, with another size, entry or leverage."""
+    """A row is still open, with another size, entry or leverage. Where only the venue's updated_at is later, the row's
+    settlement is moved to it and nothing else happens: no new version, no event.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -524,6 +576,66 @@ class Adjust(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Adjust: _TypeAlias = Adjust  # noqa: Y015
+
+@_typing.final
+class CloseEstimated(_message.Message):
+    """A row ended, as independent readings agree, and no fills say how: its exit is estimated until they do."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITION_ID_FIELD_NUMBER: _builtins.int
+    EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
+    MISSED_AT_FIELD_NUMBER: _builtins.int
+    position_id: _builtins.str
+    expected_version: _builtins.int
+    @_builtins.property
+    def missed_at(self) -> _timestamp_pb2.Timestamp:
+        """When the first of the readings that missed it was asked for: the row's end is booked at this moment."""
+
+    def __init__(
+        self,
+        *,
+        position_id: _builtins.str = ...,
+        expected_version: _builtins.int = ...,
+        missed_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["missed_at", b"missed_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected_version", b"expected_version", "missed_at", b"missed_at", "position_id", b"position_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseEstimated: _TypeAlias = CloseEstimated  # noqa: Y015
+
+@_typing.final
+class CompleteExit(_message.Message):
+    """Fills for a row that was closed without them. They must take it from its booked quantity through zero."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITION_ID_FIELD_NUMBER: _builtins.int
+    EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
+    FILLS_FIELD_NUMBER: _builtins.int
+    position_id: _builtins.str
+    expected_version: _builtins.int
+    @_builtins.property
+    def fills(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Fill]:
+        """All fills of its slot since its quantity was settled, as ObserveAccount gave them; those after its end are left out."""
+
+    def __init__(
+        self,
+        *,
+        position_id: _builtins.str = ...,
+        expected_version: _builtins.int = ...,
+        fills: _abc.Iterable[_types_pb2.Fill] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected_version", b"expected_version", "fills", b"fills", "position_id", b"position_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompleteExit: _TypeAlias = CompleteExit  # noqa: Y015
 
 @_typing.final
 class DecisionResult(_message.Message):

@@ -22,34 +22,77 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from protos.positions.v1 import types_pb2 as protos_dot_positions_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#protos/positions/v1/positions.proto\x12\x0cpositions.v1\x1a\x1fprotos/positions/v1/types.proto\":\n\x12GetPositionRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x13\n\x0bposition_id\x18\x02 \x01(\t\"?\n\x13GetPositionResponse\x12(\n\x08position\x18\x01 \x01(\x0b\x32\x16.positions.v1.Position\"\xe3\x01\n\x0fSetLevelRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x13\n\x0bposition_id\x18\x02 \x01(\t\x12%\n\x04kind\x18\x03 \x01(\x0e\x32\x17.positions.v1.LevelKind\x12&\n\x06pinned\x18\x04 \x01(\x0b\x32\x14.positions.v1.PinnedH\x00\x12%\n\x04none\x18\x05 \x01(\x0b\x32\x15.positions.v1.NoLevelH\x00\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12\x18\n\x10\x65xpected_version\x18\x07 \x01(\x03\x42\x06\n\x04rule\"<\n\x10SetLevelResponse\x12(\n\x08position\x18\x01 \x01(\x0b\x32\x16.positions.v1.Position\"E\n\x1cListEnforcedPositionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"c\n\x1dListEnforcedPositionsResponse\x12)\n\tpositions\x18\x01 \x03(\x0b\x32\x16.positions.v1.Position\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"s\n\x12RecordFillsRequest\x12\x13\n\x0bposition_id\x18\x01 \x01(\t\x12!\n\x05\x66ills\x18\x02 \x03(\x0b\x32\x12.positions.v1.Fill\x12\x11\n\tintent_id\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"?\n\x13RecordFillsResponse\x12(\n\x08position\x18\x01 \x01(\x0b\x32\x16.positions.v1.Position*]\n\tLevelKind\x12\x1a\n\x16LEVEL_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14LEVEL_KIND_STOP_LOSS\x10\x01\x12\x1a\n\x16LEVEL_KIND_TAKE_PROFIT\x10\x02\x32\xf7\x02\n\x10PositionsService\x12R\n\x0bGetPosition\x12 .positions.v1.GetPositionRequest\x1a!.positions.v1.GetPositionResponse\x12I\n\x08SetLevel\x12\x1d.positions.v1.SetLevelRequest\x1a\x1e.positions.v1.SetLevelResponse\x12p\n\x15ListEnforcedPositions\x12*.positions.v1.ListEnforcedPositionsRequest\x1a+.positions.v1.ListEnforcedPositionsResponse\x12R\n\x0bRecordFills\x12 .positions.v1.RecordFillsRequest\x1a!.positions.v1.RecordFillsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#protos/positions/v1/positions.proto\x12\x0cpositions.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fprotos/positions/v1/types.proto\":\n\x12GetPositionRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x13\n\x0bposition_id\x18\x02 \x01(\t\"?\n\x13GetPositionResponse\x12(\n\x08position\x18\x01 \x01(\x0b\x32\x16.positions.v1.Position\"\xeb\x02\n\x0fSetLevelRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x13\n\x0bposition_id\x18\x02 \x01(\t\x12%\n\x04kind\x18\x03 \x01(\x0e\x32\x17.positions.v1.LevelKind\x12&\n\x06pinned\x18\x04 \x01(\x0b\x32\x14.positions.v1.PinnedH\x00\x12%\n\x04none\x18\x05 \x01(\x0b\x32\x15.positions.v1.NoLevelH\x00\x12*\n\x08trailing\x18\x08 \x01(\x0b\x32\x16.positions.v1.TrailingH\x00\x12$\n\x05\x66loor\x18\t \x01(\x0b\x32\x13.positions.v1.FloorH\x00\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x12\x18\n\x10\x65xpected_version\x18\x07 \x01(\x03\x12$\n\x06\x61uthor\x18\n \x01(\x0e\x32\x14.positions.v1.Author\x12\x0e\n\x06reason\x18\x0b \x01(\tB\x06\n\x04rule\"\x16\n\x05\x46loor\x12\r\n\x05price\x18\x01 \x01(\t\"N\n\x10SetLevelResponse\x12(\n\x08position\x18\x01 \x01(\x0b\x32\x16.positions.v1.Position\x12\x10\n\x08warnings\x18\x02 \x03(\t\"\xf3\x01\n\x15ManagePositionRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x13\n\x0bposition_id\x18\x02 \x01(\t\x12&\n\tstop_loss\x18\x03 \x01(\x0b\x32\x13.positions.v1.Level\x12(\n\x0btake_profit\x18\x04 \x01(\x0b\x32\x13.positions.v1.Level\x12\x12\n\nrequest_id\x18\x05 \x01(\t\x12\x18\n\x10\x65xpected_version\x18\x06 \x01(\x03\x12$\n\x06\x61uthor\x18\x07 \x01(\x0e\x32\x14.positions.v1.Author\x12\x0e\n\x06reason\x18\x08 \x01(\t\"T\n\x16ManagePositionResponse\x12(\n\x08position\x18\x01 \x01(\x0b\x32\x16.positions.v1.Position\x12\x10\n\x08warnings\x18\x02 \x03(\t\"\xa2\x01\n\x16ReleasePositionRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x13\n\x0bposition_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x18\n\x10\x65xpected_version\x18\x04 \x01(\x03\x12$\n\x06\x61uthor\x18\x05 \x01(\x0e\x32\x14.positions.v1.Author\x12\x0e\n\x06reason\x18\x06 \x01(\t\"C\n\x17ReleasePositionResponse\x12(\n\x08position\x18\x01 \x01(\x0b\x32\x16.positions.v1.Position\"\x7f\n\x18RecordCloseAdviceRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x13\n\x0bposition_id\x18\x02 \x01(\t\x12)\n\x06\x61\x64vice\x18\x03 \x01(\x0b\x32\x19.positions.v1.CloseAdvice\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"E\n\x19RecordCloseAdviceResponse\x12(\n\x08position\x18\x01 \x01(\x0b\x32\x16.positions.v1.Position\"E\n\x1cListEnforcedPositionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"c\n\x1dListEnforcedPositionsResponse\x12)\n\tpositions\x18\x01 \x03(\x0b\x32\x16.positions.v1.Position\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"s\n\x12RecordFillsRequest\x12\x13\n\x0bposition_id\x18\x01 \x01(\t\x12!\n\x05\x66ills\x18\x02 \x03(\x0b\x32\x12.positions.v1.Fill\x12\x11\n\tintent_id\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"?\n\x13RecordFillsResponse\x12(\n\x08position\x18\x01 \x01(\x0b\x32\x16.positions.v1.Position\"\xb6\x03\n\x14RecordOpeningRequest\x12\x11\n\tintent_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x12\n\naccount_id\x18\x03 \x01(\t\x12\x0e\n\x06symbol\x18\x04 \x01(\t\x12\x31\n\rposition_side\x18\x05 \x01(\x0e\x32\x1a.positions.v1.PositionSide\x12 \n\x04side\x18\x06 \x01(\x0e\x32\x12.positions.v1.Side\x12!\n\x05\x66ills\x18\x07 \x03(\x0b\x32\x12.positions.v1.Fill\x12\x10\n\x08leverage\x18\x08 \x01(\t\x12$\n\x06origin\x18\t \x01(\x0e\x32\x14.positions.v1.Origin\x12,\n\nprovenance\x18\n \x01(\x0b\x32\x18.positions.v1.Provenance\x12&\n\tstop_loss\x18\x0b \x01(\x0b\x32\x13.positions.v1.Level\x12(\n\x0btake_profit\x18\x0c \x01(\x0b\x32\x13.positions.v1.Level\x12\x12\n\nmark_price\x18\r \x01(\t\x12\x12\n\nrequest_id\x18\x0e \x01(\t\"A\n\x15RecordOpeningResponse\x12(\n\x08position\x18\x01 \x01(\x0b\x32\x16.positions.v1.Position\"\xc7\x01\n\x14ListPositionsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12,\n\x06\x66ilter\x18\x02 \x01(\x0e\x32\x1c.positions.v1.PositionFilter\x12(\n\x08\x65xchange\x18\x03 \x01(\x0e\x32\x16.positions.v1.Exchange\x12\x0e\n\x06symbol\x18\x04 \x01(\t\x12\x0f\n\x07\x66low_id\x18\x05 \x01(\t\x12\x11\n\tpage_size\x18\x06 \x01(\x05\x12\x12\n\npage_token\x18\x07 \x01(\t\"[\n\x15ListPositionsResponse\x12)\n\tpositions\x18\x01 \x03(\x0b\x32\x16.positions.v1.Position\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"b\n\x13ListTimelineRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x13\n\x0bposition_id\x18\x02 \x01(\t\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"]\n\x14ListTimelineResponse\x12,\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1b.positions.v1.TimelineEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xbc\x01\n\rTimelineEntry\x12/\n\x0bhappened_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0e\n\x06\x63hange\x18\x04 \x01(\t\x12\x10\n\x08\x65vidence\x18\x05 \x01(\t\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12(\n\x06levels\x18\x07 \x01(\x0b\x32\x18.positions.v1.LevelRules\"\xfb\x03\n\x0bTransaction\x12\x16\n\x0etransaction_id\x18\x01 \x01(\t\x12\x13\n\x0bposition_id\x18\x02 \x01(\t\x12\x12\n\naccount_id\x18\x03 \x01(\t\x12(\n\x08\x65xchange\x18\x04 \x01(\x0e\x32\x16.positions.v1.Exchange\x12\x0e\n\x06symbol\x18\x05 \x01(\t\x12 \n\x04side\x18\x06 \x01(\x0e\x32\x12.positions.v1.Side\x12+\n\norder_side\x18\x07 \x01(\x0e\x32\x17.positions.v1.OrderSide\x12\x10\n\x08order_id\x18\x08 \x01(\t\x12\x17\n\x0f\x63lient_order_id\x18\t \x01(\t\x12\x10\n\x08quantity\x18\n \x01(\t\x12\r\n\x05price\x18\x0b \x01(\t\x12\x0b\n\x03\x66\x65\x65\x18\x0c \x01(\t\x12\x14\n\x0c\x66\x65\x65_currency\x18\r \x01(\t\x12\x0b\n\x03pnl\x18\x0e \x01(\t\x12\x0e\n\x06reason\x18\x0f \x01(\t\x12\x0f\n\x07\x66low_id\x18\x10 \x01(\t\x12\x14\n\x0c\x65xecution_id\x18\x11 \x01(\t\x12\r\n\x05\x61gent\x18\x12 \x01(\t\x12/\n\x06status\x18\x13 \x01(\x0e\x32\x1f.positions.v1.TransactionStatus\x12/\n\x0b\x65xecuted_at\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa0\x01\n\x17ListTransactionsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x13\n\x0bposition_id\x18\x02 \x01(\t\x12(\n\x08\x65xchange\x18\x03 \x01(\x0e\x32\x16.positions.v1.Exchange\x12\x0e\n\x06symbol\x18\x04 \x01(\t\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"d\n\x18ListTransactionsResponse\x12/\n\x0ctransactions\x18\x01 \x03(\x0b\x32\x19.positions.v1.Transaction\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"@\n\x15GetTransactionRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x16\n\x0etransaction_id\x18\x02 \x01(\t\"H\n\x16GetTransactionResponse\x12.\n\x0btransaction\x18\x01 \x01(\x0b\x32\x19.positions.v1.Transaction*]\n\tLevelKind\x12\x1a\n\x16LEVEL_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14LEVEL_KIND_STOP_LOSS\x10\x01\x12\x1a\n\x16LEVEL_KIND_TAKE_PROFIT\x10\x02*\x80\x01\n\x0ePositionFilter\x12\x1f\n\x1bPOSITION_FILTER_UNSPECIFIED\x10\x00\x12\x18\n\x14POSITION_FILTER_OPEN\x10\x01\x12\x1a\n\x16POSITION_FILTER_CLOSED\x10\x02\x12\x17\n\x13POSITION_FILTER_ALL\x10\x03*\x98\x01\n\x11TransactionStatus\x12\"\n\x1eTRANSACTION_STATUS_UNSPECIFIED\x10\x00\x12\x1e\n\x1aTRANSACTION_STATUS_PENDING\x10\x01\x12\x1d\n\x19TRANSACTION_STATUS_FILLED\x10\x02\x12 \n\x1cTRANSACTION_STATUS_CANCELLED\x10\x03\x32\xe5\x08\n\x10PositionsService\x12R\n\x0bGetPosition\x12 .positions.v1.GetPositionRequest\x1a!.positions.v1.GetPositionResponse\x12I\n\x08SetLevel\x12\x1d.positions.v1.SetLevelRequest\x1a\x1e.positions.v1.SetLevelResponse\x12p\n\x15ListEnforcedPositions\x12*.positions.v1.ListEnforcedPositionsRequest\x1a+.positions.v1.ListEnforcedPositionsResponse\x12R\n\x0bRecordFills\x12 .positions.v1.RecordFillsRequest\x1a!.positions.v1.RecordFillsResponse\x12X\n\rRecordOpening\x12\".positions.v1.RecordOpeningRequest\x1a#.positions.v1.RecordOpeningResponse\x12X\n\rListPositions\x12\".positions.v1.ListPositionsRequest\x1a#.positions.v1.ListPositionsResponse\x12[\n\x0eManagePosition\x12#.positions.v1.ManagePositionRequest\x1a$.positions.v1.ManagePositionResponse\x12^\n\x0fReleasePosition\x12$.positions.v1.ReleasePositionRequest\x1a%.positions.v1.ReleasePositionResponse\x12\x64\n\x11RecordCloseAdvice\x12&.positions.v1.RecordCloseAdviceRequest\x1a\'.positions.v1.RecordCloseAdviceResponse\x12U\n\x0cListTimeline\x12!.positions.v1.ListTimelineRequest\x1a\".positions.v1.ListTimelineResponse\x12\x61\n\x10ListTransactions\x12%.positions.v1.ListTransactionsRequest\x1a&.positions.v1.ListTransactionsResponse\x12[\n\x0eGetTransaction\x12#.positions.v1.GetTransactionRequest\x1a$.positions.v1.GetTransactionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.positions.v1.positions_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LEVELKIND']._serialized_start=857
-  _globals['_LEVELKIND']._serialized_end=950
-  _globals['_GETPOSITIONREQUEST']._serialized_start=86
-  _globals['_GETPOSITIONREQUEST']._serialized_end=144
-  _globals['_GETPOSITIONRESPONSE']._serialized_start=146
-  _globals['_GETPOSITIONRESPONSE']._serialized_end=209
-  _globals['_SETLEVELREQUEST']._serialized_start=212
-  _globals['_SETLEVELREQUEST']._serialized_end=439
-  _globals['_SETLEVELRESPONSE']._serialized_start=441
-  _globals['_SETLEVELRESPONSE']._serialized_end=501
-  _globals['_LISTENFORCEDPOSITIONSREQUEST']._serialized_start=503
-  _globals['_LISTENFORCEDPOSITIONSREQUEST']._serialized_end=572
-  _globals['_LISTENFORCEDPOSITIONSRESPONSE']._serialized_start=574
-  _globals['_LISTENFORCEDPOSITIONSRESPONSE']._serialized_end=673
-  _globals['_RECORDFILLSREQUEST']._serialized_start=675
-  _globals['_RECORDFILLSREQUEST']._serialized_end=790
-  _globals['_RECORDFILLSRESPONSE']._serialized_start=792
-  _globals['_RECORDFILLSRESPONSE']._serialized_end=855
-  _globals['_POSITIONSSERVICE']._serialized_start=953
-  _globals['_POSITIONSSERVICE']._serialized_end=1328
+  _globals['_LEVELKIND']._serialized_start=3938
+  _globals['_LEVELKIND']._serialized_end=4031
+  _globals['_POSITIONFILTER']._serialized_start=4034
+  _globals['_POSITIONFILTER']._serialized_end=4162
+  _globals['_TRANSACTIONSTATUS']._serialized_start=4165
+  _globals['_TRANSACTIONSTATUS']._serialized_end=4317
+  _globals['_GETPOSITIONREQUEST']._serialized_start=119
+  _globals['_GETPOSITIONREQUEST']._serialized_end=177
+  _globals['_GETPOSITIONRESPONSE']._serialized_start=179
+  _globals['_GETPOSITIONRESPONSE']._serialized_end=242
+  _globals['_SETLEVELREQUEST']._serialized_start=245
+  _globals['_SETLEVELREQUEST']._serialized_end=608
+  _globals['_FLOOR']._serialized_start=610
+  _globals['_FLOOR']._serialized_end=632
+  _globals['_SETLEVELRESPONSE']._serialized_start=634
+  _globals['_SETLEVELRESPONSE']._serialized_end=712
+  _globals['_MANAGEPOSITIONREQUEST']._serialized_start=715
+  _globals['_MANAGEPOSITIONREQUEST']._serialized_end=958
+  _globals['_MANAGEPOSITIONRESPONSE']._serialized_start=960
+  _globals['_MANAGEPOSITIONRESPONSE']._serialized_end=1044
+  _globals['_RELEASEPOSITIONREQUEST']._serialized_start=1047
+  _globals['_RELEASEPOSITIONREQUEST']._serialized_end=1209
+  _globals['_RELEASEPOSITIONRESPONSE']._serialized_start=1211
+  _globals['_RELEASEPOSITIONRESPONSE']._serialized_end=1278
+  _globals['_RECORDCLOSEADVICEREQUEST']._serialized_start=1280
+  _globals['_RECORDCLOSEADVICEREQUEST']._serialized_end=1407
+  _globals['_RECORDCLOSEADVICERESPONSE']._serialized_start=1409
+  _globals['_RECORDCLOSEADVICERESPONSE']._serialized_end=1478
+  _globals['_LISTENFORCEDPOSITIONSREQUEST']._serialized_start=1480
+  _globals['_LISTENFORCEDPOSITIONSREQUEST']._serialized_end=1549
+  _globals['_LISTENFORCEDPOSITIONSRESPONSE']._serialized_start=1551
+  _globals['_LISTENFORCEDPOSITIONSRESPONSE']._serialized_end=1650
+  _globals['_RECORDFILLSREQUEST']._serialized_start=1652
+  _globals['_RECORDFILLSREQUEST']._serialized_end=1767
+  _globals['_RECORDFILLSRESPONSE']._serialized_start=1769
+  _globals['_RECORDFILLSRESPONSE']._serialized_end=1832
+  _globals['_RECORDOPENINGREQUEST']._serialized_start=1835
+  _globals['_RECORDOPENINGREQUEST']._serialized_end=2273
+  _globals['_RECORDOPENINGRESPONSE']._serialized_start=2275
+  _globals['_RECORDOPENINGRESPONSE']._serialized_end=2340
+  _globals['_LISTPOSITIONSREQUEST']._serialized_start=2343
+  _globals['_LISTPOSITIONSREQUEST']._serialized_end=2542
+  _globals['_LISTPOSITIONSRESPONSE']._serialized_start=2544
+  _globals['_LISTPOSITIONSRESPONSE']._serialized_end=2635
+  _globals['_LISTTIMELINEREQUEST']._serialized_start=2637
+  _globals['_LISTTIMELINEREQUEST']._serialized_end=2735
+  _globals['_LISTTIMELINERESPONSE']._serialized_start=2737
+  _globals['_LISTTIMELINERESPONSE']._serialized_end=2830
+  _globals['_TIMELINEENTRY']._serialized_start=2833
+  _globals['_TIMELINEENTRY']._serialized_end=3021
+  _globals['_TRANSACTION']._serialized_start=3024
+  _globals['_TRANSACTION']._serialized_end=3531
+  _globals['_LISTTRANSACTIONSREQUEST']._serialized_start=3534
+  _globals['_LISTTRANSACTIONSREQUEST']._serialized_end=3694
+  _globals['_LISTTRANSACTIONSRESPONSE']._serialized_start=3696
+  _globals['_LISTTRANSACTIONSRESPONSE']._serialized_end=3796
+  _globals['_GETTRANSACTIONREQUEST']._serialized_start=3798
+  _globals['_GETTRANSACTIONREQUEST']._serialized_end=3862
+  _globals['_GETTRANSACTIONRESPONSE']._serialized_start=3864
+  _globals['_GETTRANSACTIONRESPONSE']._serialized_end=3936
+  _globals['_POSITIONSSERVICE']._serialized_start=4320
+  _globals['_POSITIONSSERVICE']._serialized_end=5445
 # @@protoc_insertion_point(module_scope)

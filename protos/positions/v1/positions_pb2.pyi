@@ -6,6 +6,7 @@ The books: what is open, the levels of it, and what Tandem's own orders did."""
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from protos.positions.v1 import types_pb2 as _types_pb2
@@ -36,6 +37,44 @@ LEVEL_KIND_UNSPECIFIED: LevelKind.ValueType  # 0
 LEVEL_KIND_STOP_LOSS: LevelKind.ValueType  # 1
 LEVEL_KIND_TAKE_PROFIT: LevelKind.ValueType  # 2
 Global___LevelKind: _TypeAlias = LevelKind  # noqa: Y015
+
+class _PositionFilter:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PositionFilterEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PositionFilter.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    POSITION_FILTER_UNSPECIFIED: _PositionFilter.ValueType  # 0
+    POSITION_FILTER_OPEN: _PositionFilter.ValueType  # 1
+    POSITION_FILTER_CLOSED: _PositionFilter.ValueType  # 2
+    POSITION_FILTER_ALL: _PositionFilter.ValueType  # 3
+
+class PositionFilter(_PositionFilter, metaclass=_PositionFilterEnumTypeWrapper): ...
+
+POSITION_FILTER_UNSPECIFIED: PositionFilter.ValueType  # 0
+POSITION_FILTER_OPEN: PositionFilter.ValueType  # 1
+POSITION_FILTER_CLOSED: PositionFilter.ValueType  # 2
+POSITION_FILTER_ALL: PositionFilter.ValueType  # 3
+Global___PositionFilter: _TypeAlias = PositionFilter  # noqa: Y015
+
+class _TransactionStatus:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TransactionStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TransactionStatus.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TRANSACTION_STATUS_UNSPECIFIED: _TransactionStatus.ValueType  # 0
+    TRANSACTION_STATUS_PENDING: _TransactionStatus.ValueType  # 1
+    TRANSACTION_STATUS_FILLED: _TransactionStatus.ValueType  # 2
+    TRANSACTION_STATUS_CANCELLED: _TransactionStatus.ValueType  # 3
+
+class TransactionStatus(_TransactionStatus, metaclass=_TransactionStatusEnumTypeWrapper): ...
+
+TRANSACTION_STATUS_UNSPECIFIED: TransactionStatus.ValueType  # 0
+TRANSACTION_STATUS_PENDING: TransactionStatus.ValueType  # 1
+TRANSACTION_STATUS_FILLED: TransactionStatus.ValueType  # 2
+TRANSACTION_STATUS_CANCELLED: TransactionStatus.ValueType  # 3
+Global___TransactionStatus: _TypeAlias = TransactionStatus  # noqa: Y015
 
 @_typing.final
 class GetPositionRequest(_message.Message):
@@ -89,18 +128,32 @@ class SetLevelRequest(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     PINNED_FIELD_NUMBER: _builtins.int
     NONE_FIELD_NUMBER: _builtins.int
+    TRAILING_FIELD_NUMBER: _builtins.int
+    FLOOR_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
+    AUTHOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     position_id: _builtins.str
     kind: Global___LevelKind.ValueType
     request_id: _builtins.str
     expected_version: _builtins.int
     """Zero: whatever the version is now."""
+    author: _types_pb2.Author.ValueType
+    """Unspecified: the user."""
+    reason: _builtins.str
+    """Why, for the timeline; may be empty."""
     @_builtins.property
     def pinned(self) -> _types_pb2.Pinned: ...
     @_builtins.property
     def none(self) -> _types_pb2.NoLevel: ...
+    @_builtins.property
+    def trailing(self) -> _types_pb2.Trailing: ...
+    @_builtins.property
+    def floor(self) -> Global___Floor:
+        """For the stop-loss alone: the price that a trailing stop may not fall behind."""
+
     def __init__(
         self,
         *,
@@ -109,21 +162,178 @@ class SetLevelRequest(_message.Message):
         kind: Global___LevelKind.ValueType = ...,
         pinned: _types_pb2.Pinned | None = ...,
         none: _types_pb2.NoLevel | None = ...,
+        trailing: _types_pb2.Trailing | None = ...,
+        floor: Global___Floor | None = ...,
         request_id: _builtins.str = ...,
         expected_version: _builtins.int = ...,
+        author: _types_pb2.Author.ValueType = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["none", b"none", "pinned", b"pinned", "rule", b"rule"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["floor", b"floor", "none", b"none", "pinned", b"pinned", "rule", b"rule", "trailing", b"trailing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected_version", b"expected_version", "kind", b"kind", "none", b"none", "pinned", b"pinned", "position_id", b"position_id", "request_id", b"request_id", "rule", b"rule", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "expected_version", b"expected_version", "floor", b"floor", "kind", b"kind", "none", b"none", "pinned", b"pinned", "position_id", b"position_id", "reason", b"reason", "request_id", b"request_id", "rule", b"rule", "trailing", b"trailing", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_rule: _TypeAlias = _typing.Literal["pinned", "none"]  # noqa: Y015
+    _WhichOneofReturnType_rule: _TypeAlias = _typing.Literal["pinned", "none", "trailing", "floor"]  # noqa: Y015
     _WhichOneofArgType_rule: _TypeAlias = _typing.Literal["rule", b"rule"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_rule) -> _WhichOneofReturnType_rule | None: ...
 
 Global___SetLevelRequest: _TypeAlias = SetLevelRequest  # noqa: Y015
 
 @_typing.final
+class Floor(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRICE_FIELD_NUMBER: _builtins.int
+    price: _builtins.str
+    """Empty takes the floor away."""
+    def __init__(
+        self,
+        *,
+        price: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["price", b"price"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Floor: _TypeAlias = Floor  # noqa: Y015
+
+@_typing.final
 class SetLevelResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def position(self) -> _types_pb2.Position: ...
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What a person should know about a level that was taken all the same."""
+
+    def __init__(
+        self,
+        *,
+        position: _types_pb2.Position | None = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["position", b"position"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "warnings", b"warnings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetLevelResponse: _TypeAlias = SetLevelResponse  # noqa: Y015
+
+@_typing.final
+class ManagePositionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    POSITION_ID_FIELD_NUMBER: _builtins.int
+    STOP_LOSS_FIELD_NUMBER: _builtins.int
+    TAKE_PROFIT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
+    AUTHOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    position_id: _builtins.str
+    request_id: _builtins.str
+    expected_version: _builtins.int
+    """Zero: whatever the version is now."""
+    author: _types_pb2.Author.ValueType
+    """Unspecified: the user."""
+    reason: _builtins.str
+    """Why, for the timeline; may be empty."""
+    @_builtins.property
+    def stop_loss(self) -> _types_pb2.Level:
+        """Only the rule of a level is read. Absent: trailing at 2 % and 4 %."""
+
+    @_builtins.property
+    def take_profit(self) -> _types_pb2.Level: ...
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        position_id: _builtins.str = ...,
+        stop_loss: _types_pb2.Level | None = ...,
+        take_profit: _types_pb2.Level | None = ...,
+        request_id: _builtins.str = ...,
+        expected_version: _builtins.int = ...,
+        author: _types_pb2.Author.ValueType = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["stop_loss", b"stop_loss", "take_profit", b"take_profit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "expected_version", b"expected_version", "position_id", b"position_id", "reason", b"reason", "request_id", b"request_id", "stop_loss", b"stop_loss", "take_profit", b"take_profit", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ManagePositionRequest: _TypeAlias = ManagePositionRequest  # noqa: Y015
+
+@_typing.final
+class ManagePositionResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def position(self) -> _types_pb2.Position: ...
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        position: _types_pb2.Position | None = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["position", b"position"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "warnings", b"warnings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ManagePositionResponse: _TypeAlias = ManagePositionResponse  # noqa: Y015
+
+@_typing.final
+class ReleasePositionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    POSITION_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
+    AUTHOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    position_id: _builtins.str
+    request_id: _builtins.str
+    expected_version: _builtins.int
+    """Zero: whatever the version is now."""
+    author: _types_pb2.Author.ValueType
+    """Unspecified: the user."""
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        position_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        expected_version: _builtins.int = ...,
+        author: _types_pb2.Author.ValueType = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "expected_version", b"expected_version", "position_id", b"position_id", "reason", b"reason", "request_id", b"request_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleasePositionRequest: _TypeAlias = ReleasePositionRequest  # noqa: Y015
+
+@_typing.final
+class ReleasePositionResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     POSITION_FIELD_NUMBER: _builtins.int
@@ -140,7 +350,58 @@ class SetLevelResponse(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___SetLevelResponse: _TypeAlias = SetLevelResponse  # noqa: Y015
+Global___ReleasePositionResponse: _TypeAlias = ReleasePositionResponse  # noqa: Y015
+
+@_typing.final
+class RecordCloseAdviceRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    POSITION_ID_FIELD_NUMBER: _builtins.int
+    ADVICE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    position_id: _builtins.str
+    request_id: _builtins.str
+    @_builtins.property
+    def advice(self) -> _types_pb2.CloseAdvice:
+        """Absent takes the advice back."""
+
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        position_id: _builtins.str = ...,
+        advice: _types_pb2.CloseAdvice | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["advice", b"advice"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advice", b"advice", "position_id", b"position_id", "request_id", b"request_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordCloseAdviceRequest: _TypeAlias = RecordCloseAdviceRequest  # noqa: Y015
+
+@_typing.final
+class RecordCloseAdviceResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def position(self) -> _types_pb2.Position: ...
+    def __init__(
+        self,
+        *,
+        position: _types_pb2.Position | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["position", b"position"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["position", b"position"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordCloseAdviceResponse: _TypeAlias = RecordCloseAdviceResponse  # noqa: Y015
 
 @_typing.final
 class ListEnforcedPositionsRequest(_message.Message):
@@ -236,3 +497,440 @@ class RecordFillsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RecordFillsResponse: _TypeAlias = RecordFillsResponse  # noqa: Y015
+
+@_typing.final
+class RecordOpeningRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INTENT_ID_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    POSITION_SIDE_FIELD_NUMBER: _builtins.int
+    SIDE_FIELD_NUMBER: _builtins.int
+    FILLS_FIELD_NUMBER: _builtins.int
+    LEVERAGE_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    PROVENANCE_FIELD_NUMBER: _builtins.int
+    STOP_LOSS_FIELD_NUMBER: _builtins.int
+    TAKE_PROFIT_FIELD_NUMBER: _builtins.int
+    MARK_PRICE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    intent_id: _builtins.str
+    """The intent behind the order: a UUID."""
+    user_id: _builtins.str
+    account_id: _builtins.str
+    symbol: _builtins.str
+    position_side: _types_pb2.PositionSide.ValueType
+    side: _types_pb2.Side.ValueType
+    leverage: _builtins.str
+    """Empty where not known."""
+    origin: _types_pb2.Origin.ValueType
+    """FLOW or MANUAL."""
+    mark_price: _builtins.str
+    """The mark price now: trailing levels are armed at it."""
+    request_id: _builtins.str
+    @_builtins.property
+    def fills(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Fill]:
+        """What the order did; at least one."""
+
+    @_builtins.property
+    def provenance(self) -> _types_pb2.Provenance: ...
+    @_builtins.property
+    def stop_loss(self) -> _types_pb2.Level:
+        """Only the rule of a level is read. Absent: trailing at 2 % and 4 %."""
+
+    @_builtins.property
+    def take_profit(self) -> _types_pb2.Level: ...
+    def __init__(
+        self,
+        *,
+        intent_id: _builtins.str = ...,
+        user_id: _builtins.str = ...,
+        account_id: _builtins.str = ...,
+        symbol: _builtins.str = ...,
+        position_side: _types_pb2.PositionSide.ValueType = ...,
+        side: _types_pb2.Side.ValueType = ...,
+        fills: _abc.Iterable[_types_pb2.Fill] | None = ...,
+        leverage: _builtins.str = ...,
+        origin: _types_pb2.Origin.ValueType = ...,
+        provenance: _types_pb2.Provenance | None = ...,
+        stop_loss: _types_pb2.Level | None = ...,
+        take_profit: _types_pb2.Level | None = ...,
+        mark_price: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["provenance", b"provenance", "stop_loss", b"stop_loss", "take_profit", b"take_profit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "fills", b"fills", "intent_id", b"intent_id", "leverage", b"leverage", "mark_price", b"mark_price", "origin", b"origin", "position_side", b"position_side", "provenance", b"provenance", "request_id", b"request_id", "side", b"side", "stop_loss", b"stop_loss", "symbol", b"symbol", "take_profit", b"take_profit", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordOpeningRequest: _TypeAlias = RecordOpeningRequest  # noqa: Y015
+
+@_typing.final
+class RecordOpeningResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def position(self) -> _types_pb2.Position: ...
+    def __init__(
+        self,
+        *,
+        position: _types_pb2.Position | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["position", b"position"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["position", b"position"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordOpeningResponse: _TypeAlias = RecordOpeningResponse  # noqa: Y015
+
+@_typing.final
+class ListPositionsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    EXCHANGE_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    FLOW_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    filter: Global___PositionFilter.ValueType
+    """Unspecified: all."""
+    exchange: _types_pb2.Exchange.ValueType
+    """Unspecified: every exchange."""
+    symbol: _builtins.str
+    """Empty: every symbol."""
+    flow_id: _builtins.str
+    """Empty: every flow and none."""
+    page_size: _builtins.int
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        filter: Global___PositionFilter.ValueType = ...,
+        exchange: _types_pb2.Exchange.ValueType = ...,
+        symbol: _builtins.str = ...,
+        flow_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exchange", b"exchange", "filter", b"filter", "flow_id", b"flow_id", "page_size", b"page_size", "page_token", b"page_token", "symbol", b"symbol", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPositionsRequest: _TypeAlias = ListPositionsRequest  # noqa: Y015
+
+@_typing.final
+class ListPositionsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POSITIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def positions(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Position]: ...
+    def __init__(
+        self,
+        *,
+        positions: _abc.Iterable[_types_pb2.Position] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "positions", b"positions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPositionsResponse: _TypeAlias = ListPositionsResponse  # noqa: Y015
+
+@_typing.final
+class ListTimelineRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    POSITION_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    """Empty for a service that acts for the system."""
+    position_id: _builtins.str
+    page_size: _builtins.int
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        position_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "position_id", b"position_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTimelineRequest: _TypeAlias = ListTimelineRequest  # noqa: Y015
+
+@_typing.final
+class ListTimelineResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___TimelineEntry]: ...
+    def __init__(
+        self,
+        *,
+        entries: _abc.Iterable[Global___TimelineEntry] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTimelineResponse: _TypeAlias = ListTimelineResponse  # noqa: Y015
+
+@_typing.final
+class TimelineEntry(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HAPPENED_AT_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    CHANGE_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    LEVELS_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Of the position after the change."""
+    actor: _builtins.str
+    """user, flow, ai, reconciler, monitor"""
+    change: _builtins.str
+    """adopted, opened, adjusted, level_set, managed, released, filled, closed, exit_completed, merged, advised"""
+    evidence: _builtins.str
+    """In plain words."""
+    reason: _builtins.str
+    """Why, in the words of whoever made the change; may be empty."""
+    @_builtins.property
+    def happened_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def levels(self) -> _types_pb2.LevelRules:
+        """The levels as they were after it."""
+
+    def __init__(
+        self,
+        *,
+        happened_at: _timestamp_pb2.Timestamp | None = ...,
+        version: _builtins.int = ...,
+        actor: _builtins.str = ...,
+        change: _builtins.str = ...,
+        evidence: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        levels: _types_pb2.LevelRules | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["happened_at", b"happened_at", "levels", b"levels"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "change", b"change", "evidence", b"evidence", "happened_at", b"happened_at", "levels", b"levels", "reason", b"reason", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TimelineEntry: _TypeAlias = TimelineEntry  # noqa: Y015
+
+@_typing.final
+class Transaction(_message.Message):
+    """One fill, as far as it belongs to one position."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRANSACTION_ID_FIELD_NUMBER: _builtins.int
+    POSITION_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    EXCHANGE_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    SIDE_FIELD_NUMBER: _builtins.int
+    ORDER_SIDE_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    CLIENT_ORDER_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    FEE_FIELD_NUMBER: _builtins.int
+    FEE_CURRENCY_FIELD_NUMBER: _builtins.int
+    PNL_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    FLOW_ID_FIELD_NUMBER: _builtins.int
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    AGENT_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    EXECUTED_AT_FIELD_NUMBER: _builtins.int
+    transaction_id: _builtins.str
+    """<position id>.<fill id>"""
+    position_id: _builtins.str
+    account_id: _builtins.str
+    exchange: _types_pb2.Exchange.ValueType
+    symbol: _builtins.str
+    side: _types_pb2.Side.ValueType
+    order_side: _types_pb2.OrderSide.ValueType
+    order_id: _builtins.str
+    client_order_id: _builtins.str
+    quantity: _builtins.str
+    price: _builtins.str
+    fee: _builtins.str
+    """Positive when paid, in fee_currency."""
+    fee_currency: _builtins.str
+    pnl: _builtins.str
+    """Price profit without fees; empty for a fill that opened or added."""
+    reason: _builtins.str
+    """entry, or the reason of the exit: stop_loss, take_profit, manual, ai_signal, liquidation, adl, closed_externally."""
+    flow_id: _builtins.str
+    execution_id: _builtins.str
+    agent: _builtins.str
+    status: Global___TransactionStatus.ValueType
+    @_builtins.property
+    def executed_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        transaction_id: _builtins.str = ...,
+        position_id: _builtins.str = ...,
+        account_id: _builtins.str = ...,
+        exchange: _types_pb2.Exchange.ValueType = ...,
+        symbol: _builtins.str = ...,
+        side: _types_pb2.Side.ValueType = ...,
+        order_side: _types_pb2.OrderSide.ValueType = ...,
+        order_id: _builtins.str = ...,
+        client_order_id: _builtins.str = ...,
+        quantity: _builtins.str = ...,
+        price: _builtins.str = ...,
+        fee: _builtins.str = ...,
+        fee_currency: _builtins.str = ...,
+        pnl: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        flow_id: _builtins.str = ...,
+        execution_id: _builtins.str = ...,
+        agent: _builtins.str = ...,
+        status: Global___TransactionStatus.ValueType = ...,
+        executed_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["executed_at", b"executed_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "agent", b"agent", "client_order_id", b"client_order_id", "exchange", b"exchange", "executed_at", b"executed_at", "execution_id", b"execution_id", "fee", b"fee", "fee_currency", b"fee_currency", "flow_id", b"flow_id", "order_id", b"order_id", "order_side", b"order_side", "pnl", b"pnl", "position_id", b"position_id", "price", b"price", "quantity", b"quantity", "reason", b"reason", "side", b"side", "status", b"status", "symbol", b"symbol", "transaction_id", b"transaction_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Transaction: _TypeAlias = Transaction  # noqa: Y015
+
+@_typing.final
+class ListTransactionsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    POSITION_ID_FIELD_NUMBER: _builtins.int
+    EXCHANGE_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    position_id: _builtins.str
+    """Empty: of every position."""
+    exchange: _types_pb2.Exchange.ValueType
+    """Unspecified: every exchange."""
+    symbol: _builtins.str
+    """Empty: every symbol."""
+    page_size: _builtins.int
+    page_token: _builtins.str
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        position_id: _builtins.str = ...,
+        exchange: _types_pb2.Exchange.ValueType = ...,
+        symbol: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exchange", b"exchange", "page_size", b"page_size", "page_token", b"page_token", "position_id", b"position_id", "symbol", b"symbol", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTransactionsRequest: _TypeAlias = ListTransactionsRequest  # noqa: Y015
+
+@_typing.final
+class ListTransactionsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRANSACTIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def transactions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Transaction]: ...
+    def __init__(
+        self,
+        *,
+        transactions: _abc.Iterable[Global___Transaction] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "transactions", b"transactions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTransactionsResponse: _TypeAlias = ListTransactionsResponse  # noqa: Y015
+
+@_typing.final
+class GetTransactionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    TRANSACTION_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    transaction_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        transaction_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["transaction_id", b"transaction_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTransactionRequest: _TypeAlias = GetTransactionRequest  # noqa: Y015
+
+@_typing.final
+class GetTransactionResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRANSACTION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def transaction(self) -> Global___Transaction: ...
+    def __init__(
+        self,
+        *,
+        transaction: Global___Transaction | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["transaction", b"transaction"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["transaction", b"transaction"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetTransactionResponse: _TypeAlias = GetTransactionResponse  # noqa: Y015

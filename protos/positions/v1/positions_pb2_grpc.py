@@ -54,6 +54,46 @@ class PositionsServiceStub:
                 request_serializer=protos_dot_positions_dot_v1_dot_positions__pb2.RecordFillsRequest.SerializeToString,
                 response_deserializer=protos_dot_positions_dot_v1_dot_positions__pb2.RecordFillsResponse.FromString,
                 _registered_method=True)
+        self.RecordOpening = channel.unary_unary(
+                '/positions.v1.PositionsService/RecordOpening',
+                request_serializer=protos_dot_positions_dot_v1_dot_positions__pb2.RecordOpeningRequest.SerializeToString,
+                response_deserializer=protos_dot_positions_dot_v1_dot_positions__pb2.RecordOpeningResponse.FromString,
+                _registered_method=True)
+        self.ListPositions = channel.unary_unary(
+                '/positions.v1.PositionsService/ListPositions',
+                request_serializer=protos_dot_positions_dot_v1_dot_positions__pb2.ListPositionsRequest.SerializeToString,
+                response_deserializer=protos_dot_positions_dot_v1_dot_positions__pb2.ListPositionsResponse.FromString,
+                _registered_method=True)
+        self.ManagePosition = channel.unary_unary(
+                '/positions.v1.PositionsService/ManagePosition',
+                request_serializer=protos_dot_positions_dot_v1_dot_positions__pb2.ManagePositionRequest.SerializeToString,
+                response_deserializer=protos_dot_positions_dot_v1_dot_positions__pb2.ManagePositionResponse.FromString,
+                _registered_method=True)
+        self.ReleasePosition = channel.unary_unary(
+                '/positions.v1.PositionsService/ReleasePosition',
+                request_serializer=protos_dot_positions_dot_v1_dot_positions__pb2.ReleasePositionRequest.SerializeToString,
+                response_deserializer=protos_dot_positions_dot_v1_dot_positions__pb2.ReleasePositionResponse.FromString,
+                _registered_method=True)
+        self.RecordCloseAdvice = channel.unary_unary(
+                '/positions.v1.PositionsService/RecordCloseAdvice',
+                request_serializer=protos_dot_positions_dot_v1_dot_positions__pb2.RecordCloseAdviceRequest.SerializeToString,
+                response_deserializer=protos_dot_positions_dot_v1_dot_positions__pb2.RecordCloseAdviceResponse.FromString,
+                _registered_method=True)
+        self.ListTimeline = channel.unary_unary(
+                '/positions.v1.PositionsService/ListTimeline',
+                request_serializer=protos_dot_positions_dot_v1_dot_positions__pb2.ListTimelineRequest.SerializeToString,
+                response_deserializer=protos_dot_positions_dot_v1_dot_positions__pb2.ListTimelineResponse.FromString,
+                _registered_method=True)
+        self.ListTransactions = channel.unary_unary(
+                '/positions.v1.PositionsService/ListTransactions',
+                request_serializer=protos_dot_positions_dot_v1_dot_positions__pb2.ListTransactionsRequest.SerializeToString,
+                response_deserializer=protos_dot_positions_dot_v1_dot_positions__pb2.ListTransactionsResponse.FromString,
+                _registered_method=True)
+        self.GetTransaction = channel.unary_unary(
+                '/positions.v1.PositionsService/GetTransaction',
+                request_serializer=protos_dot_positions_dot_v1_dot_positions__pb2.GetTransactionRequest.SerializeToString,
+                response_deserializer=protos_dot_positions_dot_v1_dot_positions__pb2.GetTransactionResponse.FromString,
+                _registered_method=True)
 
 
 class PositionsServiceServicer:
@@ -84,7 +124,67 @@ class PositionsServiceServicer:
 
     def RecordFills(self, request, context):
         """Books what an order of Tandem's did. Fills that are booked already are known by their ids and change nothing.
+        For a position whose exit is estimated they complete it.
         Errors: POSITION_NOT_FOUND, FILLS_EXCEED_POSITION (the books lag behind the venue: the reconciler explains it).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordOpening(self, request, context):
+        """Books a position that an order of Tandem's opened: managed, with its provenance, its levels armed. Idempotent by
+        intent. A row that the reconciler adopted from the same fills becomes this position.
+        Errors: ACCOUNT_NOT_FOUND (another user's as well), FIELD_INVALID, OPENING_CONFLICT (the slot holds the other side).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListPositions(self, request, context):
+        """Positions of one user, the latest opened first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ManagePosition(self, request, context):
+        """Takes a position into Tandem's care: both levels are stated and enforced.
+        Errors: as SetLevel, STOP_BEYOND_LIQUIDATION (flows and AI).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleasePosition(self, request, context):
+        """Gives a position back: it is observed from then on, nothing of it is enforced. Errors: as SetLevel.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordCloseAdvice(self, request, context):
+        """Keeps an AI's advice to close; advice closes nothing. Errors: POSITION_NOT_FOUND, POSITION_ALREADY_CLOSED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTimeline(self, request, context):
+        """Every change of a position, the first one first. Errors: POSITION_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTransactions(self, request, context):
+        """One transaction per fill, the latest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTransaction(self, request, context):
+        """Errors: TRANSACTION_NOT_FOUND (another user's as well).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -112,6 +212,46 @@ def add_PositionsServiceServicer_to_server(servicer, server):
                     servicer.RecordFills,
                     request_deserializer=protos_dot_positions_dot_v1_dot_positions__pb2.RecordFillsRequest.FromString,
                     response_serializer=protos_dot_positions_dot_v1_dot_positions__pb2.RecordFillsResponse.SerializeToString,
+            ),
+            'RecordOpening': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordOpening,
+                    request_deserializer=protos_dot_positions_dot_v1_dot_positions__pb2.RecordOpeningRequest.FromString,
+                    response_serializer=protos_dot_positions_dot_v1_dot_positions__pb2.RecordOpeningResponse.SerializeToString,
+            ),
+            'ListPositions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPositions,
+                    request_deserializer=protos_dot_positions_dot_v1_dot_positions__pb2.ListPositionsRequest.FromString,
+                    response_serializer=protos_dot_positions_dot_v1_dot_positions__pb2.ListPositionsResponse.SerializeToString,
+            ),
+            'ManagePosition': grpc.unary_unary_rpc_method_handler(
+                    servicer.ManagePosition,
+                    request_deserializer=protos_dot_positions_dot_v1_dot_positions__pb2.ManagePositionRequest.FromString,
+                    response_serializer=protos_dot_positions_dot_v1_dot_positions__pb2.ManagePositionResponse.SerializeToString,
+            ),
+            'ReleasePosition': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleasePosition,
+                    request_deserializer=protos_dot_positions_dot_v1_dot_positions__pb2.ReleasePositionRequest.FromString,
+                    response_serializer=protos_dot_positions_dot_v1_dot_positions__pb2.ReleasePositionResponse.SerializeToString,
+            ),
+            'RecordCloseAdvice': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordCloseAdvice,
+                    request_deserializer=protos_dot_positions_dot_v1_dot_positions__pb2.RecordCloseAdviceRequest.FromString,
+                    response_serializer=protos_dot_positions_dot_v1_dot_positions__pb2.RecordCloseAdviceResponse.SerializeToString,
+            ),
+            'ListTimeline': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTimeline,
+                    request_deserializer=protos_dot_positions_dot_v1_dot_positions__pb2.ListTimelineRequest.FromString,
+                    response_serializer=protos_dot_positions_dot_v1_dot_positions__pb2.ListTimelineResponse.SerializeToString,
+            ),
+            'ListTransactions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTransactions,
+                    request_deserializer=protos_dot_positions_dot_v1_dot_positions__pb2.ListTransactionsRequest.FromString,
+                    response_serializer=protos_dot_positions_dot_v1_dot_positions__pb2.ListTransactionsResponse.SerializeToString,
+            ),
+            'GetTransaction': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTransaction,
+                    request_deserializer=protos_dot_positions_dot_v1_dot_positions__pb2.GetTransactionRequest.FromString,
+                    response_serializer=protos_dot_positions_dot_v1_dot_positions__pb2.GetTransactionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +362,222 @@ class PositionsService:
             '/positions.v1.PositionsService/RecordFills',
             protos_dot_positions_dot_v1_dot_positions__pb2.RecordFillsRequest.SerializeToString,
             protos_dot_positions_dot_v1_dot_positions__pb2.RecordFillsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordOpening(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/positions.v1.PositionsService/RecordOpening',
+            protos_dot_positions_dot_v1_dot_positions__pb2.RecordOpeningRequest.SerializeToString,
+            protos_dot_positions_dot_v1_dot_positions__pb2.RecordOpeningResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPositions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/positions.v1.PositionsService/ListPositions',
+            protos_dot_positions_dot_v1_dot_positions__pb2.ListPositionsRequest.SerializeToString,
+            protos_dot_positions_dot_v1_dot_positions__pb2.ListPositionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ManagePosition(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/positions.v1.PositionsService/ManagePosition',
+            protos_dot_positions_dot_v1_dot_positions__pb2.ManagePositionRequest.SerializeToString,
+            protos_dot_positions_dot_v1_dot_positions__pb2.ManagePositionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleasePosition(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/positions.v1.PositionsService/ReleasePosition',
+            protos_dot_positions_dot_v1_dot_positions__pb2.ReleasePositionRequest.SerializeToString,
+            protos_dot_positions_dot_v1_dot_positions__pb2.ReleasePositionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordCloseAdvice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/positions.v1.PositionsService/RecordCloseAdvice',
+            protos_dot_positions_dot_v1_dot_positions__pb2.RecordCloseAdviceRequest.SerializeToString,
+            protos_dot_positions_dot_v1_dot_positions__pb2.RecordCloseAdviceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTimeline(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/positions.v1.PositionsService/ListTimeline',
+            protos_dot_positions_dot_v1_dot_positions__pb2.ListTimelineRequest.SerializeToString,
+            protos_dot_positions_dot_v1_dot_positions__pb2.ListTimelineResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTransactions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/positions.v1.PositionsService/ListTransactions',
+            protos_dot_positions_dot_v1_dot_positions__pb2.ListTransactionsRequest.SerializeToString,
+            protos_dot_positions_dot_v1_dot_positions__pb2.ListTransactionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTransaction(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/positions.v1.PositionsService/GetTransaction',
+            protos_dot_positions_dot_v1_dot_positions__pb2.GetTransactionRequest.SerializeToString,
+            protos_dot_positions_dot_v1_dot_positions__pb2.GetTransactionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,8 +42,30 @@ class PositionsServiceStub:
     """All open positions with a level that is enforced, of all users: the monitor's snapshot."""
     RecordFills: _grpc.UnaryUnaryMultiCallable[_positions_pb2.RecordFillsRequest, _positions_pb2.RecordFillsResponse]
     """Books what an order of Tandem's did. Fills that are booked already are known by their ids and change nothing.
+    For a position whose exit is estimated they complete it.
     Errors: POSITION_NOT_FOUND, FILLS_EXCEED_POSITION (the books lag behind the venue: the reconciler explains it).
     """
+    RecordOpening: _grpc.UnaryUnaryMultiCallable[_positions_pb2.RecordOpeningRequest, _positions_pb2.RecordOpeningResponse]
+    """Books a position that an order of Tandem's opened: managed, with its provenance, its levels armed. Idempotent by
+    intent. A row that the reconciler adopted from the same fills becomes this position.
+    Errors: ACCOUNT_NOT_FOUND (another user's as well), FIELD_INVALID, OPENING_CONFLICT (the slot holds the other side).
+    """
+    ListPositions: _grpc.UnaryUnaryMultiCallable[_positions_pb2.ListPositionsRequest, _positions_pb2.ListPositionsResponse]
+    """Positions of one user, the latest opened first."""
+    ManagePosition: _grpc.UnaryUnaryMultiCallable[_positions_pb2.ManagePositionRequest, _positions_pb2.ManagePositionResponse]
+    """Takes a position into Tandem's care: both levels are stated and enforced.
+    Errors: as SetLevel, STOP_BEYOND_LIQUIDATION (flows and AI).
+    """
+    ReleasePosition: _grpc.UnaryUnaryMultiCallable[_positions_pb2.ReleasePositionRequest, _positions_pb2.ReleasePositionResponse]
+    """Gives a position back: it is observed from then on, nothing of it is enforced. Errors: as SetLevel."""
+    RecordCloseAdvice: _grpc.UnaryUnaryMultiCallable[_positions_pb2.RecordCloseAdviceRequest, _positions_pb2.RecordCloseAdviceResponse]
+    """Keeps an AI's advice to close; advice closes nothing. Errors: POSITION_NOT_FOUND, POSITION_ALREADY_CLOSED."""
+    ListTimeline: _grpc.UnaryUnaryMultiCallable[_positions_pb2.ListTimelineRequest, _positions_pb2.ListTimelineResponse]
+    """Every change of a position, the first one first. Errors: POSITION_NOT_FOUND."""
+    ListTransactions: _grpc.UnaryUnaryMultiCallable[_positions_pb2.ListTransactionsRequest, _positions_pb2.ListTransactionsResponse]
+    """One transaction per fill, the latest first."""
+    GetTransaction: _grpc.UnaryUnaryMultiCallable[_positions_pb2.GetTransactionRequest, _positions_pb2.GetTransactionResponse]
+    """Errors: TRANSACTION_NOT_FOUND (another user's as well)."""
 
 @_typing.type_check_only
 class PositionsServiceAsyncStub(PositionsServiceStub):
@@ -59,8 +81,30 @@ class PositionsServiceAsyncStub(PositionsServiceStub):
     """All open positions with a level that is enforced, of all users: the monitor's snapshot."""
     RecordFills: _aio.UnaryUnaryMultiCallable[_positions_pb2.RecordFillsRequest, _positions_pb2.RecordFillsResponse]  # type: ignore[assignment]
     """Books what an order of Tandem's did. Fills that are booked already are known by their ids and change nothing.
+    For a position whose exit is estimated they complete it.
     Errors: POSITION_NOT_FOUND, FILLS_EXCEED_POSITION (the books lag behind the venue: the reconciler explains it).
     """
+    RecordOpening: _aio.UnaryUnaryMultiCallable[_positions_pb2.RecordOpeningRequest, _positions_pb2.RecordOpeningResponse]  # type: ignore[assignment]
+    """Books a position that an order of Tandem's opened: managed, with its provenance, its levels armed. Idempotent by
+    intent. A row that the reconciler adopted from the same fills becomes this position.
+    Errors: ACCOUNT_NOT_FOUND (another user's as well), FIELD_INVALID, OPENING_CONFLICT (the slot holds the other side).
+    """
+    ListPositions: _aio.UnaryUnaryMultiCallable[_positions_pb2.ListPositionsRequest, _positions_pb2.ListPositionsResponse]  # type: ignore[assignment]
+    """Positions of one user, the latest opened first."""
+    ManagePosition: _aio.UnaryUnaryMultiCallable[_positions_pb2.ManagePositionRequest, _positions_pb2.ManagePositionResponse]  # type: ignore[assignment]
+    """Takes a position into Tandem's care: both levels are stated and enforced.
+    Errors: as SetLevel, STOP_BEYOND_LIQUIDATION (flows and AI).
+    """
+    ReleasePosition: _aio.UnaryUnaryMultiCallable[_positions_pb2.ReleasePositionRequest, _positions_pb2.ReleasePositionResponse]  # type: ignore[assignment]
+    """Gives a position back: it is observed from then on, nothing of it is enforced. Errors: as SetLevel."""
+    RecordCloseAdvice: _aio.UnaryUnaryMultiCallable[_positions_pb2.RecordCloseAdviceRequest, _positions_pb2.RecordCloseAdviceResponse]  # type: ignore[assignment]
+    """Keeps an AI's advice to close; advice closes nothing. Errors: POSITION_NOT_FOUND, POSITION_ALREADY_CLOSED."""
+    ListTimeline: _aio.UnaryUnaryMultiCallable[_positions_pb2.ListTimelineRequest, _positions_pb2.ListTimelineResponse]  # type: ignore[assignment]
+    """Every change of a position, the first one first. Errors: POSITION_NOT_FOUND."""
+    ListTransactions: _aio.UnaryUnaryMultiCallable[_positions_pb2.ListTransactionsRequest, _positions_pb2.ListTransactionsResponse]  # type: ignore[assignment]
+    """One transaction per fill, the latest first."""
+    GetTransaction: _aio.UnaryUnaryMultiCallable[_positions_pb2.GetTransactionRequest, _positions_pb2.GetTransactionResponse]  # type: ignore[assignment]
+    """Errors: TRANSACTION_NOT_FOUND (another user's as well)."""
 
 class PositionsServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -97,7 +141,77 @@ class PositionsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_positions_pb2.RecordFillsResponse, _abc.Awaitable[_positions_pb2.RecordFillsResponse]]:
         """Books what an order of Tandem's did. Fills that are booked already are known by their ids and change nothing.
+        For a position whose exit is estimated they complete it.
         Errors: POSITION_NOT_FOUND, FILLS_EXCEED_POSITION (the books lag behind the venue: the reconciler explains it).
         """
+
+    @_abc_1.abstractmethod
+    def RecordOpening(
+        self,
+        request: _positions_pb2.RecordOpeningRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_positions_pb2.RecordOpeningResponse, _abc.Awaitable[_positions_pb2.RecordOpeningResponse]]:
+        """Books a position that an order of Tandem's opened: managed, with its provenance, its levels armed. Idempotent by
+        intent. A row that the reconciler adopted from the same fills becomes this position.
+        Errors: ACCOUNT_NOT_FOUND (another user's as well), FIELD_INVALID, OPENING_CONFLICT (the slot holds the other side).
+        """
+
+    @_abc_1.abstractmethod
+    def ListPositions(
+        self,
+        request: _positions_pb2.ListPositionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_positions_pb2.ListPositionsResponse, _abc.Awaitable[_positions_pb2.ListPositionsResponse]]:
+        """Positions of one user, the latest opened first."""
+
+    @_abc_1.abstractmethod
+    def ManagePosition(
+        self,
+        request: _positions_pb2.ManagePositionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_positions_pb2.ManagePositionResponse, _abc.Awaitable[_positions_pb2.ManagePositionResponse]]:
+        """Takes a position into Tandem's care: both levels are stated and enforced.
+        Errors: as SetLevel, STOP_BEYOND_LIQUIDATION (flows and AI).
+        """
+
+    @_abc_1.abstractmethod
+    def ReleasePosition(
+        self,
+        request: _positions_pb2.ReleasePositionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_positions_pb2.ReleasePositionResponse, _abc.Awaitable[_positions_pb2.ReleasePositionResponse]]:
+        """Gives a position back: it is observed from then on, nothing of it is enforced. Errors: as SetLevel."""
+
+    @_abc_1.abstractmethod
+    def RecordCloseAdvice(
+        self,
+        request: _positions_pb2.RecordCloseAdviceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_positions_pb2.RecordCloseAdviceResponse, _abc.Awaitable[_positions_pb2.RecordCloseAdviceResponse]]:
+        """Keeps an AI's advice to close; advice closes nothing. Errors: POSITION_NOT_FOUND, POSITION_ALREADY_CLOSED."""
+
+    @_abc_1.abstractmethod
+    def ListTimeline(
+        self,
+        request: _positions_pb2.ListTimelineRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_positions_pb2.ListTimelineResponse, _abc.Awaitable[_positions_pb2.ListTimelineResponse]]:
+        """Every change of a position, the first one first. Errors: POSITION_NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListTransactions(
+        self,
+        request: _positions_pb2.ListTransactionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_positions_pb2.ListTransactionsResponse, _abc.Awaitable[_positions_pb2.ListTransactionsResponse]]:
+        """One transaction per fill, the latest first."""
+
+    @_abc_1.abstractmethod
+    def GetTransaction(
+        self,
+        request: _positions_pb2.GetTransactionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_positions_pb2.GetTransactionResponse, _abc.Awaitable[_positions_pb2.GetTransactionResponse]]:
+        """Errors: TRANSACTION_NOT_FOUND (another user's as well)."""
 
 def add_PositionsServiceServicer_to_server(servicer: PositionsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -25,29 +25,33 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fprotos/positions/v1/types.proto\x12\x0cpositions.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x1c\n\x08Trailing\x12\x10\n\x08\x64istance\x18\x01 \x01(\t\"\x17\n\x06Pinned\x12\r\n\x05price\x18\x01 \x01(\t\"\t\n\x07NoLevel\"\xcc\x01\n\x05Level\x12*\n\x08trailing\x18\x01 \x01(\x0b\x32\x16.positions.v1.TrailingH\x00\x12&\n\x06pinned\x18\x02 \x01(\x0b\x32\x14.positions.v1.PinnedH\x00\x12%\n\x04none\x18\x03 \x01(\x0b\x32\x15.positions.v1.NoLevelH\x00\x12,\n\x08\x61rmed_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\narmed_mark\x18\x05 \x01(\tB\x06\n\x04rule\"m\n\nLevelRules\x12&\n\tstop_loss\x18\x01 \x01(\x0b\x32\x13.positions.v1.Level\x12(\n\x0btake_profit\x18\x02 \x01(\x0b\x32\x13.positions.v1.Level\x12\r\n\x05\x66loor\x18\x03 \x01(\t\"\xfd\x02\n\x04\x46ill\x12\x0f\n\x07\x66ill_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x17\n\x0f\x63lient_order_id\x18\x03 \x01(\t\x12\x0e\n\x06symbol\x18\x04 \x01(\t\x12\x31\n\rposition_side\x18\x05 \x01(\x0e\x32\x1a.positions.v1.PositionSide\x12+\n\norder_side\x18\x06 \x01(\x0e\x32\x17.positions.v1.OrderSide\x12\r\n\x05price\x18\x07 \x01(\t\x12\x10\n\x08quantity\x18\x08 \x01(\t\x12\x0b\n\x03\x66\x65\x65\x18\t \x01(\t\x12\x14\n\x0c\x66\x65\x65_currency\x18\n \x01(\t\x12\x11\n\tfee_quote\x18\x0b \x01(\t\x12\x14\n\x0crealized_pnl\x18\x0c \x01(\t\x12/\n\x0b\x65xecuted_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\norder_kind\x18\x0e \x01(\x0e\x32\x17.positions.v1.OrderKind\"\xe5\x01\n\x04\x45xit\x12\r\n\x05price\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\t\x12\x0b\n\x03\x66\x65\x65\x18\x03 \x01(\t\x12\x14\n\x0crealized_pnl\x18\x04 \x01(\t\x12\x1c\n\x14realized_pnl_percent\x18\x05 \x01(\t\x12(\n\x06reason\x18\x06 \x01(\x0e\x32\x18.positions.v1.ExitReason\x12\r\n\x05\x63\x61use\x18\x07 \x01(\t\x12/\n\x0b\x65xecuted_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\testimated\x18\t \x01(\x08\"\xfd\x03\n\x08Position\x12\x13\n\x0bposition_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x12\n\naccount_id\x18\x03 \x01(\t\x12(\n\x08\x65xchange\x18\x04 \x01(\x0e\x32\x16.positions.v1.Exchange\x12\x0e\n\x06symbol\x18\x05 \x01(\t\x12\x31\n\rposition_side\x18\x06 \x01(\x0e\x32\x1a.positions.v1.PositionSide\x12 \n\x04side\x18\x07 \x01(\x0e\x32\x12.positions.v1.Side\x12,\n\x06status\x18\x08 \x01(\x0e\x32\x1c.positions.v1.PositionStatus\x12$\n\x06origin\x18\t \x01(\x0e\x32\x14.positions.v1.Origin\x12\x0f\n\x07managed\x18\n \x01(\x08\x12\x10\n\x08quantity\x18\x0b \x01(\t\x12\x13\n\x0b\x65ntry_price\x18\x0c \x01(\t\x12\x10\n\x08leverage\x18\r \x01(\t\x12-\n\topened_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x06levels\x18\x0f \x01(\x0b\x32\x18.positions.v1.LevelRules\x12 \n\x04\x65xit\x18\x10 \x01(\x0b\x32\x12.positions.v1.Exit\x12\x0f\n\x07version\x18\x11 \x01(\x03*N\n\x08\x45xchange\x12\x18\n\x14\x45XCHANGE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x45XCHANGE_BINANCE\x10\x01\x12\x12\n\x0e\x45XCHANGE_BYBIT\x10\x02*;\n\x04Side\x12\x14\n\x10SIDE_UNSPECIFIED\x10\x00\x12\r\n\tSIDE_LONG\x10\x01\x12\x0e\n\nSIDE_SHORT\x10\x02*v\n\x0cPositionSide\x12\x1d\n\x19POSITION_SIDE_UNSPECIFIED\x10\x00\x12\x16\n\x12POSITION_SIDE_BOTH\x10\x01\x12\x16\n\x12POSITION_SIDE_LONG\x10\x02\x12\x17\n\x13POSITION_SIDE_SHORT\x10\x03*P\n\tOrderSide\x12\x1a\n\x16ORDER_SIDE_UNSPECIFIED\x10\x00\x12\x12\n\x0eORDER_SIDE_BUY\x10\x01\x12\x13\n\x0fORDER_SIDE_SELL\x10\x02*\xeb\x01\n\tOrderKind\x12\x1a\n\x16ORDER_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11ORDER_KIND_MARKET\x10\x01\x12\x14\n\x10ORDER_KIND_LIMIT\x10\x02\x12\x13\n\x0fORDER_KIND_STOP\x10\x03\x12\x1a\n\x16ORDER_KIND_TAKE_PROFIT\x10\x04\x12\x1c\n\x18ORDER_KIND_TRAILING_STOP\x10\x05\x12\x1a\n\x16ORDER_KIND_LIQUIDATION\x10\x06\x12\x12\n\x0eORDER_KIND_ADL\x10\x07\x12\x16\n\x12ORDER_KIND_UNKNOWN\x10\x08*\x87\x01\n\x0ePositionStatus\x12\x1f\n\x1bPOSITION_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14POSITION_STATUS_OPEN\x10\x01\x12\x1a\n\x16POSITION_STATUS_CLOSED\x10\x02\x12\x1e\n\x1aPOSITION_STATUS_LIQUIDATED\x10\x03*Y\n\x06Origin\x12\x16\n\x12ORIGIN_UNSPECIFIED\x10\x00\x12\x0f\n\x0bORIGIN_FLOW\x10\x01\x12\x11\n\rORIGIN_MANUAL\x10\x02\x12\x13\n\x0fORIGIN_EXTERNAL\x10\x03*\xe9\x01\n\nExitReason\x12\x1b\n\x17\x45XIT_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45XIT_REASON_STOP_LOSS\x10\x01\x12\x1b\n\x17\x45XIT_REASON_TAKE_PROFIT\x10\x02\x12\x16\n\x12\x45XIT_REASON_MANUAL\x10\x03\x12\x19\n\x15\x45XIT_REASON_AI_SIGNAL\x10\x04\x12\x1b\n\x17\x45XIT_REASON_LIQUIDATION\x10\x05\x12\x13\n\x0f\x45XIT_REASON_ADL\x10\x06\x12!\n\x1d\x45XIT_REASON_CLOSED_EXTERNALLY\x10\x07\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fprotos/positions/v1/types.proto\x12\x0cpositions.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x1c\n\x08Trailing\x12\x10\n\x08\x64istance\x18\x01 \x01(\t\"\x17\n\x06Pinned\x12\r\n\x05price\x18\x01 \x01(\t\"\t\n\x07NoLevel\"\xcc\x01\n\x05Level\x12*\n\x08trailing\x18\x01 \x01(\x0b\x32\x16.positions.v1.TrailingH\x00\x12&\n\x06pinned\x18\x02 \x01(\x0b\x32\x14.positions.v1.PinnedH\x00\x12%\n\x04none\x18\x03 \x01(\x0b\x32\x15.positions.v1.NoLevelH\x00\x12,\n\x08\x61rmed_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\narmed_mark\x18\x05 \x01(\tB\x06\n\x04rule\"m\n\nLevelRules\x12&\n\tstop_loss\x18\x01 \x01(\x0b\x32\x13.positions.v1.Level\x12(\n\x0btake_profit\x18\x02 \x01(\x0b\x32\x13.positions.v1.Level\x12\r\n\x05\x66loor\x18\x03 \x01(\t\"\x8f\x03\n\x04\x46ill\x12\x0f\n\x07\x66ill_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x17\n\x0f\x63lient_order_id\x18\x03 \x01(\t\x12\x0e\n\x06symbol\x18\x04 \x01(\t\x12\x31\n\rposition_side\x18\x05 \x01(\x0e\x32\x1a.positions.v1.PositionSide\x12+\n\norder_side\x18\x06 \x01(\x0e\x32\x17.positions.v1.OrderSide\x12\r\n\x05price\x18\x07 \x01(\t\x12\x10\n\x08quantity\x18\x08 \x01(\t\x12\x0b\n\x03\x66\x65\x65\x18\t \x01(\t\x12\x14\n\x0c\x66\x65\x65_currency\x18\n \x01(\t\x12\x11\n\tfee_quote\x18\x0b \x01(\t\x12\x14\n\x0crealized_pnl\x18\x0c \x01(\t\x12/\n\x0b\x65xecuted_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\norder_kind\x18\x0e \x01(\x0e\x32\x17.positions.v1.OrderKind\x12\x10\n\x08sequence\x18\x0f \x01(\x03\"\xe5\x01\n\x04\x45xit\x12\r\n\x05price\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\t\x12\x0b\n\x03\x66\x65\x65\x18\x03 \x01(\t\x12\x14\n\x0crealized_pnl\x18\x04 \x01(\t\x12\x1c\n\x14realized_pnl_percent\x18\x05 \x01(\t\x12(\n\x06reason\x18\x06 \x01(\x0e\x32\x18.positions.v1.ExitReason\x12\r\n\x05\x63\x61use\x18\x07 \x01(\t\x12/\n\x0b\x65xecuted_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\testimated\x18\t \x01(\x08\"\x9b\x01\n\nProvenance\x12\x0f\n\x07\x66low_id\x18\x01 \x01(\t\x12\x0f\n\x07node_id\x18\x02 \x01(\t\x12\x14\n\x0c\x65xecution_id\x18\x03 \x01(\t\x12\r\n\x05\x61gent\x18\x04 \x01(\t\x12\x14\n\x0c\x61i_reasoning\x18\x05 \x01(\t\x12\x15\n\rai_confidence\x18\x06 \x01(\t\x12\x19\n\x11market_conditions\x18\x07 \x01(\t\"\x99\x01\n\x05\x45ntry\x12\r\n\x05price\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\t\x12\x10\n\x08leverage\x18\x03 \x01(\t\x12\x0e\n\x06margin\x18\x04 \x01(\t\x12\x13\n\x0btotal_value\x18\x05 \x01(\t\x12\x0b\n\x03\x66\x65\x65\x18\x06 \x01(\t\x12/\n\x0b\x65xecuted_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x87\x01\n\x0b\x43loseAdvice\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12&\n\x07urgency\x18\x02 \x01(\x0e\x32\x15.positions.v1.Urgency\x12\x12\n\nconfidence\x18\x03 \x01(\t\x12,\n\x08given_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xef\x01\n\x0c\x41iManagement\x12\x19\n\x11\x63urrent_stop_loss\x18\x01 \x01(\t\x12\x1b\n\x13\x63urrent_take_profit\x18\x02 \x01(\t\x12\x1d\n\x15trailing_stop_enabled\x18\x03 \x01(\x08\x12\x1e\n\x16trailing_stop_distance\x18\x04 \x01(\t\x12\x37\n\x19trailing_stop_adjusted_by\x18\x05 \x01(\x0e\x32\x14.positions.v1.Author\x12/\n\x0cshould_close\x18\x06 \x01(\x0b\x32\x19.positions.v1.CloseAdvice\"\xfa\x05\n\x08Position\x12\x13\n\x0bposition_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x12\n\naccount_id\x18\x03 \x01(\t\x12(\n\x08\x65xchange\x18\x04 \x01(\x0e\x32\x16.positions.v1.Exchange\x12\x0e\n\x06symbol\x18\x05 \x01(\t\x12\x31\n\rposition_side\x18\x06 \x01(\x0e\x32\x1a.positions.v1.PositionSide\x12 \n\x04side\x18\x07 \x01(\x0e\x32\x12.positions.v1.Side\x12,\n\x06status\x18\x08 \x01(\x0e\x32\x1c.positions.v1.PositionStatus\x12$\n\x06origin\x18\t \x01(\x0e\x32\x14.positions.v1.Origin\x12\x0f\n\x07managed\x18\n \x01(\x08\x12\x10\n\x08quantity\x18\x0b \x01(\t\x12\x13\n\x0b\x65ntry_price\x18\x0c \x01(\t\x12\x10\n\x08leverage\x18\r \x01(\t\x12-\n\topened_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x06levels\x18\x0f \x01(\x0b\x32\x18.positions.v1.LevelRules\x12 \n\x04\x65xit\x18\x10 \x01(\x0b\x32\x12.positions.v1.Exit\x12\x0f\n\x07version\x18\x11 \x01(\x03\x12,\n\nprovenance\x18\x12 \x01(\x0b\x32\x18.positions.v1.Provenance\x12\"\n\x05\x65ntry\x18\x13 \x01(\x0b\x32\x13.positions.v1.Entry\x12\x31\n\rai_management\x18\x14 \x01(\x0b\x32\x1a.positions.v1.AiManagement\x12\x14\n\x0crealized_pnl\x18\x15 \x01(\t\x12\x0f\n\x07\x66unding\x18\x16 \x01(\t\x12\x0c\n\x04plan\x18\x17 \x01(\t\x12\x1a\n\x12\x63ommission_percent\x18\x18 \x01(\t\x12\x12\n\ncommission\x18\x19 \x01(\t\x12\x11\n\tintent_id\x18\x1a \x01(\t*N\n\x08\x45xchange\x12\x18\n\x14\x45XCHANGE_UNSPECIFIED\x10\x00\x12\x14\n\x10\x45XCHANGE_BINANCE\x10\x01\x12\x12\n\x0e\x45XCHANGE_BYBIT\x10\x02*;\n\x04Side\x12\x14\n\x10SIDE_UNSPECIFIED\x10\x00\x12\r\n\tSIDE_LONG\x10\x01\x12\x0e\n\nSIDE_SHORT\x10\x02*v\n\x0cPositionSide\x12\x1d\n\x19POSITION_SIDE_UNSPECIFIED\x10\x00\x12\x16\n\x12POSITION_SIDE_BOTH\x10\x01\x12\x16\n\x12POSITION_SIDE_LONG\x10\x02\x12\x17\n\x13POSITION_SIDE_SHORT\x10\x03*P\n\tOrderSide\x12\x1a\n\x16ORDER_SIDE_UNSPECIFIED\x10\x00\x12\x12\n\x0eORDER_SIDE_BUY\x10\x01\x12\x13\n\x0fORDER_SIDE_SELL\x10\x02*\xeb\x01\n\tOrderKind\x12\x1a\n\x16ORDER_KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11ORDER_KIND_MARKET\x10\x01\x12\x14\n\x10ORDER_KIND_LIMIT\x10\x02\x12\x13\n\x0fORDER_KIND_STOP\x10\x03\x12\x1a\n\x16ORDER_KIND_TAKE_PROFIT\x10\x04\x12\x1c\n\x18ORDER_KIND_TRAILING_STOP\x10\x05\x12\x1a\n\x16ORDER_KIND_LIQUIDATION\x10\x06\x12\x12\n\x0eORDER_KIND_ADL\x10\x07\x12\x16\n\x12ORDER_KIND_UNKNOWN\x10\x08*\x87\x01\n\x0ePositionStatus\x12\x1f\n\x1bPOSITION_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14POSITION_STATUS_OPEN\x10\x01\x12\x1a\n\x16POSITION_STATUS_CLOSED\x10\x02\x12\x1e\n\x1aPOSITION_STATUS_LIQUIDATED\x10\x03*Y\n\x06Origin\x12\x16\n\x12ORIGIN_UNSPECIFIED\x10\x00\x12\x0f\n\x0bORIGIN_FLOW\x10\x01\x12\x11\n\rORIGIN_MANUAL\x10\x02\x12\x13\n\x0fORIGIN_EXTERNAL\x10\x03*\xe9\x01\n\nExitReason\x12\x1b\n\x17\x45XIT_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45XIT_REASON_STOP_LOSS\x10\x01\x12\x1b\n\x17\x45XIT_REASON_TAKE_PROFIT\x10\x02\x12\x16\n\x12\x45XIT_REASON_MANUAL\x10\x03\x12\x19\n\x15\x45XIT_REASON_AI_SIGNAL\x10\x04\x12\x1b\n\x17\x45XIT_REASON_LIQUIDATION\x10\x05\x12\x13\n\x0f\x45XIT_REASON_ADL\x10\x06\x12!\n\x1d\x45XIT_REASON_CLOSED_EXTERNALLY\x10\x07*Y\n\x07Urgency\x12\x17\n\x13URGENCY_UNSPECIFIED\x10\x00\x12\x0f\n\x0bURGENCY_LOW\x10\x01\x12\x12\n\x0eURGENCY_MEDIUM\x10\x02\x12\x10\n\x0cURGENCY_HIGH\x10\x03*Q\n\x06\x41uthor\x12\x16\n\x12\x41UTHOR_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x41UTHOR_USER\x10\x01\x12\x0f\n\x0b\x41UTHOR_FLOW\x10\x02\x12\r\n\tAUTHOR_AI\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.positions.v1.types_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EXCHANGE']._serialized_start=1594
-  _globals['_EXCHANGE']._serialized_end=1672
-  _globals['_SIDE']._serialized_start=1674
-  _globals['_SIDE']._serialized_end=1733
-  _globals['_POSITIONSIDE']._serialized_start=1735
-  _globals['_POSITIONSIDE']._serialized_end=1853
-  _globals['_ORDERSIDE']._serialized_start=1855
-  _globals['_ORDERSIDE']._serialized_end=1935
-  _globals['_ORDERKIND']._serialized_start=1938
-  _globals['_ORDERKIND']._serialized_end=2173
-  _globals['_POSITIONSTATUS']._serialized_start=2176
-  _globals['_POSITIONSTATUS']._serialized_end=2311
-  _globals['_ORIGIN']._serialized_start=2313
-  _globals['_ORIGIN']._serialized_end=2402
-  _globals['_EXITREASON']._serialized_start=2405
-  _globals['_EXITREASON']._serialized_end=2638
+  _globals['_EXCHANGE']._serialized_start=2559
+  _globals['_EXCHANGE']._serialized_end=2637
+  _globals['_SIDE']._serialized_start=2639
+  _globals['_SIDE']._serialized_end=2698
+  _globals['_POSITIONSIDE']._serialized_start=2700
+  _globals['_POSITIONSIDE']._serialized_end=2818
+  _globals['_ORDERSIDE']._serialized_start=2820
+  _globals['_ORDERSIDE']._serialized_end=2900
+  _globals['_ORDERKIND']._serialized_start=2903
+  _globals['_ORDERKIND']._serialized_end=3138
+  _globals['_POSITIONSTATUS']._serialized_start=3141
+  _globals['_POSITIONSTATUS']._serialized_end=3276
+  _globals['_ORIGIN']._serialized_start=3278
+  _globals['_ORIGIN']._serialized_end=3367
+  _globals['_EXITREASON']._serialized_start=3370
+  _globals['_EXITREASON']._serialized_end=3603
+  _globals['_URGENCY']._serialized_start=3605
+  _globals['_URGENCY']._serialized_end=3694
+  _globals['_AUTHOR']._serialized_start=3696
+  _globals['_AUTHOR']._serialized_end=3777
   _globals['_TRAILING']._serialized_start=82
   _globals['_TRAILING']._serialized_end=110
   _globals['_PINNED']._serialized_start=112
@@ -59,9 +63,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LEVELRULES']._serialized_start=355
   _globals['_LEVELRULES']._serialized_end=464
   _globals['_FILL']._serialized_start=467
-  _globals['_FILL']._serialized_end=848
-  _globals['_EXIT']._serialized_start=851
-  _globals['_EXIT']._serialized_end=1080
-  _globals['_POSITION']._serialized_start=1083
-  _globals['_POSITION']._serialized_end=1592
+  _globals['_FILL']._serialized_end=866
+  _globals['_EXIT']._serialized_start=869
+  _globals['_EXIT']._serialized_end=1098
+  _globals['_PROVENANCE']._serialized_start=1101
+  _globals['_PROVENANCE']._serialized_end=1256
+  _globals['_ENTRY']._serialized_start=1259
+  _globals['_ENTRY']._serialized_end=1412
+  _globals['_CLOSEADVICE']._serialized_start=1415
+  _globals['_CLOSEADVICE']._serialized_end=1550
+  _globals['_AIMANAGEMENT']._serialized_start=1553
+  _globals['_AIMANAGEMENT']._serialized_end=1792
+  _globals['_POSITION']._serialized_start=1795
+  _globals['_POSITION']._serialized_end=2557
 # @@protoc_insertion_point(module_scope)

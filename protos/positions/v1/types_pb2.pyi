@@ -186,6 +186,45 @@ EXIT_REASON_ADL: ExitReason.ValueType  # 6
 EXIT_REASON_CLOSED_EXTERNALLY: ExitReason.ValueType  # 7
 Global___ExitReason: _TypeAlias = ExitReason  # noqa: Y015
 
+class _Urgency:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _UrgencyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Urgency.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    URGENCY_UNSPECIFIED: _Urgency.ValueType  # 0
+    URGENCY_LOW: _Urgency.ValueType  # 1
+    URGENCY_MEDIUM: _Urgency.ValueType  # 2
+    URGENCY_HIGH: _Urgency.ValueType  # 3
+
+class Urgency(_Urgency, metaclass=_UrgencyEnumTypeWrapper): ...
+
+URGENCY_UNSPECIFIED: Urgency.ValueType  # 0
+URGENCY_LOW: Urgency.ValueType  # 1
+URGENCY_MEDIUM: Urgency.ValueType  # 2
+URGENCY_HIGH: Urgency.ValueType  # 3
+Global___Urgency: _TypeAlias = Urgency  # noqa: Y015
+
+class _Author:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AuthorEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Author.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    AUTHOR_UNSPECIFIED: _Author.ValueType  # 0
+    AUTHOR_USER: _Author.ValueType  # 1
+    AUTHOR_FLOW: _Author.ValueType  # 2
+    AUTHOR_AI: _Author.ValueType  # 3
+
+class Author(_Author, metaclass=_AuthorEnumTypeWrapper):
+    """Who stated a level, took a position into care or gave it back."""
+
+AUTHOR_UNSPECIFIED: Author.ValueType  # 0
+AUTHOR_USER: Author.ValueType  # 1
+AUTHOR_FLOW: Author.ValueType  # 2
+AUTHOR_AI: Author.ValueType  # 3
+Global___Author: _TypeAlias = Author  # noqa: Y015
+
 @_typing.final
 class Trailing(_message.Message):
     """Follows the price at a distance."""
@@ -336,6 +375,7 @@ class Fill(_message.Message):
     REALIZED_PNL_FIELD_NUMBER: _builtins.int
     EXECUTED_AT_FIELD_NUMBER: _builtins.int
     ORDER_KIND_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
     fill_id: _builtins.str
     """The venue's own id, unique within account and symbol."""
     order_id: _builtins.str
@@ -354,6 +394,8 @@ class Fill(_message.Message):
     realized_pnl: _builtins.str
     """As the venue states it, without fees; empty where it does not."""
     order_kind: Global___OrderKind.ValueType
+    sequence: _builtins.int
+    """The venue's own order among fills of one moment; zero where it gives none."""
     @_builtins.property
     def executed_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
@@ -373,10 +415,11 @@ class Fill(_message.Message):
         realized_pnl: _builtins.str = ...,
         executed_at: _timestamp_pb2.Timestamp | None = ...,
         order_kind: Global___OrderKind.ValueType = ...,
+        sequence: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["executed_at", b"executed_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_order_id", b"client_order_id", "executed_at", b"executed_at", "fee", b"fee", "fee_currency", b"fee_currency", "fee_quote", b"fee_quote", "fill_id", b"fill_id", "order_id", b"order_id", "order_kind", b"order_kind", "order_side", b"order_side", "position_side", b"position_side", "price", b"price", "quantity", b"quantity", "realized_pnl", b"realized_pnl", "symbol", b"symbol"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_order_id", b"client_order_id", "executed_at", b"executed_at", "fee", b"fee", "fee_currency", b"fee_currency", "fee_quote", b"fee_quote", "fill_id", b"fill_id", "order_id", b"order_id", "order_kind", b"order_kind", "order_side", b"order_side", "position_side", b"position_side", "price", b"price", "quantity", b"quantity", "realized_pnl", b"realized_pnl", "sequence", b"sequence", "symbol", b"symbol"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -410,6 +453,7 @@ class Exit(_message.Message):
     cause: _builtins.str
     """For a close behind Tandem's back, what can be told of it: stop, take_profit, hand, unknown."""
     estimated: _builtins.bool
+    """No fills say how it ended: price, quantity, fee and profit are empty, `executed_at` is when it was first missed."""
     @_builtins.property
     def executed_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
@@ -434,6 +478,163 @@ class Exit(_message.Message):
 Global___Exit: _TypeAlias = Exit  # noqa: Y015
 
 @_typing.final
+class Provenance(_message.Message):
+    """What a position came of; it stays with it for life. Empty texts where there is nothing to say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FLOW_ID_FIELD_NUMBER: _builtins.int
+    NODE_ID_FIELD_NUMBER: _builtins.int
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
+    AGENT_FIELD_NUMBER: _builtins.int
+    AI_REASONING_FIELD_NUMBER: _builtins.int
+    AI_CONFIDENCE_FIELD_NUMBER: _builtins.int
+    MARKET_CONDITIONS_FIELD_NUMBER: _builtins.int
+    flow_id: _builtins.str
+    node_id: _builtins.str
+    execution_id: _builtins.str
+    agent: _builtins.str
+    ai_reasoning: _builtins.str
+    ai_confidence: _builtins.str
+    """From 0 to 1; empty where no AI was asked."""
+    market_conditions: _builtins.str
+    """A JSON object; empty where nothing was noted."""
+    def __init__(
+        self,
+        *,
+        flow_id: _builtins.str = ...,
+        node_id: _builtins.str = ...,
+        execution_id: _builtins.str = ...,
+        agent: _builtins.str = ...,
+        ai_reasoning: _builtins.str = ...,
+        ai_confidence: _builtins.str = ...,
+        market_conditions: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent", b"agent", "ai_confidence", b"ai_confidence", "ai_reasoning", b"ai_reasoning", "execution_id", b"execution_id", "flow_id", b"flow_id", "market_conditions", b"market_conditions", "node_id", b"node_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Provenance: _TypeAlias = Provenance  # noqa: Y015
+
+@_typing.final
+class Entry(_message.Message):
+    """How a position was opened, as the books have it. Price and size are the venue's."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRICE_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    LEVERAGE_FIELD_NUMBER: _builtins.int
+    MARGIN_FIELD_NUMBER: _builtins.int
+    TOTAL_VALUE_FIELD_NUMBER: _builtins.int
+    FEE_FIELD_NUMBER: _builtins.int
+    EXECUTED_AT_FIELD_NUMBER: _builtins.int
+    price: _builtins.str
+    size: _builtins.str
+    leverage: _builtins.str
+    margin: _builtins.str
+    """Total value divided by leverage; empty where the leverage is not known."""
+    total_value: _builtins.str
+    fee: _builtins.str
+    """Fees of the fills that opened it or added to it, in quote currency; empty where they are not known."""
+    @_builtins.property
+    def executed_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        price: _builtins.str = ...,
+        size: _builtins.str = ...,
+        leverage: _builtins.str = ...,
+        margin: _builtins.str = ...,
+        total_value: _builtins.str = ...,
+        fee: _builtins.str = ...,
+        executed_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["executed_at", b"executed_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["executed_at", b"executed_at", "fee", b"fee", "leverage", b"leverage", "margin", b"margin", "price", b"price", "size", b"size", "total_value", b"total_value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Entry: _TypeAlias = Entry  # noqa: Y015
+
+@_typing.final
+class CloseAdvice(_message.Message):
+    """An AI's advice that a position should be closed. Advice closes nothing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    URGENCY_FIELD_NUMBER: _builtins.int
+    CONFIDENCE_FIELD_NUMBER: _builtins.int
+    GIVEN_AT_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    urgency: Global___Urgency.ValueType
+    confidence: _builtins.str
+    """From 0 to 1."""
+    @_builtins.property
+    def given_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+        urgency: Global___Urgency.ValueType = ...,
+        confidence: _builtins.str = ...,
+        given_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["given_at", b"given_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confidence", b"confidence", "given_at", b"given_at", "reason", b"reason", "urgency", b"urgency"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseAdvice: _TypeAlias = CloseAdvice  # noqa: Y015
+
+@_typing.final
+class AiManagement(_message.Message):
+    """What is managed of a position's levels."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURRENT_STOP_LOSS_FIELD_NUMBER: _builtins.int
+    CURRENT_TAKE_PROFIT_FIELD_NUMBER: _builtins.int
+    TRAILING_STOP_ENABLED_FIELD_NUMBER: _builtins.int
+    TRAILING_STOP_DISTANCE_FIELD_NUMBER: _builtins.int
+    TRAILING_STOP_ADJUSTED_BY_FIELD_NUMBER: _builtins.int
+    SHOULD_CLOSE_FIELD_NUMBER: _builtins.int
+    current_stop_loss: _builtins.str
+    """Where the books alone can tell: a pinned price. A trailing level is in the live view."""
+    current_take_profit: _builtins.str
+    trailing_stop_enabled: _builtins.bool
+    trailing_stop_distance: _builtins.str
+    """Fraction of the price; empty without a trailing stop."""
+    trailing_stop_adjusted_by: Global___Author.ValueType
+    """Unspecified while nobody has set the stop."""
+    @_builtins.property
+    def should_close(self) -> Global___CloseAdvice:
+        """Absent without advice."""
+
+    def __init__(
+        self,
+        *,
+        current_stop_loss: _builtins.str = ...,
+        current_take_profit: _builtins.str = ...,
+        trailing_stop_enabled: _builtins.bool = ...,
+        trailing_stop_distance: _builtins.str = ...,
+        trailing_stop_adjusted_by: Global___Author.ValueType = ...,
+        should_close: Global___CloseAdvice | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["should_close", b"should_close"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["current_stop_loss", b"current_stop_loss", "current_take_profit", b"current_take_profit", "should_close", b"should_close", "trailing_stop_adjusted_by", b"trailing_stop_adjusted_by", "trailing_stop_distance", b"trailing_stop_distance", "trailing_stop_enabled", b"trailing_stop_enabled"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AiManagement: _TypeAlias = AiManagement  # noqa: Y015
+
+@_typing.final
 class Position(_message.Message):
     """A position in the books."""
 
@@ -456,6 +657,15 @@ class Position(_message.Message):
     LEVELS_FIELD_NUMBER: _builtins.int
     EXIT_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    PROVENANCE_FIELD_NUMBER: _builtins.int
+    ENTRY_FIELD_NUMBER: _builtins.int
+    AI_MANAGEMENT_FIELD_NUMBER: _builtins.int
+    REALIZED_PNL_FIELD_NUMBER: _builtins.int
+    FUNDING_FIELD_NUMBER: _builtins.int
+    PLAN_FIELD_NUMBER: _builtins.int
+    COMMISSION_PERCENT_FIELD_NUMBER: _builtins.int
+    COMMISSION_FIELD_NUMBER: _builtins.int
+    INTENT_ID_FIELD_NUMBER: _builtins.int
     position_id: _builtins.str
     """OP_<unix seconds>_<n>"""
     user_id: _builtins.str
@@ -475,6 +685,17 @@ class Position(_message.Message):
     """Empty where the venue does not say."""
     version: _builtins.int
     """Grows by one with each change of substance."""
+    realized_pnl: _builtins.str
+    """Net profit of what was reduced so far, less all fees known, plus funding; empty where a fee is not known."""
+    funding: _builtins.str
+    """Paid (negative) or received (positive) in quote currency; empty where not known."""
+    plan: _builtins.str
+    """The user's plan: its name, and percent of realised profit. Empty without a plan."""
+    commission_percent: _builtins.str
+    commission: _builtins.str
+    """In quote currency: percent of a profit that was realised; empty while open or without a plan."""
+    intent_id: _builtins.str
+    """The intent of Tandem that opened it; empty for a position opened elsewhere."""
     @_builtins.property
     def opened_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -483,6 +704,12 @@ class Position(_message.Message):
     def exit(self) -> Global___Exit:
         """Set once it is closed."""
 
+    @_builtins.property
+    def provenance(self) -> Global___Provenance: ...
+    @_builtins.property
+    def entry(self) -> Global___Entry: ...
+    @_builtins.property
+    def ai_management(self) -> Global___AiManagement: ...
     def __init__(
         self,
         *,
@@ -503,10 +730,19 @@ class Position(_message.Message):
         levels: Global___LevelRules | None = ...,
         exit: Global___Exit | None = ...,
         version: _builtins.int = ...,
+        provenance: Global___Provenance | None = ...,
+        entry: Global___Entry | None = ...,
+        ai_management: Global___AiManagement | None = ...,
+        realized_pnl: _builtins.str = ...,
+        funding: _builtins.str = ...,
+        plan: _builtins.str = ...,
+        commission_percent: _builtins.str = ...,
+        commission: _builtins.str = ...,
+        intent_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["exit", b"exit", "levels", b"levels", "opened_at", b"opened_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ai_management", b"ai_management", "entry", b"entry", "exit", b"exit", "levels", b"levels", "opened_at", b"opened_at", "provenance", b"provenance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "entry_price", b"entry_price", "exchange", b"exchange", "exit", b"exit", "levels", b"levels", "leverage", b"leverage", "managed", b"managed", "opened_at", b"opened_at", "origin", b"origin", "position_id", b"position_id", "position_side", b"position_side", "quantity", b"quantity", "side", b"side", "status", b"status", "symbol", b"symbol", "user_id", b"user_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "ai_management", b"ai_management", "commission", b"commission", "commission_percent", b"commission_percent", "entry", b"entry", "entry_price", b"entry_price", "exchange", b"exchange", "exit", b"exit", "funding", b"funding", "intent_id", b"intent_id", "levels", b"levels", "leverage", b"leverage", "managed", b"managed", "opened_at", b"opened_at", "origin", b"origin", "plan", b"plan", "position_id", b"position_id", "position_side", b"position_side", "provenance", b"provenance", "quantity", b"quantity", "realized_pnl", b"realized_pnl", "side", b"side", "status", b"status", "symbol", b"symbol", "user_id", b"user_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
