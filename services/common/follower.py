@@ -70,6 +70,11 @@ class Follower:
         self._gap = False
         self._started = asyncio.Event()
 
+    @property
+    def place(self) -> int:
+        """The sequence from which it goes on: everything before it has been handled. 0 until its place is known."""
+        return self._next or 0
+
     async def started(self) -> None:
         """Return once its place in the stream is fixed: everything published from then on is delivered."""
         await self._started.wait()

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fprotos/monitor/v1/monitor.proto\x12\nmonitor.v1\"P\n\x14\x43losePositionRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x13\n\x0bposition_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"e\n\x15\x43losePositionResponse\x12\x11\n\tintent_id\x18\x01 \x01(\t\x12\x13\n\x0bposition_id\x18\x02 \x01(\t\x12\x12\n\nexit_price\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\t2f\n\x0eMonitorService\x12T\n\rClosePosition\x12 .monitor.v1.ClosePositionRequest\x1a!.monitor.v1.ClosePositionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fprotos/monitor/v1/monitor.proto\x12\nmonitor.v1\"b\n\x14\x43losePositionRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x13\n\x0bposition_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\t\"e\n\x15\x43losePositionResponse\x12\x11\n\tintent_id\x18\x01 \x01(\t\x12\x13\n\x0bposition_id\x18\x02 \x01(\t\x12\x12\n\nexit_price\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\t2f\n\x0eMonitorService\x12T\n\rClosePosition\x12 .monitor.v1.ClosePositionRequest\x1a!.monitor.v1.ClosePositionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,9 +32,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.monitor.v1.monitor_p
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CLOSEPOSITIONREQUEST']._serialized_start=47
-  _globals['_CLOSEPOSITIONREQUEST']._serialized_end=127
-  _globals['_CLOSEPOSITIONRESPONSE']._serialized_start=129
-  _globals['_CLOSEPOSITIONRESPONSE']._serialized_end=230
-  _globals['_MONITORSERVICE']._serialized_start=232
-  _globals['_MONITORSERVICE']._serialized_end=334
+  _globals['_CLOSEPOSITIONREQUEST']._serialized_end=145
+  _globals['_CLOSEPOSITIONRESPONSE']._serialized_start=147
+  _globals['_CLOSEPOSITIONRESPONSE']._serialized_end=248
+  _globals['_MONITORSERVICE']._serialized_start=250
+  _globals['_MONITORSERVICE']._serialized_end=352
 # @@protoc_insertion_point(module_scope)

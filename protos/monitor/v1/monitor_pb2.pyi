@@ -23,19 +23,23 @@ class ClosePositionRequest(_message.Message):
     USER_ID_FIELD_NUMBER: _builtins.int
     POSITION_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     position_id: _builtins.str
     request_id: _builtins.str
+    quantity: _builtins.str
+    """Base units, positive and at most what is open; empty for all of it."""
     def __init__(
         self,
         *,
         user_id: _builtins.str = ...,
         position_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        quantity: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["position_id", b"position_id", "request_id", b"request_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["position_id", b"position_id", "quantity", b"quantity", "request_id", b"request_id", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

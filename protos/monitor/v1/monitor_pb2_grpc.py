@@ -45,8 +45,9 @@ class MonitorServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def ClosePosition(self, request, context):
-        """Closes a whole position at market, reduce-only. The same request_id gives the same close.
-        Errors: POSITION_NOT_FOUND, POSITION_ALREADY_CLOSED, TRADING_NOT_ENABLED, CLOSE_REJECTED, CLOSE_UNRESOLVED.
+        """Closes a position at market, reduce-only: whole, or the part that `quantity` says. The same request_id gives the same close.
+        Errors: POSITION_NOT_FOUND, POSITION_ALREADY_CLOSED, TRADING_NOT_ENABLED, CLOSE_REJECTED, CLOSE_UNRESOLVED,
+        FIELD_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

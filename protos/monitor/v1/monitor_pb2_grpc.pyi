@@ -32,16 +32,18 @@ class MonitorServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> MonitorServiceAsyncStub: ...
     ClosePosition: _grpc.UnaryUnaryMultiCallable[_monitor_pb2.ClosePositionRequest, _monitor_pb2.ClosePositionResponse]
-    """Closes a whole position at market, reduce-only. The same request_id gives the same close.
-    Errors: POSITION_NOT_FOUND, POSITION_ALREADY_CLOSED, TRADING_NOT_ENABLED, CLOSE_REJECTED, CLOSE_UNRESOLVED.
+    """Closes a position at market, reduce-only: whole, or the part that `quantity` says. The same request_id gives the same close.
+    Errors: POSITION_NOT_FOUND, POSITION_ALREADY_CLOSED, TRADING_NOT_ENABLED, CLOSE_REJECTED, CLOSE_UNRESOLVED,
+    FIELD_INVALID.
     """
 
 @_typing.type_check_only
 class MonitorServiceAsyncStub(MonitorServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ClosePosition: _aio.UnaryUnaryMultiCallable[_monitor_pb2.ClosePositionRequest, _monitor_pb2.ClosePositionResponse]  # type: ignore[assignment]
-    """Closes a whole position at market, reduce-only. The same request_id gives the same close.
-    Errors: POSITION_NOT_FOUND, POSITION_ALREADY_CLOSED, TRADING_NOT_ENABLED, CLOSE_REJECTED, CLOSE_UNRESOLVED.
+    """Closes a position at market, reduce-only: whole, or the part that `quantity` says. The same request_id gives the same close.
+    Errors: POSITION_NOT_FOUND, POSITION_ALREADY_CLOSED, TRADING_NOT_ENABLED, CLOSE_REJECTED, CLOSE_UNRESOLVED,
+    FIELD_INVALID.
     """
 
 class MonitorServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -51,8 +53,9 @@ class MonitorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _monitor_pb2.ClosePositionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_monitor_pb2.ClosePositionResponse, _abc.Awaitable[_monitor_pb2.ClosePositionResponse]]:
-        """Closes a whole position at market, reduce-only. The same request_id gives the same close.
-        Errors: POSITION_NOT_FOUND, POSITION_ALREADY_CLOSED, TRADING_NOT_ENABLED, CLOSE_REJECTED, CLOSE_UNRESOLVED.
+        """Closes a position at market, reduce-only: whole, or the part that `quantity` says. The same request_id gives the same close.
+        Errors: POSITION_NOT_FOUND, POSITION_ALREADY_CLOSED, TRADING_NOT_ENABLED, CLOSE_REJECTED, CLOSE_UNRESOLVED,
+        FIELD_INVALID.
         """
 
 def add_MonitorServiceServicer_to_server(servicer: MonitorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -42,7 +42,12 @@ def respond_raw(body: bytes, status: int, headers: dict[str, str] | None = None)
 
 def number(text: str) -> Decimal:
     """A decimal text of the contract, plainly: no exponent of tens, no trailing zeros."""
-    return Decimal(format_decimal(parse_decimal(text)))
+    return plain(parse_decimal(text))
+
+
+def plain(value: Decimal) -> Decimal:
+    """A decimal as it is written: no exponent of tens, no trailing zeros."""
+    return Decimal(format_decimal(value))
 
 
 def optional_number(text: str) -> Decimal | None:

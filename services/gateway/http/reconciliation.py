@@ -65,7 +65,7 @@ def reconciliation_router(reconciliation: Reconciliation, authenticate: Authenti
     )
     async def sync(request: Request, caller: Annotated[Caller, Depends(authenticate)]) -> Response:
         async def command(_: NoBody, request_id: str) -> Document:
-            runs = [_run(run) for run in await reconciliation.sync_now(caller.user_id, request_id)]
+            runs = [run_document(run) for run in await reconciliation.sync_now(caller.user_id, request_id)]
             return SyncAnswer(in_sync=all(run.result == "in_step" for run in runs), runs=runs)
 
         return await writes.perform(request, caller, Action("sync"), NoBody, command)
@@ -91,7 +91,7 @@ def _schedule(schedule: reconciler_pb2.GetStatusResponse) -> ScheduleDocument:
     )
 
 
-def _run(run: reconciler_pb2.AccountRun) -> RunDocument:
+def run_document(run: reconciler_pb2.AccountRun) -> RunDocument:
     return RunDocument(
         run_id=run.run_id,
         account_id=run.account_id,

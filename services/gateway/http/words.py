@@ -4,10 +4,16 @@ The flat routes, which today's frontend uses, say OPEN, LONG, CLOSED_EXTERNALLY;
 say open, long, closed_externally. Exchanges are always in small letters.
 """
 
+from protos.monitor.v1 import events_pb2 as monitor_events
 from protos.positions.v1 import live_pb2, positions_pb2, types_pb2
 from protos.reconciler.v1 import reconciler_pb2
 
 EXCHANGES = {"binance": types_pb2.EXCHANGE_BINANCE, "bybit": types_pb2.EXCHANGE_BYBIT}
+FILTERS = {
+    "open": positions_pb2.POSITION_FILTER_OPEN,
+    "closed": positions_pb2.POSITION_FILTER_CLOSED,
+    "all": positions_pb2.POSITION_FILTER_ALL,
+}
 LEVELS = {
     "stop_loss": positions_pb2.LEVEL_KIND_STOP_LOSS,
     "take_profit": positions_pb2.LEVEL_KIND_TAKE_PROFIT,
@@ -16,6 +22,10 @@ LEVELS = {
 
 def exchange(value: types_pb2.Exchange.ValueType) -> str:
     return types_pb2.Exchange.Name(value).removeprefix("EXCHANGE_").lower()
+
+
+def optional_exchange(name: str | None) -> types_pb2.Exchange.ValueType:
+    return types_pb2.EXCHANGE_UNSPECIFIED if name is None else EXCHANGES[name]
 
 
 def side(value: types_pb2.Side.ValueType) -> str:
@@ -44,6 +54,26 @@ def data_source(value: live_pb2.DataSource.ValueType) -> str:
 
 def run_result(value: reconciler_pb2.RunResult.ValueType) -> str:
     return reconciler_pb2.RunResult.Name(value).removeprefix("RUN_RESULT_").lower()
+
+
+def author(value: types_pb2.Author.ValueType) -> str | None:
+    return types_pb2.Author.Name(value).removeprefix("AUTHOR_").lower() if value else None
+
+
+def urgency(value: types_pb2.Urgency.ValueType) -> str:
+    return types_pb2.Urgency.Name(value).removeprefix("URGENCY_").lower()
+
+
+def alert_kind(value: monitor_events.AlertKind.ValueType) -> str:
+    return monitor_events.AlertKind.Name(value).removeprefix("ALERT_KIND_").lower()
+
+
+def order_side(value: types_pb2.OrderSide.ValueType) -> str:
+    return types_pb2.OrderSide.Name(value).removeprefix("ORDER_SIDE_").lower()
+
+
+def transaction_status(value: positions_pb2.TransactionStatus.ValueType) -> str:
+    return positions_pb2.TransactionStatus.Name(value).removeprefix("TRANSACTION_STATUS_").lower()
 
 
 def flat(word: str) -> str:

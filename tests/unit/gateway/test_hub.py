@@ -6,7 +6,7 @@ from services.gateway.hub import Ending, Hub
 
 
 async def test_a_user_gets_what_concerns_that_user_in_order() -> None:
-    hub = Hub(backlog=10)
+    hub = Hub(backlog=10, per_user=3)
     one, two, other = hub.attach("alice"), hub.attach("alice"), hub.attach("bob")
     for message in ("1", "2", "3"):
         hub.publish("alice", message)
@@ -17,7 +17,7 @@ async def test_a_user_gets_what_concerns_that_user_in_order() -> None:
 
 
 async def test_a_reader_waits_for_what_is_not_there_yet() -> None:
-    hub = Hub(backlog=10)
+    hub = Hub(backlog=10, per_user=3)
     reader = hub.attach("alice")
     waiting = asyncio.create_task(reader.next())
     await asyncio.sleep(0)
@@ -27,7 +27,7 @@ async def test_a_reader_waits_for_what_is_not_there_yet() -> None:
 
 
 async def test_a_slow_reader_is_dropped_with_a_reason_and_slows_nobody() -> None:
-    hub = Hub(backlog=2)
+    hub = Hub(backlog=2, per_user=3)
     slow, quick = hub.attach("alice"), hub.attach("alice")
     for n in range(5):
         hub.publish("alice", str(n))
@@ -38,7 +38,7 @@ async def test_a_slow_reader_is_dropped_with_a_reason_and_slows_nobody() -> None
 
 
 async def test_what_is_detached_is_forgotten() -> None:
-    hub = Hub(backlog=2)
+    hub = Hub(backlog=2, per_user=3)
     reader = hub.attach("alice")
     hub.detach(reader)
     hub.detach(reader)
@@ -47,7 +47,7 @@ async def test_what_is_detached_is_forgotten() -> None:
 
 
 async def test_closing_ends_everybody_and_everybody_who_comes_later() -> None:
-    hub = Hub(backlog=2)
+    hub = Hub(backlog=2, per_user=3)
     before = hub.attach("alice")
     hub.close()
     after = hub.attach("bob")
@@ -57,7 +57,7 @@ async def test_closing_ends_everybody_and_everybody_who_comes_later() -> None:
 
 
 async def test_everybody_can_be_told() -> None:
-    hub = Hub(backlog=2)
+    hub = Hub(backlog=2, per_user=3)
     readers = [hub.attach("alice"), hub.attach("bob")]
     hub.publish_to_all("read anew")
     assert [await reader.next() for reader in readers] == ["read anew"] * 2

@@ -18,6 +18,7 @@ from tests.unit.gateway.conftest import BACKLOG, NOW, World, sign
 from tests.unit.gateway.positions import booked_position, closed_position
 
 PATIENCE_SECONDS = 10
+READY = {"type": "ready", "sequence": 5}
 
 
 @asynccontextmanager
@@ -73,13 +74,13 @@ def received(kind: str, payload: bytes, sequence: int) -> Received:
 async def test_a_token_by_subprotocol_opens_the_stream(world: World, url: str) -> None:
     async with connect(url, subprotocols=protocols(world.token())) as socket:
         assert socket.subprotocol == "tandem"
-        assert await receive(socket) == {"type": "ready"}
+        assert await receive(socket) == READY
 
 
 async def test_a_token_by_first_message_opens_the_stream(world: World, url: str) -> None:
     async with connect(url) as socket:
         await socket.send(json.dumps({"type": "auth", "token": world.token()}))
-        assert await receive(socket) == {"type": "ready"}
+        assert await receive(socket) == READY
 
 
 async def test_facts_are_pushed_in_order_to_their_user_alone(world: World, url: str) -> None:
@@ -146,7 +147,7 @@ async def test_a_token_in_the_url_is_not_looked_at(world: World) -> None:
 async def test_the_socket_ends_with_its_token(world: World, url: str) -> None:
     token = world.token(exp=NOW.timestamp() + 0.05)
     async with connect(url, subprotocols=protocols(token)) as socket:
-        assert await receive(socket) == {"type": "ready"}
+        assert await receive(socket) == READY
         world.clock.advance(1)
         assert await closed(socket) == (4401, "TOKEN_EXPIRED")
     assert world.hub.size == 0
