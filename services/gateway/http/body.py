@@ -2,7 +2,7 @@
 
 import re
 from decimal import Decimal
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -25,11 +25,13 @@ T = TypeVar("T", bound=Body)
 class NoBody(Body, kw_only=True, frozen=True):
     """A write that takes nothing: an empty body, or {}."""
 
+    may_be_empty: ClassVar[bool] = True
+
 
 async def read_body(request: Request, kind: type[T]) -> T:
     """The body of a request. Raises BodyTooLarge, FieldInvalid ("body" where it is not a JSON object at all)."""
     raw = await _read(request)
-    if not raw.strip() and not any(field.required for field in msgspec.structs.fields(kind)):
+    if kind.may_be_empty and not raw.strip():
         raw = b"{}"
     try:
         return msgspec.json.decode(raw, type=kind)

@@ -6,6 +6,7 @@ text.
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import ClassVar
 
 import msgspec
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -23,6 +24,9 @@ class Document(msgspec.Struct, rename="camel", kw_only=True, frozen=True):
 
 class Body(msgspec.Struct, rename="camel", kw_only=True, frozen=True, forbid_unknown_fields=True):
     """An object of a request. A field that is not known is refused: a misspelt one must not be passed over."""
+
+    may_be_empty: ClassVar[bool] = False
+    """Whether no body at all means the same as {}."""
 
 
 def encode(document: object) -> bytes:

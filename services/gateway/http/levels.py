@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 from fastapi import APIRouter, Depends, Request
@@ -43,6 +43,8 @@ class LevelBody(LevelChoice, kw_only=True, frozen=True):
 class ManageBody(Body, kw_only=True, frozen=True):
     """Both levels, which are enforced from then on; one that is left out trails, the stop at 2 %, the target at 4 %."""
 
+    may_be_empty: ClassVar[bool] = True
+
     stop_loss: LevelChoice | None = None
     take_profit: LevelChoice | None = None
     expected_version: _Version | None = None
@@ -52,12 +54,16 @@ class ManageBody(Body, kw_only=True, frozen=True):
 class ReleaseBody(Body, kw_only=True, frozen=True):
     """Gives a position back: nothing of it is enforced from then on."""
 
+    may_be_empty: ClassVar[bool] = True
+
     expected_version: _Version | None = None
     reason: _Reason = ""
 
 
 class CloseBody(Body, kw_only=True, frozen=True):
     """How much to close, in base units; all of it where that is left out."""
+
+    may_be_empty: ClassVar[bool] = True
 
     quantity: Decimal | None = None
 

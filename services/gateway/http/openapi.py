@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from services.gateway.http.errors import ErrorAnswer
+from services.gateway.http.json import Body
 from services.gateway.http.writes import KEY_HEADER
 
 Json = dict[str, Any]
@@ -36,7 +37,7 @@ def documented(
     answer: type[msgspec.Struct],
     example: Json,
     *,
-    body: type[msgspec.Struct] | None = None,
+    body: type[Body] | None = None,
     body_example: Json | None = None,
     write: bool = False,
     admin: bool = False,
@@ -61,7 +62,7 @@ def documented(
             }
         ]
     if body is not None:
-        extra["requestBody"] = {"required": True, "content": _content(body, body_example or {})}
+        extra["requestBody"] = {"required": not body.may_be_empty, "content": _content(body, body_example or {})}
     return {"responses": responses, "openapi_extra": extra, "response_model": None}
 
 

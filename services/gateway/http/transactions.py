@@ -19,7 +19,7 @@ _PositionId = Annotated[str, Query(pattern=r"^[\x21-\x7e]{0,64}$", description="
 
 
 class TransactionDocument(Document, kw_only=True, frozen=True):
-    """A fill, as far as it belongs to one position. `pnl` is price profit without fees; null where it opened or added."""
+    """A fill, as far as it belongs to one position. `pnl` is price profit without fees; null where it added."""
 
     id: str
     position_id: str

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,7 +14,7 @@ from pydantic import SecretStr
 
 from services.gateway.events import Replay
 from services.gateway.http.app import Parts, create_app
-from services.gateway.http.identity import SharedSecret, TokenVerifier
+from services.gateway.http.identity import SharedSecret, SigningKeys, TokenVerifier
 from services.gateway.http.limits import Limit, RateLimits
 from services.gateway.http.observation import HttpInstruments
 from services.gateway.http.server import HttpServer
@@ -64,12 +65,14 @@ class World:
     writes: int = 0
     cors_origins: tuple[str, ...] = ()
     stall_seconds: float = 20
+    signing_keys: SigningKeys | None = None
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     hub: Hub = field(default_factory=lambda: Hub(BACKLOG, per_user=SOCKETS))
     auth_seconds: float = 5
 
     def verifier(self) -> TokenVerifier:
-        return TokenVerifier(SharedSecret(SecretStr(SECRET)), issuer="tandem", audience="tandem", clock=self.clock)
+        keys = self.signing_keys or SharedSecret(SecretStr(SECRET))
+        return TokenVerifier(keys, issuer="tandem", audience="tandem", clock=self.clock)
 
     def token(self, user_id: str = "demo", **claims: Any) -> str:
         return sign({"sub": user_id, "exp": self.clock.now() + timedelta(hours=1), **claims})
@@ -119,6 +122,20 @@ def sign(claims: dict[str, Any], secret: str = SECRET, algorithm: str = "HS256")
 @pytest.fixture
 def world() -> World:
     return World()
+
+
+@pytest.fixture
+def gateway_settings(tmp_path: Path) -> dict[str, object]:
+    """Settings that a gateway starts with, but for how it verifies tokens."""
+    file = tmp_path / "file"
+    file.touch()
+    return {
+        "database_url": "postgresql://gateway:pw@127.0.0.1/tandem",
+        "nats_url": "nats://127.0.0.1:4222",
+        "admin_listen": "127.0.0.1:0",
+        **dict.fromkeys(("tls_cert_file", "tls_key_file", "tls_ca_file"), file),
+        **dict.fromkeys(("positions_target", "reconciler_target", "monitor_target"), "ipv4:127.0.0.1:1"),
+    }
 
 
 @pytest.fixture

@@ -43,6 +43,28 @@ POSITION = {
     "floor": None,
     "exit": None,
     "version": 2,
+    "flowId": None,
+    "nodeId": None,
+    "executionId": None,
+    "agent": None,
+    "entry": {
+        "price": None,
+        "size": None,
+        "leverage": None,
+        "margin": None,
+        "totalValue": None,
+        "fee": None,
+        "timestamp": None,
+        "aiReasoning": None,
+        "aiConfidence": None,
+        "marketConditions": None,
+    },
+    "aiManagement": None,
+    "realizedPnl": None,
+    "funding": None,
+    "plan": None,
+    "commissionPercent": None,
+    "commission": None,
 }
 
 

@@ -61,3 +61,37 @@ async def test_everybody_can_be_told() -> None:
     readers = [hub.attach("alice"), hub.attach("bob")]
     hub.publish_to_all("read anew")
     assert [await reader.next() for reader in readers] == ["read anew"] * 2
+
+
+async def test_of_marks_only_the_latest_of_each_waits() -> None:
+    hub = Hub(backlog=2, per_user=3)
+    reader = hub.attach("alice")
+    for n in range(100):
+        hub.publish_mark("alice", "one", f"one {n}")
+        hub.publish_mark("alice", "other", f"other {n}")
+    hub.publish("alice", "fact", 7)
+    assert [await reader.next() for _ in range(3)] == ["fact", "one 99", "other 99"]
+    assert reader.ending is None
+
+
+async def test_a_held_reader_is_given_the_past_first_and_nothing_twice() -> None:
+    hub = Hub(backlog=5, per_user=3)
+    reader = hub.attach("alice", held=True)
+    for sequence in (4, 5, 6):
+        hub.publish("alice", f"live {sequence}", sequence)
+    reader.put("pong")
+    reading = asyncio.create_task(reader.next())
+    await asyncio.sleep(0)
+    assert not reading.done()
+    reader.resume(["ready", "past 4", "past 5"], 5)
+    assert await reading == "ready"
+    assert [await reader.next() for _ in range(4)] == ["past 4", "past 5", "live 6", "pong"]
+
+
+async def test_a_user_has_so_many_readers_and_no_more() -> None:
+    hub = Hub(backlog=2, per_user=2)
+    kept = [hub.attach("alice"), hub.attach("alice")]
+    assert await hub.attach("alice").ended() is Ending.TOO_MANY
+    hub.detach(kept[0])
+    assert hub.attach("alice").ending is None
+    assert (hub.size, hub.users(), hub.watches("bob")) == (2, ["alice"], False)
