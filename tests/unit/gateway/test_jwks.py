@@ -8,13 +8,15 @@ from typing import Any
 import httpx
 import jwt
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from pydantic import ValidationError
 
 from services.gateway.config import GatewaySettings
 from services.gateway.http.identity import InvalidToken, TokenVerifier
-from services.gateway.jwks import KeySetUnreadable, PublishedKeys, SigningKeysUnavailable, read_keys
+from services.gateway.jwks import HttpKeySource, KeySetUnreadable, PublishedKeys, SigningKeysUnavailable, read_keys
 from tests.fakes.clock import FixedClock
 from tests.fakes.gateway_clients import FakeKeySource
 from tests.unit.gateway.conftest import NOW, SECRET, World, sign
@@ -161,3 +163,28 @@ def test_settings_that_would_let_anybody_in_are_refused(
     GatewaySettings.model_validate({**gateway_settings, "jwt_jwks_url": "https://id.example/keys"})
     with pytest.raises(ValidationError, match=problem):
         GatewaySettings.model_validate({**gateway_settings, **settings})
+
+
+async def test_keys_are_fetched_from_an_address_within_bounds() -> None:
+    answers = {
+        "/keys": web.json_response({"keys": [public(RSA, "r")]}),
+        "/large": web.Response(body=b" " * 300_000),
+        "/text": web.Response(text="<html>"),
+        "/broken": web.Response(status=500),
+        "/elsewhere": web.Response(status=302, headers={"Location": "/keys"}),
+    }
+
+    async def answer(request: web.Request) -> web.Response:
+        return answers[request.path]
+
+    app = web.Application()
+    app.router.add_get("/{name}", answer)
+    async with TestServer(app) as server:
+        document = await HttpKeySource(str(server.make_url("/keys"))).fetch()
+        assert set(read_keys(document)) == {"r", None}
+        for path in ("/large", "/text", "/broken", "/elsewhere"):
+            with pytest.raises(KeySetUnreadable):
+                await HttpKeySource(str(server.make_url(path))).fetch()
+        address = str(server.make_url("/keys"))
+    with pytest.raises(KeySetUnreadable):
+        await HttpKeySource(address).fetch()
