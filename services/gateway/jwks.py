@@ -104,7 +104,11 @@ class PublishedKeys:
             except KeySetUnreadable as error:
                 _log.warning("signing keys were not fetched", error=str(error))
                 return
-            self._keys = keys
+            # A key that has not changed stays the same object: tokens that it has verified need not be verified again.
+            self._keys = {
+                key_id: old if (old := self._keys.get(key_id)) is not None and _same(old, key) else key
+                for key_id, key in keys.items()
+            }
             self._fetched_at = now
 
     def _is_younger_than(self, age: timedelta) -> bool:
@@ -126,6 +130,10 @@ def read_keys(document: object) -> dict[str | None, SigningKey]:
     if len(keys) == 1:
         keys.setdefault(None, next(iter(keys.values())))
     return keys
+
+
+def _same(one: SigningKey, other: SigningKey) -> bool:
+    return one.algorithm == other.algorithm and bool(one.key.public_numbers() == other.key.public_numbers())
 
 
 def _read_key(entry: Any) -> SigningKey | None:

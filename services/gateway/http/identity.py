@@ -25,6 +25,7 @@ _SKEW_SECONDS = 5.0
 _LONGEST_SUBJECT = 128
 _LONGEST_TOKEN = 8192
 _LONGEST_KEY_ID = 256
+_MOST_KNOWN = 10_000
 
 
 class MissingToken(Unauthenticated):
@@ -87,24 +88,47 @@ class SharedSecret:
         return self._key
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A token that was verified with this key. It counts again while that is the key of that id, until it expires."""
+
+    key_id: str | None
+    key: SigningKey
+    caller: Caller
+
+
 class TokenVerifier:
-    """Verifies tokens by the keys it is given."""
+    """Verifies tokens by the keys it is given. A signature is checked once for as long as its key is in force."""
 
     def __init__(self, keys: SigningKeys, *, issuer: str, audience: str, clock: Clock) -> None:
         self._keys = keys
         self._issuer = issuer
         self._audience = audience
         self._clock = clock
+        self._known: dict[str, _Known] = {}
 
     async def verify(self, token: str) -> Caller:
         """The caller; raises TokenExpired, InvalidToken, SigningKeysUnavailable."""
+        known = self._known.get(token)
+        if known is not None and await self._keys.find(known.key_id) is known.key:
+            if known.caller.expires_at <= self._clock.now():
+                raise TokenExpired
+            return known.caller
         if len(token) > _LONGEST_TOKEN:
             raise InvalidToken
-        key = await self._keys.find(_key_id(token))
+        key_id = _key_id(token)
+        key = await self._keys.find(key_id)
         if key is None:
             raise InvalidToken
+        caller = self._caller(self._claims(token, key))
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        self._known[token] = _Known(key_id, key, caller)
+        return caller
+
+    def _claims(self, token: str, key: SigningKey) -> dict[str, Any]:
         try:
-            claims = jwt.decode(
+            claims: dict[str, Any] = jwt.decode(
                 token,
                 key.key,
                 algorithms=[key.algorithm],
@@ -115,7 +139,7 @@ class TokenVerifier:
             )
         except jwt.InvalidTokenError as error:
             raise InvalidToken from error
-        return self._caller(claims)
+        return claims
 
     def _caller(self, claims: dict[str, Any]) -> Caller:
         subject, role = claims["sub"], claims["role"]
