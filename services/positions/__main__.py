@@ -1,5 +1,6 @@
-"""`python -m services.positions serve|migrate`: wiring only."""
+"""`python -m services.positions serve|migrate|rotate-keys`: wiring only."""
 
+import asyncio
 import sys
 from datetime import timedelta
 from functools import partial
@@ -13,7 +14,7 @@ from services.common.migration import migrate
 from services.common.process import Process, run
 from services.common.relay import Relay
 from services.common.server import GrpcServer
-from services.common.subjects import all_users_ephemeral
+from services.common.subjects import all_users, all_users_ephemeral
 from services.common.telemetry import configure_logging
 from services.positions.access import ACCESS
 from services.positions.commands.accounts import AccountCommands
@@ -21,14 +22,18 @@ from services.positions.commands.decisions import DecisionCommands
 from services.positions.commands.fills import FillCommands
 from services.positions.commands.journal import Journal
 from services.positions.commands.levels import LevelCommands
+from services.positions.commands.openings import OpeningCommands
+from services.positions.commands.rotation import rotate_keys
 from services.positions.config import PositionsSettings
 from services.positions.custody import Custodian
-from services.positions.events import hear_heartbeats
+from services.positions.events import forget, hear_account_changes, hear_heartbeats
 from services.positions.guards import Guards
+from services.positions.keys import KeptKeys
 from services.positions.queries.books import BookQueries
+from services.positions.queries.documents import DocumentQueries
 from services.positions.queries.live import LiveQueries
 from services.positions.queries.observation import ObservationQueries
-from services.positions.readings import AccountReadings, KeptKeys
+from services.positions.readings import AccountReadings
 from services.positions.rpc import accounts, history, live, observation, positions
 
 
@@ -41,8 +46,25 @@ def main() -> None:
             migrate(settings, "services.positions")
         case ["serve"]:
             run(settings, partial(serve, settings))
+        case ["rotate-keys"]:
+            configure_logging(settings.service, settings.log_level)
+            asyncio.run(rotate(settings))
         case _:
-            raise SystemExit("usage: python -m services.positions serve|migrate")
+            raise SystemExit("usage: python -m services.positions serve|migrate|rotate-keys")
+
+
+async def rotate(settings: PositionsSettings) -> None:
+    """Wrap every credential under the active key. Ends with 1 where one does not open."""
+    engine = create_engine(settings.database_url, settings.service, 1)
+    try:
+        done = await rotate_keys(engine, Custodian(settings.encryption_keys.get_secret_value()))
+    finally:
+        await engine.dispose()
+    sys.stdout.write(
+        f"{done.rewrapped} credentials wrapped anew, {done.untouched} were already, {done.broken} do not open\n"
+    )
+    if done.broken:
+        raise SystemExit(1)
 
 
 async def serve(settings: PositionsSettings, process: Process) -> None:
@@ -73,19 +95,30 @@ async def serve(settings: PositionsSettings, process: Process) -> None:
     venues = await venues_context.__aenter__()
     process.on_drain(partial(venues_context.__aexit__, None, None, None), "venues")
     reader = VenueReader(venues)
-    keys = KeptKeys(engine, custodian)
+    keys = KeptKeys(engine, custodian, clock)
     readings = AccountReadings(reader, keys, clock, timedelta(seconds=settings.reading_max_age_seconds))
+    changes = bus.follow(
+        [all_users("positions", "account_changed")],
+        hear_account_changes(keys.drop, readings.drop),
+        on_gap=forget(keys.drop_all),
+    )
+    process.spawn("account changes", changes.run())
 
     journal = Journal(engine, relay.notify)
     account_commands = AccountCommands(
-        journal, reader, custodian, readings, clock, timedelta(seconds=settings.credential_lease_seconds)
+        journal, reader, custodian, readings, clock, timedelta(seconds=settings.credential_lease_seconds), keys
     )
     books = BookQueries(engine, clock)
     services = [
         accounts.registration(accounts.AccountsRpc(account_commands)),
         positions.registration(
             positions.PositionsRpc(
-                books, LevelCommands(journal, readings, clock), FillCommands(journal, readings, clock)
+                books,
+                LevelCommands(journal, readings, clock),
+                FillCommands(journal, readings, clock),
+                OpeningCommands(journal, readings, clock),
+                DocumentQueries(engine),
+                clock,
             )
         ),
         live.registration(live.LiveRpc(LiveQueries(engine, readings, guards, clock))),

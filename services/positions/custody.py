@@ -82,6 +82,18 @@ class Custodian:
             raise SealBroken(account_id) from None
         return Credentials(secret.api_key, secret.api_secret)
 
+    def rewrap(self, account_id: str, kept: bytes) -> bytes | None:
+        """The bytes to keep instead, under the active key; None where they are already. Raises SealBroken."""
+        try:
+            sealed = msgspec.msgpack.decode(kept, type=Sealed)
+            if sealed.key_id == self._active:
+                return None
+            data_key = _decrypt(self._keys[sealed.key_id], sealed.wrapped_key, account_id)
+        except (msgspec.MsgspecError, ValueError, InvalidTag, KeyError):
+            raise SealBroken(account_id) from None
+        wrapped = _encrypt(self._keys[self._active], data_key, account_id)
+        return msgspec.msgpack.encode(Sealed(self._active, wrapped, sealed.sealed))
+
 
 def _encrypt(key: bytes, plain: bytes, account_id: str) -> bytes:
     nonce = os.urandom(_NONCE_BYTES)

@@ -40,6 +40,15 @@ def position_closed(position: Position, now: datetime) -> OutboxEvent:
     return _of_position("position_closed", position, message.SerializeToString(), event_id)
 
 
+def position_exit_completed(position: Position, now: datetime) -> OutboxEvent:
+    """Fills were found for a close that had been estimated."""
+    event_id = uuid4()
+    message = events_pb2.PositionExitCompleted(
+        event_id=str(event_id), occurred_at=stamp_of(now), position=position_to_proto(position)
+    )
+    return _of_position("position_exit_completed", position, message.SerializeToString(), event_id)
+
+
 def position_levels_changed(position: Position, now: datetime) -> OutboxEvent:
     """Size, levels or enforcement of an open row changed."""
     event_id = uuid4()
@@ -61,6 +70,7 @@ def account_changed(account: Account, now: datetime) -> OutboxEvent:
         verified=account.verified,
         trading_enabled=account.trading_enabled,
         version=account.version,
+        removed=account.removed_at is not None,
     )
     return OutboxEvent(
         aggregate_id=account.account_id,
@@ -84,6 +94,26 @@ def hear_heartbeats(guards: Guards, clock: Clock) -> Callable[[Received], Awaita
         guards.hear(message.partitions, message.unguarded_accounts, clock.now())
 
     return hear
+
+
+def hear_account_changes(*drops: Callable[[str], None]) -> Callable[[Received], Awaitable[None]]:
+    """A handler of account_changed, of this replica's and every other's: what is kept of the account is dropped."""
+
+    async def hear(received: Received) -> None:
+        message = events_pb2.AccountChanged.FromString(received.payload)
+        for drop in drops:
+            drop(message.account_id)
+
+    return hear
+
+
+def forget(drop_all: Callable[[], None]) -> Callable[[], Awaitable[None]]:
+    """What to do where changes of accounts may have been missed."""
+
+    async def gap() -> None:
+        drop_all()
+
+    return gap
 
 
 def _of_position(fact: str, position: Position, payload: bytes, event_id: UUID) -> OutboxEvent:

@@ -9,37 +9,18 @@ from collections.abc import Awaitable
 from datetime import timedelta
 from typing import Protocol
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from services.common.clock import Clock
-from services.common.database import transaction
 from services.common.exchange.budget import Lane
 from services.common.exchange.credentials import Credentials
 from services.common.exchange.readings import AccountReader
 from services.common.trading.reading import AccountReading, ReadingStatus
 from services.common.trading.side import Venue
-from services.positions.custody import Custodian
-from services.positions.store import accounts
 
 
 class Keys(Protocol):
     """Opens an account's credentials."""
 
     def credentials(self, account_id: str) -> Awaitable[Credentials]: ...
-
-
-class KeptKeys:
-    """Credentials out of the books. Every use opens them anew; nothing opened is kept."""
-
-    def __init__(self, engine: AsyncEngine, custodian: Custodian) -> None:
-        self._engine = engine
-        self._custodian = custodian
-
-    async def credentials(self, account_id: str) -> Credentials:
-        """An account's key. Raises AccountNotFound."""
-        async with transaction(self._engine) as connection:
-            sealed = await accounts.sealed_credentials(connection, account_id)
-        return self._custodian.open(account_id, sealed)
 
 
 class AccountReadings:

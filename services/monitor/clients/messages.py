@@ -74,6 +74,7 @@ def write_fill(fill: Fill) -> types_pb2.Fill:
         realized_pnl=_text(fill.realized_pnl),
         executed_at=executed_at,
         order_kind=_TO_ORDER_KIND[fill.order_kind],
+        sequence=fill.sequence,
     )
 
 

@@ -96,7 +96,7 @@ def _evidence_from_json(value: dict[str, str | None]) -> Evidence:
     )
 
 
-def _fill_to_json(fill: Fill) -> dict[str, str | None]:
+def _fill_to_json(fill: Fill) -> dict[str, str | int | None]:
     return {
         "fill_id": fill.fill_id,
         "order_id": fill.order_id,
@@ -112,6 +112,7 @@ def _fill_to_json(fill: Fill) -> dict[str, str | None]:
         "realized_pnl": _text(fill.realized_pnl),
         "executed_at": fill.executed_at.isoformat(),
         "order_kind": fill.order_kind.value,
+        "sequence": fill.sequence,
     }
 
 
@@ -131,6 +132,7 @@ def _fill_from_json(value: dict[str, Any]) -> Fill:
         realized_pnl=_number(value["realized_pnl"]),
         executed_at=datetime.fromisoformat(value["executed_at"]),
         order_kind=OrderKind(value["order_kind"]),
+        sequence=value.get("sequence", 0),
     )
 
 

@@ -1,30 +1,47 @@
 """Carry out what the reconciler decided about one account: idempotent, in one transaction, never on a stale row."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.clock import Clock
 from services.common.trading.fill import Fill, Run, in_order, run_to
 from services.common.trading.money import format_decimal
+from services.positions.commands.completion import completed
 from services.positions.commands.journal import Journal, write_change, write_new
 from services.positions.domain.account import Account
-from services.positions.domain.decision import Adjust, Adopt, Close, Decision, DecisionResult, Outcome
+from services.positions.domain.care import DEFAULT_LEVELS, manage, opening_intent
+from services.positions.domain.decision import (
+    Adjust,
+    Adopt,
+    Close,
+    CloseEstimated,
+    CompleteExit,
+    Decision,
+    DecisionResult,
+    Outcome,
+)
 from services.positions.domain.position import (
     BookedFill,
+    Origin,
     Position,
     adjust,
     adopt,
     book_fills,
     close,
+    close_estimated,
     settlement_of,
+    tally,
 )
 from services.positions.domain.timeline import Actor, Change
 from services.positions.readings import AccountReadings
 from services.positions.store import accounts
 from services.positions.store import decisions as applied
 from services.positions.store import positions as rows
+from services.positions.store.fills import list_fills, unbooked
 
 
 class DecisionCommands:
@@ -74,6 +91,10 @@ class _Batch:
                 position_id = await self._close(decision.act, decision.evidence)
             case Adjust():
                 position_id = await self._adjust(decision.act, decision.evidence)
+            case CloseEstimated():
+                position_id = await self._close_estimated(decision.act, decision.evidence)
+            case CompleteExit():
+                position_id = await self._complete(decision.act, decision.evidence)
         outcome = Outcome.STALE if position_id is None else Outcome.APPLIED
         return DecisionResult(decision.decision_id, outcome, position_id or "")
 
@@ -81,6 +102,7 @@ class _Batch:
         latest = await rows.latest_of_key(self._connection, self._account.account_id, act.seen.key, self._closed)
         if latest is not None and _says_nothing_about(act, latest):
             return None
+        fills = in_order(act.fills)
         position = adopt(
             await rows.next_position_id(self._connection, self.now),
             user_id=self._account.user_id,
@@ -88,23 +110,43 @@ class _Batch:
             venue=self._account.venue,
             seen=act.seen,
             settlement=settlement_of(act.seen, act.asked_at, act.taken_at),
+            opened_at=fills[0].executed_at if fills else None,
+            plan=await accounts.find_plan(self._connection, self._account.user_id),
         )
-        booked = book_fills(position, Run(position.quantity, (), (), (), settled=in_order(act.fills)))
+        position, care = self._take_care(position, fills, act.seen.mark_price)
+        booked = book_fills(position, Run(position.quantity, (), (), (), settled=fills))
         await write_new(
-            self._connection, position, fills=booked, actor=Actor.RECONCILER, evidence=evidence, now=self.now
+            self._connection,
+            tally(position, booked),
+            fills=booked,
+            actor=Actor.RECONCILER,
+            evidence=f"{evidence}{care}",
+            now=self.now,
         )
         return position.position_id
+
+    def _take_care(self, position: Position, fills: tuple[Fill, ...], mark_price: Decimal) -> tuple[Position, str]:
+        """What an order of Tandem's opened is managed, as is what the account's user wants managed from the start."""
+        intent_id = opening_intent(fills)
+        if intent_id is not None:
+            position = replace(position, origin=Origin.MANUAL, managed=True, intent_id=intent_id)
+        if not self._account.trading_enabled or not (intent_id or self._account.auto_manage):
+            return position, ""
+        managed = manage(position, DEFAULT_LEVELS, mark_price, Actor.RECONCILER, self.now)
+        if intent_id is not None:
+            return managed, f" An order of Tandem's own (intent {intent_id}) opened it: it is managed."
+        return managed, " The account's positions are managed from their adoption on."
 
     async def _close(self, act: Close, evidence: str) -> str | None:
         position = await self._current(act.position_id, act.expected_version)
         if position is None:
             return None
-        earlier = await rows.list_fills(self._connection, position.position_id)
-        new = _unbooked(act.fills, earlier)
+        earlier = await list_fills(self._connection, position.position_id)
+        new = await self._unbooked(position, act.fills, earlier)
         run = run_to(position.side, position.quantity, new, position.settlement, act.final_quantity)
         if run is None or not run.ended:
             return None
-        booked = book_fills(position, run)
+        booked = book_fills(position, run, earlier)
         changed = close(position, (*earlier, *booked))
         self._closed.add(position.position_id)
         await self._write(changed, booked, Change.CLOSED, evidence)
@@ -114,24 +156,66 @@ class _Batch:
         position = await self._current(act.position_id, act.expected_version)
         if position is None or position.side is not act.seen.side:
             return None
-        earlier = await rows.list_fills(self._connection, position.position_id)
+        earlier = await list_fills(self._connection, position.position_id)
         final = position.side.sign * act.seen.quantity
-        run = run_to(position.side, position.quantity, _unbooked(act.fills, earlier), position.settlement, final)
+        new = await self._unbooked(position, act.fills, earlier)
+        run = run_to(position.side, position.quantity, new, position.settlement, final)
         if run is not None and run.ended:
             # They say that it ended and began anew: that is not an adjustment.
             return None
-        booked = book_fills(position, run) if run is not None else ()
-        if position.agrees_with(act.seen) and position.leverage == act.seen.leverage:
-            return position.position_id
+        booked = book_fills(position, run, earlier) if run is not None else ()
         changed = adjust(position, act.seen, settlement_of(act.seen, act.asked_at, act.taken_at))
+        if position.agrees_with(act.seen) and position.leverage == changed.leverage and not booked:
+            return await self._confirm(position, changed, explained=run is not None or not act.fills)
+        changed = tally(changed, (*earlier, *booked))
         left = f"{evidence} Size {format_decimal(changed.quantity)}, entry {format_decimal(changed.entry_price)}."
         await self._write(changed, booked, Change.ADJUSTED, left)
         return position.position_id
 
+    async def _confirm(self, position: Position, changed: Position, *, explained: bool) -> str | None:
+        """The same position as before: only when that was known last moves on, unless its fills say otherwise."""
+        if not explained:
+            return None
+        if changed.settlement.until > position.settlement.until:
+            await rows.move_settlement(self._connection, replace(changed, version=position.version))
+        return position.position_id
+
+    async def _close_estimated(self, act: CloseEstimated, evidence: str) -> str | None:
+        position = await self._current(act.position_id, act.expected_version)
+        if position is None or act.missed_at < position.settlement.until:
+            # What was missed before the row was settled last was not missed since.
+            return None
+        self._closed.add(position.position_id)
+        await self._write(close_estimated(position, act.missed_at), (), Change.CLOSED, evidence)
+        return position.position_id
+
+    async def _complete(self, act: CompleteExit, evidence: str) -> str | None:
+        position = await self._owned(act.position_id, act.expected_version)
+        if position is None or position.exit is None or not position.exit.estimated:
+            return None
+        completion = await completed(self._connection, position, act.fills)
+        if completion is None:
+            return None
+        changed, booked = completion
+        self._closed.add(position.position_id)
+        await self._write(changed, booked, Change.EXIT_COMPLETED, evidence)
+        return position.position_id
+
+    async def _unbooked(
+        self, position: Position, fills: Sequence[Fill], earlier: Sequence[BookedFill]
+    ) -> tuple[Fill, ...]:
+        known = {one.fill.fill_id for one in earlier}
+        own = [fill for fill in fills if fill.fill_id not in known]
+        return await unbooked(self._connection, position.account_id, position.symbol, own)
+
     async def _current(self, position_id: str, expected_version: int) -> Position | None:
-        """The row, held; None where it has moved on or is not this account's."""
+        """The open row, held; None where it has moved on or is not this account's."""
+        position = await self._owned(position_id, expected_version)
+        return position if position is not None and position.is_open else None
+
+    async def _owned(self, position_id: str, expected_version: int) -> Position | None:
         position = await rows.lock_position(self._connection, position_id)
-        moved = position.version != expected_version or not position.is_open
+        moved = position.version != expected_version
         return None if moved or position.account_id != self._account.account_id else position
 
     async def _write(self, changed: Position, booked: Sequence[BookedFill], change: Change, evidence: str) -> None:
@@ -152,8 +236,3 @@ def _says_nothing_about(act: Adopt, latest: rows.LatestRow) -> bool:
         return True
     end, updated_at = latest.position.exit, act.seen.updated_at
     return end is not None and updated_at is not None and updated_at < end.executed_at
-
-
-def _unbooked(fills: Sequence[Fill], earlier: Sequence[BookedFill]) -> list[Fill]:
-    known = {one.fill.fill_id for one in earlier}
-    return [fill for fill in fills if fill.fill_id not in known]

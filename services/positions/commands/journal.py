@@ -12,6 +12,7 @@ from services.positions import events
 from services.positions.domain.position import BookedFill, Position
 from services.positions.domain.timeline import Actor, Change, TimelineEntry
 from services.positions.store import positions as rows
+from services.positions.store.fills import insert_fills
 
 
 class Journal:
@@ -35,13 +36,14 @@ async def write_new(
     *,
     fills: Sequence[BookedFill],
     actor: Actor,
+    change: Change = Change.ADOPTED,
     evidence: str,
     now: datetime,
 ) -> None:
     """Add a row to the books and announce it."""
     await rows.insert_position(connection, position, now)
-    await rows.insert_fills(connection, position.account_id, fills)
-    await _tell(connection, position, actor, Change.ADOPTED, evidence, now)
+    await insert_fills(connection, position.account_id, fills)
+    await _tell(connection, position, actor, change, evidence, "", now)
     await append(connection, events.position_opened(position, now))
 
 
@@ -53,19 +55,30 @@ async def write_change(
     actor: Actor,
     change: Change,
     evidence: str,
+    reason: str = "",
     now: datetime,
 ) -> None:
-    """Write a row's next version and announce it: as closed where it is, else as changed."""
+    """Write a row's next version and announce it: as closed or completed where it is, else as changed."""
     await rows.update_position(connection, position, now)
-    await rows.insert_fills(connection, position.account_id, fills)
-    await _tell(connection, position, actor, change, evidence, now)
-    fact = events.position_levels_changed if position.is_open else events.position_closed
+    await insert_fills(connection, position.account_id, fills)
+    await _tell(connection, position, actor, change, evidence, reason, now)
+    if change is Change.EXIT_COMPLETED:
+        fact = events.position_exit_completed
+    else:
+        fact = events.position_levels_changed if position.is_open else events.position_closed
     await append(connection, fact(position, now))
 
 
 async def _tell(
-    connection: AsyncConnection, position: Position, actor: Actor, change: Change, evidence: str, now: datetime
+    connection: AsyncConnection,
+    position: Position,
+    actor: Actor,
+    change: Change,
+    evidence: str,
+    reason: str,
+    now: datetime,
 ) -> None:
-    await rows.append_timeline(
-        connection, TimelineEntry(position.position_id, position.version, now, actor, change, evidence)
+    entry = TimelineEntry(
+        position.position_id, position.version, now, actor, change, evidence, reason, levels=position.levels
     )
+    await rows.append_timeline(connection, entry)

@@ -10,7 +10,11 @@ _SHOWN = 4
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """`verified` (the venue confirmed the key) is needed to read; `trading_enabled` as well, to trade."""
+    """`verified` (the venue confirmed the key) is needed to read; `trading_enabled` as well, to trade.
+
+    `can_trade` and `ip_restricted` are what the venue says of the key; `refusal` is why it is no longer verified.
+    `auto_manage`: positions that are adopted from now on are managed. A removed account has no key any more.
+    """
 
     account_id: str
     user_id: str
@@ -23,6 +27,11 @@ class Account:
     created_at: datetime
     verified_at: datetime | None
     version: int = 1
+    can_trade: bool = False
+    ip_restricted: bool = False
+    auto_manage: bool = False
+    refusal: str = ""
+    removed_at: datetime | None = None
 
 
 def mask_key(api_key: str) -> str:

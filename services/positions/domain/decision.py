@@ -42,11 +42,32 @@ class Adjust:
 
 
 @dataclass(frozen=True, slots=True)
+class CloseEstimated:
+    """A row ended and no fills say how. `missed_at` is when the first reading without it was asked for."""
+
+    position_id: str
+    expected_version: int
+    missed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteExit:
+    """Fills for a row that was closed without them: all of its slot since its quantity was settled."""
+
+    position_id: str
+    expected_version: int
+    fills: tuple[Fill, ...]
+
+
+Act = Adopt | Close | Adjust | CloseEstimated | CompleteExit
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """One act, with its evidence in plain words. `decision_id` is unique within a run."""
 
     decision_id: str
-    act: Adopt | Close | Adjust
+    act: Act
     evidence: str
 
 

@@ -45,3 +45,27 @@ class InvalidPageToken(Invalid):
 
 class FillsExceedPosition(Precondition):
     """These fills take more than the {quantity} that the books hold of position {position_id}: they lag behind."""
+
+
+class StopBeyondLiquidation(Precondition):
+    """The stop at {stop} lies beyond the liquidation price {liquidation_price}: it would never be reached."""
+
+
+class FloorWithoutTrailingStop(Precondition):
+    """Position {position_id} has no enforced trailing stop that a floor could lie under."""
+
+
+class OpeningConflict(Conflict):
+    """{symbol} is open on the other side in position {position_id}: this opening cannot be booked beside it."""
+
+
+class TransactionNotFound(NotFound):
+    """Transaction {transaction_id} does not exist."""
+
+
+class KeyCannotTrade(Precondition):
+    """The key of this account may not trade. Allow futures trading at {exchange}, then have it verified again."""
+
+
+class AccountHasManagedPositions(Precondition):
+    """The account has {count} positions in Tandem's care. Close or release them first."""

@@ -12,12 +12,15 @@ from enum import StrEnum
 
 from services.common.errors import PositionAlreadyClosed
 from services.common.trading.exit_reason import ExitReason, exit_reason, external_cause
-from services.common.trading.fill import Fill, Run, Settlement, in_order, summarize_exit
-from services.common.trading.level import INDICATIVE_LEVELS, Level, LevelKind, LevelRules
+from services.common.trading.fill import Fill, Run, Settlement, fill_order, in_order, summarize_exit
+from services.common.trading.level import INDICATIVE_LEVELS, Level, LevelKind, LevelRules, Trailing
 from services.common.trading.money import to_books
+from services.common.trading.opening import fills_within
 from services.common.trading.pnl import percent_of_entry, price_pnl
 from services.common.trading.reading import PositionKey, VenuePosition
 from services.common.trading.side import PositionSide, Side, Venue
+from services.positions.domain.provenance import NO_PROVENANCE, CloseAdvice, Plan, Provenance
+from services.positions.domain.timeline import Actor
 
 
 class PositionStatus(StrEnum):
@@ -36,10 +39,14 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PositionExit:
-    """How a position ended. Money in quote currency; `realized_pnl` is net of fees, None where a fee is not known."""
+    """How a position ended. Money in quote currency; `realized_pnl` is net: price profit less fees, plus funding.
 
-    price: Decimal
-    quantity: Decimal
+    None where it is not known: profit where a fee is not, everything where the exit is estimated. Then no fills say how
+    it ended, and `executed_at` is when it was first missed.
+    """
+
+    price: Decimal | None
+    quantity: Decimal | None
     fee: Decimal | None
     realized_pnl: Decimal | None
     realized_pnl_percent: Decimal | None
@@ -51,7 +58,12 @@ class PositionExit:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """One row of the books. `quantity` is what is open, or what was open last; `settlement` is when that was true."""
+    """One row of the books. `quantity` is what is open, or what was open last; `settlement` is when that was true.
+
+    Of the fills booked so far, in quote currency: `entry_fee` is what those cost that opened or added, `partial_pnl`
+    the profit of those that reduced it, less all their fees, plus `funding` where that is known (negative: paid). None
+    where no fills are booked, or the fee of one is not known.
+    """
 
     position_id: str
     user_id: str
@@ -71,6 +83,15 @@ class Position:
     levels: LevelRules
     version: int = 1
     exit: PositionExit | None = None
+    intent_id: str | None = None
+    provenance: Provenance = NO_PROVENANCE
+    stop_set_by: Actor | None = None
+    close_advice: CloseAdvice | None = None
+    entry_fee: Decimal | None = None
+    partial_pnl: Decimal | None = None
+    funding: Decimal | None = None
+    plan: Plan | None = None
+    commission: Decimal | None = None
 
     @property
     def key(self) -> PositionKey:
@@ -86,8 +107,13 @@ class Position:
         return self.is_open and (self.levels.stop_loss.enforced or self.levels.take_profit.enforced)
 
     def agrees_with(self, seen: VenuePosition) -> bool:
-        """Whether the venue says the same of side, size and entry."""
-        return (self.side, self.quantity, self.entry_price) == (seen.side, seen.quantity, seen.entry_price)
+        """Whether the venue says the same of side, size and entry, to the 18 decimals that the books keep."""
+        booked = (self.side, to_books(self.quantity), to_books(self.entry_price))
+        return booked == (seen.side, to_books(seen.quantity), to_books(seen.entry_price))
+
+    def is_settled_before(self, seen: VenuePosition) -> bool:
+        """Whether the venue's position changed since this row was settled: even the same size may be another one."""
+        return seen.updated_at is not None and seen.updated_at > self.settlement.until
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +134,20 @@ def settlement_of(seen: VenuePosition, asked_at: datetime, taken_at: datetime) -
 
 
 def adopt(
-    position_id: str, *, user_id: str, account_id: str, venue: Venue, seen: VenuePosition, settlement: Settlement
+    position_id: str,
+    *,
+    user_id: str,
+    account_id: str,
+    venue: Venue,
+    seen: VenuePosition,
+    settlement: Settlement,
+    opened_at: datetime | None = None,
+    plan: Plan | None = None,
 ) -> Position:
-    """A row for a position that was opened behind Tandem's back: observed, with indicative levels."""
+    """A row for a position that was opened behind Tandem's back: observed, with indicative levels.
+
+    `opened_at` is None where no fills tell it.
+    """
     return Position(
         position_id=position_id,
         user_id=user_id,
@@ -122,19 +159,25 @@ def adopt(
         status=PositionStatus.OPEN,
         origin=Origin.EXTERNAL,
         managed=False,
-        quantity=seen.quantity,
-        entry_price=seen.entry_price,
+        quantity=to_books(seen.quantity),
+        entry_price=to_books(seen.entry_price),
         leverage=seen.leverage,
-        opened_at=settlement.since,
+        opened_at=settlement.since if opened_at is None else opened_at,
         settlement=settlement,
         levels=INDICATIVE_LEVELS,
+        plan=plan,
     )
 
 
-def book_fills(position: Position, run: Run) -> tuple[BookedFill, ...]:
-    """The shares of a run's fills that belong to this position; what came after its end does not."""
+def book_fills(position: Position, run: Run, earlier: Iterable[BookedFill] = ()) -> tuple[BookedFill, ...]:
+    """The shares of a run's fills that belong to this position: neither what was before it nor what came after its end.
+
+    `earlier` are its fills that are booked already.
+    """
+    known = {one.fill.fill_id: one.fill for one in earlier}
+    settled = fills_within((*known.values(), *run.settled), position.side.sign * position.quantity)
     booked = []
-    for fill in in_order((*run.settled, *run.reducing, *run.adding)):
+    for fill in in_order((*(one for one in settled if one.fill_id not in known), *run.reducing, *run.adding)):
         reduced = fill.order_side is position.side.closing
         booked.append(
             BookedFill(position.position_id, fill, reduced, _fill_pnl(position, fill) if reduced else Decimal(0))
@@ -142,13 +185,26 @@ def book_fills(position: Position, run: Run) -> tuple[BookedFill, ...]:
     return tuple(booked)
 
 
+def tally(position: Position, booked: Iterable[BookedFill]) -> Position:
+    """The row with the figures of all the fills ever booked on it."""
+    fills = tuple(booked)
+    if not fills:
+        return position
+    adding = [one for one in fills if not one.reduced]
+    return replace(
+        position,
+        entry_fee=_fees(adding) if adding else None,
+        partial_pnl=_net(fills, _fees(fills), position.funding),
+    )
+
+
 def adjust(position: Position, seen: VenuePosition, settlement: Settlement) -> Position:
     """The row with the venue's size, entry and leverage."""
     _require_open(position)
     return replace(
         position,
-        quantity=seen.quantity,
-        entry_price=seen.entry_price,
+        quantity=to_books(seen.quantity),
+        entry_price=to_books(seen.entry_price),
         leverage=seen.leverage if seen.leverage is not None else position.leverage,
         settlement=settlement,
         version=position.version + 1,
@@ -156,13 +212,17 @@ def adjust(position: Position, seen: VenuePosition, settlement: Settlement) -> P
 
 
 def reduce(position: Position, run: Run) -> Position:
-    """The row after fills that did not end it: size follows the fills, the entry stays."""
+    """The row after fills that did not end it: size follows the fills, the entry stays.
+
+    What a reading settled stays settled. Of later fills those are in the quantity that are booked: another piece of the
+    same order may still come, with an earlier time.
+    """
     _require_open(position)
     last = max(fill.executed_at for fill in (*run.settled, *run.reducing, *run.adding))
     return replace(
         position,
         quantity=run.quantity,
-        settlement=Settlement(max(last, position.settlement.since), max(last, position.settlement.until)),
+        settlement=replace(position.settlement, until=max(last, position.settlement.until)),
         version=position.version + 1,
     )
 
@@ -170,18 +230,50 @@ def reduce(position: Position, run: Run) -> Position:
 def close(position: Position, booked: Iterable[BookedFill]) -> Position:
     """The row after its end, from all the fills ever booked on it. At least one of them reduced it."""
     _require_open(position)
-    ordered = sorted(booked, key=lambda one: (one.fill.executed_at, len(one.fill.fill_id), one.fill.fill_id))
+    return _end(position, booked)
+
+
+def close_estimated(position: Position, missed_at: datetime) -> Position:
+    """The row after its end where no fills say how it went: every figure is unknown until they do."""
+    _require_open(position)
+    return replace(
+        position,
+        status=PositionStatus.CLOSED,
+        version=position.version + 1,
+        exit=PositionExit(
+            price=None,
+            quantity=None,
+            fee=None,
+            realized_pnl=None,
+            realized_pnl_percent=None,
+            reason=ExitReason.CLOSED_EXTERNALLY,
+            cause=external_cause(()),
+            executed_at=max(missed_at, position.opened_at),
+            estimated=True,
+        ),
+    )
+
+
+def complete_exit(position: Position, booked: Iterable[BookedFill]) -> Position:
+    """The row whose estimated exit is replaced by what its fills say."""
+    if position.exit is None or not position.exit.estimated:
+        raise ValueError(f"the exit of position {position.position_id} is not estimated")
+    return _end(position, booked)
+
+
+def _end(position: Position, booked: Iterable[BookedFill]) -> Position:
+    ordered = sorted(booked, key=lambda one: fill_order(one.fill))
     closing = [one.fill for one in ordered if one.reduced]
     summary = summarize_exit(closing)
     if summary is None:
         raise ValueError("a position is closed by fills: there are none")
     reason = exit_reason(closing)
-    fees = [one.fill.fee_quote for one in ordered]
-    fee = sum((one for one in fees if one is not None), start=Decimal(0)) if None not in fees else None
-    net = None if fee is None else sum((one.pnl for one in ordered), start=Decimal(0)) - fee
+    fee = _fees(ordered)
+    net = _net(ordered, fee, position.funding)
     percent = None if net is None else percent_of_entry(net, position.entry_price, summary.quantity)
     return replace(
-        position,
+        tally(position, ordered),
+        commission=None if net is None or position.plan is None else position.plan.commission_on(net),
         status=PositionStatus.LIQUIDATED if reason is ExitReason.LIQUIDATION else PositionStatus.CLOSED,
         version=position.version + 1,
         exit=PositionExit(
@@ -208,7 +300,22 @@ def set_level(position: Position, kind: LevelKind, level: Level) -> Position:
         if kind is LevelKind.STOP_LOSS
         else replace(position.levels, take_profit=level)
     )
+    if not isinstance(levels.stop_loss.rule, Trailing):
+        # A floor lies under a trailing stop; under another it would mean nothing.
+        levels = replace(levels, floor=None)
     return replace(position, levels=levels, version=position.version + 1)
+
+
+def _fees(booked: Iterable[BookedFill]) -> Decimal | None:
+    fees = [one.fill.fee_quote for one in booked]
+    known = [fee for fee in fees if fee is not None]
+    return sum(known, start=Decimal(0)) if len(known) == len(fees) else None
+
+
+def _net(booked: Iterable[BookedFill], fee: Decimal | None, funding: Decimal | None) -> Decimal | None:
+    if fee is None:
+        return None
+    return sum((one.pnl for one in booked), start=Decimal(0)) - fee + (funding or Decimal(0))
 
 
 def _require_open(position: Position) -> None:

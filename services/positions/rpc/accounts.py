@@ -1,13 +1,19 @@
 """AccountsService."""
 
+from typing import Protocol
+
 from protos.positions.v1 import accounts_pb2, accounts_pb2_grpc
+from services.common.errors import FieldInvalid
 from services.common.exchange.credentials import Credentials
 from services.common.identity import current_peer
 from services.common.server import Registration
 from services.positions.commands.accounts import AccountCommands
+from services.positions.domain.provenance import Plan
 from services.positions.rpc import vocabulary as words
 from services.positions.rpc.messages import account_to_proto
-from services.positions.rpc.vocabulary import Context, required, stamp_of
+from services.positions.rpc.vocabulary import Context, held, number_of, required, stamp_of, text_of
+
+LONGEST_NAME = 80
 
 
 class AccountsRpc(accounts_pb2_grpc.AccountsServiceServicer):
@@ -22,7 +28,7 @@ class AccountsRpc(accounts_pb2_grpc.AccountsServiceServicer):
         account = await self._commands.add(
             required(request.user_id, "user_id"),
             words.EXCHANGE.to_domain(request.exchange),
-            request.name,
+            held(request.name, "name", LONGEST_NAME),
             Credentials(required(request.api_key, "api_key"), required(request.api_secret, "api_secret")),
             trading_enabled=request.trading_enabled,
         )
@@ -44,6 +50,62 @@ class AccountsRpc(accounts_pb2_grpc.AccountsServiceServicer):
             api_secret=lease.credentials.secret,
             expires_at=stamp_of(lease.expires_at),
         )
+
+    async def VerifyAccount(
+        self, request: accounts_pb2.VerifyAccountRequest, context: Context
+    ) -> accounts_pb2.VerifyAccountResponse:
+        account = await self._commands.verify(*_account_of(request))
+        return accounts_pb2.VerifyAccountResponse(account=account_to_proto(account))
+
+    async def SetTrading(
+        self, request: accounts_pb2.SetTradingRequest, context: Context
+    ) -> accounts_pb2.SetTradingResponse:
+        account = await self._commands.set_trading(*_account_of(request), enabled=request.enabled)
+        return accounts_pb2.SetTradingResponse(account=account_to_proto(account))
+
+    async def RenameAccount(
+        self, request: accounts_pb2.RenameAccountRequest, context: Context
+    ) -> accounts_pb2.RenameAccountResponse:
+        name = required(request.name.strip(), "name", LONGEST_NAME)
+        account = await self._commands.rename(*_account_of(request), name)
+        return accounts_pb2.RenameAccountResponse(account=account_to_proto(account))
+
+    async def SetAutoManage(
+        self, request: accounts_pb2.SetAutoManageRequest, context: Context
+    ) -> accounts_pb2.SetAutoManageResponse:
+        account = await self._commands.set_auto_manage(*_account_of(request), enabled=request.enabled)
+        return accounts_pb2.SetAutoManageResponse(account=account_to_proto(account))
+
+    async def RemoveAccount(
+        self, request: accounts_pb2.RemoveAccountRequest, context: Context
+    ) -> accounts_pb2.RemoveAccountResponse:
+        await self._commands.remove(*_account_of(request))
+        return accounts_pb2.RemoveAccountResponse()
+
+    async def SetPlan(self, request: accounts_pb2.SetPlanRequest, context: Context) -> accounts_pb2.SetPlanResponse:
+        percent = number_of(request.plan.commission_percent, "plan.commission_percent")
+        if not 0 <= percent <= 100:
+            raise FieldInvalid(field="plan.commission_percent", problem="is not between 0 and 100")
+        plan = Plan(required(request.plan.name, "plan.name", LONGEST_NAME), percent)
+        user_id, set_by = required(request.user_id, "user_id"), required(request.set_by, "set_by")
+        return accounts_pb2.SetPlanResponse(plan=_plan_to_proto(await self._commands.set_plan(user_id, plan, set_by)))
+
+    async def GetPlan(self, request: accounts_pb2.GetPlanRequest, context: Context) -> accounts_pb2.GetPlanResponse:
+        plan = await self._commands.get_plan(required(request.user_id, "user_id"))
+        return accounts_pb2.GetPlanResponse(plan=None if plan is None else _plan_to_proto(plan))
+
+
+class _OfAccount(Protocol):
+    user_id: str
+    account_id: str
+
+
+def _account_of(request: _OfAccount) -> tuple[str, str]:
+    return required(request.user_id, "user_id"), required(request.account_id, "account_id")
+
+
+def _plan_to_proto(plan: Plan) -> accounts_pb2.Plan:
+    return accounts_pb2.Plan(name=plan.name, commission_percent=text_of(plan.commission_percent))
 
 
 def registration(servicer: AccountsRpc) -> Registration:

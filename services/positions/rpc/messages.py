@@ -14,7 +14,19 @@ from services.common.trading.reading import AccountReading, MarginMode, VenuePos
 from services.positions.domain.account import Account
 from services.positions.domain.position import Position, PositionExit
 from services.positions.rpc import vocabulary as words
-from services.positions.rpc.vocabulary import number_of, optional_number_of, positive_of, required, stamp_of, text_of
+from services.positions.rpc.stated import entry_to_proto, management_to_proto, provenance_to_proto
+from services.positions.rpc.vocabulary import (
+    held,
+    number_of,
+    optional_number_of,
+    optional_text,
+    positive_of,
+    required,
+    stamp_of,
+    text_of,
+)
+
+_FIRST_YEAR, _LAST_YEAR = 2000, 2999
 
 
 def account_to_proto(account: Account) -> accounts_pb2.Account:
@@ -28,6 +40,10 @@ def account_to_proto(account: Account) -> accounts_pb2.Account:
         trading_enabled=account.trading_enabled,
         created_at=stamp_of(account.created_at),
         verified_at=stamp_of(account.verified_at),
+        can_trade=account.can_trade,
+        ip_restricted=account.ip_restricted,
+        auto_manage=account.auto_manage,
+        refusal=account.refusal,
     )
 
 
@@ -84,6 +100,15 @@ def position_to_proto(position: Position) -> types_pb2.Position:
         levels=levels_to_proto(position.levels),
         exit=None if position.exit is None else exit_to_proto(position.exit),
         version=position.version,
+        provenance=provenance_to_proto(position.provenance),
+        entry=entry_to_proto(position),
+        ai_management=management_to_proto(position),
+        realized_pnl=text_of(position.partial_pnl if position.exit is None else position.exit.realized_pnl),
+        funding=text_of(position.funding),
+        plan="" if position.plan is None else position.plan.name,
+        commission_percent="" if position.plan is None else text_of(position.plan.commission_percent),
+        commission=text_of(position.commission),
+        intent_id=position.intent_id or "",
     )
 
 
@@ -103,6 +128,7 @@ def fill_to_proto(fill: Fill) -> types_pb2.Fill:
         realized_pnl=text_of(fill.realized_pnl),
         executed_at=stamp_of(fill.executed_at),
         order_kind=words.ORDER_KIND.to_proto(fill.order_kind),
+        sequence=fill.sequence,
     )
 
 
@@ -115,18 +141,19 @@ def fill_from_proto(message: types_pb2.Fill) -> Fill:
     return Fill(
         fill_id=required(message.fill_id, "fills.fill_id"),
         order_id=required(message.order_id, "fills.order_id"),
-        client_order_id=message.client_order_id or None,
+        client_order_id=optional_text(message.client_order_id, "fills.client_order_id"),
         symbol=required(message.symbol, "fills.symbol"),
         position_side=words.POSITION_SIDE.to_domain(message.position_side),
         order_side=words.ORDER_SIDE.to_domain(message.order_side),
         price=positive_of(message.price, "fills.price"),
         quantity=positive_of(message.quantity, "fills.quantity"),
         fee=number_of(message.fee, "fills.fee"),
-        fee_currency=message.fee_currency,
+        fee_currency=held(message.fee_currency, "fills.fee_currency"),
         fee_quote=optional_number_of(message.fee_quote, "fills.fee_quote"),
         realized_pnl=optional_number_of(message.realized_pnl, "fills.realized_pnl"),
         executed_at=moment_from(message, "executed_at"),
         order_kind=words.ORDER_KIND.to_domain(message.order_kind),
+        sequence=message.sequence,
     )
 
 
@@ -186,9 +213,12 @@ def moment_from(message: Message, field: str) -> datetime:
         raise FieldInvalid(field=field, problem="is required")
     stamp: Timestamp = getattr(message, field)
     try:
-        return stamp.ToDatetime(tzinfo=UTC)
+        moment = stamp.ToDatetime(tzinfo=UTC)
     except ValueError:
         raise FieldInvalid(field=field, problem="is not a moment that a calendar knows") from None
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        raise FieldInvalid(field=field, problem=f"is not within the years {_FIRST_YEAR} to {_LAST_YEAR}")
+    return moment
 
 
 def _margin_mode_from(text: str) -> MarginMode | None:

@@ -5,7 +5,7 @@ from services.common.errors import FieldInvalid
 from services.common.server import Registration
 from services.positions.commands.decisions import DecisionCommands
 from services.positions.domain.account import Account
-from services.positions.domain.decision import Adjust, Adopt, Close, Decision
+from services.positions.domain.decision import Act, Adjust, Adopt, Close, CloseEstimated, CompleteExit, Decision
 from services.positions.queries.observation import ObservationQueries, ObservedRow
 from services.positions.rpc import vocabulary as words
 from services.positions.rpc.messages import (
@@ -15,7 +15,16 @@ from services.positions.rpc.messages import (
     reading_to_proto,
     venue_position_from_proto,
 )
-from services.positions.rpc.vocabulary import Context, number_of, page_size_of, required, stamp_of, text_of
+from services.positions.rpc.vocabulary import (
+    Context,
+    held,
+    number_of,
+    optional_text,
+    page_size_of,
+    required,
+    stamp_of,
+    text_of,
+)
 
 
 class ObservationRpc(observation_pb2_grpc.ObservationServiceServicer):
@@ -29,7 +38,9 @@ class ObservationRpc(observation_pb2_grpc.ObservationServiceServicer):
         self, request: observation_pb2.ListObservableAccountsRequest, context: Context
     ) -> observation_pb2.ListObservableAccountsResponse:
         size = page_size_of(request.page_size)
-        found = await self._queries.list_observable(request.user_id or None, request.page_token, size)
+        found = await self._queries.list_observable(
+            optional_text(request.user_id, "user_id"), held(request.page_token, "page_token"), size
+        )
         return observation_pb2.ListObservableAccountsResponse(
             accounts=[_account_to_proto(account) for account in found],
             next_page_token=found[-1].account_id if len(found) == size else "",
@@ -43,6 +54,15 @@ class ObservationRpc(observation_pb2_grpc.ObservationServiceServicer):
             account=_account_to_proto(seen.account),
             booked=[_row_to_proto(row) for row in seen.booked],
             reading=reading_to_proto(seen.reading),
+            estimated=[_row_to_proto(row) for row in seen.estimated],
+            unbooked=[
+                observation_pb2.UnbookedPosition(
+                    symbol=one.key.symbol,
+                    position_side=words.POSITION_SIDE.to_proto(one.key.position_side),
+                    fills=[fill_to_proto(fill) for fill in one.fills],
+                )
+                for one in seen.unbooked
+            ],
         )
 
     async def ApplyDecisions(
@@ -104,7 +124,7 @@ def _decision_from(message: observation_pb2.Decision) -> Decision:
     )
 
 
-def _act_from(message: observation_pb2.Decision) -> Adopt | Close | Adjust:
+def _act_from(message: observation_pb2.Decision) -> Act:
     match message.WhichOneof("act"):
         case "adopt":
             return Adopt(
@@ -129,5 +149,17 @@ def _act_from(message: observation_pb2.Decision) -> Adopt | Close | Adjust:
                 taken_at=moment_from(message.adjust, "taken_at"),
                 fills=fills_from_proto(message.adjust.fills),
             )
+        case "close_estimated":
+            return CloseEstimated(
+                position_id=required(message.close_estimated.position_id, "close_estimated.position_id"),
+                expected_version=message.close_estimated.expected_version,
+                missed_at=moment_from(message.close_estimated, "missed_at"),
+            )
+        case "complete_exit":
+            return CompleteExit(
+                position_id=required(message.complete_exit.position_id, "complete_exit.position_id"),
+                expected_version=message.complete_exit.expected_version,
+                fills=fills_from_proto(message.complete_exit.fills),
+            )
         case _:
-            raise FieldInvalid(field="decisions.act", problem="is required: adopt, close or adjust")
+            raise FieldInvalid(field="decisions.act", problem="is required")

@@ -1,53 +1,136 @@
 """PositionsService."""
 
-from protos.positions.v1 import positions_pb2, positions_pb2_grpc
+from protos.positions.v1 import positions_pb2, positions_pb2_grpc, types_pb2
+from services.common.clock import Clock
 from services.common.errors import FieldInvalid
 from services.common.identity import current_peer
 from services.common.server import Registration
-from services.common.trading.level import NoLevel, Pinned
+from services.common.trading.level import LevelKind
 from services.positions.commands.fills import FillCommands
-from services.positions.commands.levels import LevelCommands
+from services.positions.commands.levels import Changed, LevelCommands, Request
+from services.positions.commands.openings import OpeningCommands
+from services.positions.domain.timeline import Actor
 from services.positions.queries.books import BookQueries
+from services.positions.queries.documents import DocumentQueries
 from services.positions.rpc import vocabulary as words
+from services.positions.rpc.documents import timeline_to_proto, transaction_to_proto
 from services.positions.rpc.messages import fills_from_proto, position_to_proto
-from services.positions.rpc.vocabulary import Context, page_size_of, positive_of, required
+from services.positions.rpc.openings import opening_from
+from services.positions.rpc.paging import moment_of, number_in, parts_of, token_of
+from services.positions.rpc.stated import advice_from, author_from, rule_from, stated_from
+from services.positions.rpc.vocabulary import (
+    Context,
+    expected_version_of,
+    held,
+    optional_text,
+    page_size_of,
+    positive_of,
+    required,
+)
+from services.positions.store.fills import TransactionCursor, TransactionFilter
+from services.positions.store.positions import PageCursor, PositionFilter
 
 
 class PositionsRpc(positions_pb2_grpc.PositionsServiceServicer):
     """The books."""
 
-    def __init__(self, queries: BookQueries, levels: LevelCommands, fills: FillCommands) -> None:
+    def __init__(
+        self,
+        queries: BookQueries,
+        levels: LevelCommands,
+        fills: FillCommands,
+        openings: OpeningCommands,
+        documents: DocumentQueries,
+        clock: Clock,
+    ) -> None:
         self._queries = queries
         self._levels = levels
         self._fills = fills
+        self._openings = openings
+        self._documents = documents
+        self._clock = clock
 
     async def GetPosition(
         self, request: positions_pb2.GetPositionRequest, context: Context
     ) -> positions_pb2.GetPositionResponse:
-        # The gateway speaks for one user always; a service that acts for the system may leave the user out.
-        user_id = required(request.user_id, "user_id") if current_peer().service == "gateway" else request.user_id
-        position = await self._queries.get_position(required(request.position_id, "position_id"), user_id or None)
+        user_id = _user_of(request.user_id)
+        position = await self._queries.get_position(required(request.position_id, "position_id"), user_id)
         return positions_pb2.GetPositionResponse(position=position_to_proto(position))
+
+    async def ListPositions(
+        self, request: positions_pb2.ListPositionsRequest, context: Context
+    ) -> positions_pb2.ListPositionsResponse:
+        after = None
+        if request.page_token:
+            opened_at, position_id = parts_of(request.page_token, 2)
+            after = PageCursor(moment_of(opened_at), position_id)
+        every = request.exchange == types_pb2.EXCHANGE_UNSPECIFIED
+        page = await self._documents.list_positions(
+            required(request.user_id, "user_id"),
+            PositionFilter(
+                is_open=_open_or_closed(request.filter),
+                venue=None if every else words.EXCHANGE.to_domain(request.exchange),
+                symbol=optional_text(request.symbol, "symbol"),
+                flow_id=optional_text(request.flow_id, "flow_id"),
+            ),
+            after,
+            page_size_of(request.page_size),
+        )
+        last = page.rows[-1] if page.more else None
+        return positions_pb2.ListPositionsResponse(
+            positions=[position_to_proto(position) for position in page.rows],
+            next_page_token="" if last is None else token_of(last.opened_at.isoformat(), last.position_id),
+        )
 
     async def SetLevel(
         self, request: positions_pb2.SetLevelRequest, context: Context
     ) -> positions_pb2.SetLevelResponse:
-        if request.expected_version < 0:
-            raise FieldInvalid(field="expected_version", problem="is negative")
-        position = await self._levels.set_level(
-            required(request.user_id, "user_id"),
-            required(request.position_id, "position_id"),
-            words.LEVEL_KIND.to_domain(request.kind),
-            _rule_from(request),
-            request.expected_version or None,
+        wanted = _request_of(request, request.author)
+        kind = words.LEVEL_KIND.to_domain(request.kind)
+        name = request.WhichOneof("rule") or ""
+        if name == "floor":
+            changed = await self._set_floor(wanted, kind, request.floor)
+        else:
+            rule = rule_from(name, request.pinned.price, request.trailing.distance)
+            changed = await self._levels.set(wanted, kind, rule)
+        return positions_pb2.SetLevelResponse(position=position_to_proto(changed.position), warnings=changed.warnings)
+
+    async def _set_floor(self, wanted: Request, kind: LevelKind, floor: positions_pb2.Floor) -> Changed:
+        if kind is not LevelKind.STOP_LOSS:
+            raise FieldInvalid(field="kind", problem="is the stop-loss where a floor is set")
+        return await self._levels.set_floor(wanted, positive_of(floor.price, "price") if floor.price else None)
+
+    async def ManagePosition(
+        self, request: positions_pb2.ManagePositionRequest, context: Context
+    ) -> positions_pb2.ManagePositionResponse:
+        changed = await self._levels.manage(
+            _request_of(request, request.author), stated_from(request.stop_loss, request.take_profit)
         )
-        return positions_pb2.SetLevelResponse(position=position_to_proto(position))
+        return positions_pb2.ManagePositionResponse(
+            position=position_to_proto(changed.position), warnings=changed.warnings
+        )
+
+    async def ReleasePosition(
+        self, request: positions_pb2.ReleasePositionRequest, context: Context
+    ) -> positions_pb2.ReleasePositionResponse:
+        changed = await self._levels.release(_request_of(request, request.author))
+        return positions_pb2.ReleasePositionResponse(position=position_to_proto(changed.position))
+
+    async def RecordCloseAdvice(
+        self, request: positions_pb2.RecordCloseAdviceRequest, context: Context
+    ) -> positions_pb2.RecordCloseAdviceResponse:
+        wanted = Request(
+            required(request.user_id, "user_id"), required(request.position_id, "position_id"), author=Actor.AI
+        )
+        advice = advice_from(request.advice, self._clock.now()) if request.HasField("advice") else None
+        changed = await self._levels.advise(wanted, advice)
+        return positions_pb2.RecordCloseAdviceResponse(position=position_to_proto(changed.position))
 
     async def ListEnforcedPositions(
         self, request: positions_pb2.ListEnforcedPositionsRequest, context: Context
     ) -> positions_pb2.ListEnforcedPositionsResponse:
         size = page_size_of(request.page_size)
-        found = await self._queries.list_enforced(request.page_token, size)
+        found = await self._queries.list_enforced(held(request.page_token, "page_token"), size)
         return positions_pb2.ListEnforcedPositionsResponse(
             positions=[position_to_proto(position) for position in found],
             next_page_token=found[-1].position_id if len(found) == size else "",
@@ -63,6 +146,59 @@ class PositionsRpc(positions_pb2_grpc.PositionsServiceServicer):
         )
         return positions_pb2.RecordFillsResponse(position=position_to_proto(position))
 
+    async def RecordOpening(
+        self, request: positions_pb2.RecordOpeningRequest, context: Context
+    ) -> positions_pb2.RecordOpeningResponse:
+        position = await self._openings.record(opening_from(request))
+        return positions_pb2.RecordOpeningResponse(position=position_to_proto(position))
+
+    async def ListTimeline(
+        self, request: positions_pb2.ListTimelineRequest, context: Context
+    ) -> positions_pb2.ListTimelineResponse:
+        after = number_in(parts_of(request.page_token, 1)[0]) if request.page_token else 0
+        page = await self._documents.list_timeline(
+            _user_of(request.user_id),
+            required(request.position_id, "position_id"),
+            after,
+            page_size_of(request.page_size),
+        )
+        return positions_pb2.ListTimelineResponse(
+            entries=[timeline_to_proto(entry) for entry in page.rows],
+            next_page_token=token_of(str(page.rows[-1].version)) if page.more else "",
+        )
+
+    async def ListTransactions(
+        self, request: positions_pb2.ListTransactionsRequest, context: Context
+    ) -> positions_pb2.ListTransactionsResponse:
+        after = None
+        if request.page_token:
+            executed_at, position_id, fill_id = parts_of(request.page_token, 3)
+            after = TransactionCursor(moment_of(executed_at), position_id, fill_id)
+        every = request.exchange == types_pb2.EXCHANGE_UNSPECIFIED
+        which = TransactionFilter(
+            position_id=optional_text(request.position_id, "position_id"),
+            venue=None if every else words.EXCHANGE.to_domain(request.exchange),
+            symbol=optional_text(request.symbol, "symbol"),
+        )
+        page = await self._documents.list_transactions(
+            required(request.user_id, "user_id"), which, after, page_size_of(request.page_size)
+        )
+        last = page.rows[-1].booked if page.more else None
+        return positions_pb2.ListTransactionsResponse(
+            transactions=[transaction_to_proto(one) for one in page.rows],
+            next_page_token=""
+            if last is None
+            else token_of(last.fill.executed_at.isoformat(), last.position_id, last.fill.fill_id),
+        )
+
+    async def GetTransaction(
+        self, request: positions_pb2.GetTransactionRequest, context: Context
+    ) -> positions_pb2.GetTransactionResponse:
+        found = await self._documents.get_transaction(
+            required(request.user_id, "user_id"), required(request.transaction_id, "transaction_id")
+        )
+        return positions_pb2.GetTransactionResponse(transaction=transaction_to_proto(found))
+
 
 def registration(servicer: PositionsRpc) -> Registration:
     """How a server takes it on."""
@@ -71,11 +207,31 @@ def registration(servicer: PositionsRpc) -> Registration:
     )
 
 
-def _rule_from(request: positions_pb2.SetLevelRequest) -> Pinned | NoLevel:
-    match request.WhichOneof("rule"):
-        case "pinned":
-            return Pinned(positive_of(request.pinned.price, "price"))
-        case "none":
-            return NoLevel()
+def _user_of(user_id: str) -> str | None:
+    """The gateway speaks for one user always; a service that acts for the system may leave the user out."""
+    return required(user_id, "user_id") if current_peer().service == "gateway" else optional_text(user_id, "user_id")
+
+
+def _request_of(
+    request: positions_pb2.SetLevelRequest | positions_pb2.ManagePositionRequest | positions_pb2.ReleasePositionRequest,
+    author: "types_pb2.Author.ValueType",
+) -> Request:
+    return Request(
+        required(request.user_id, "user_id"),
+        required(request.position_id, "position_id"),
+        expected_version_of(request.expected_version),
+        author_from(author),
+        held(request.reason, "reason"),
+    )
+
+
+def _open_or_closed(which: "positions_pb2.PositionFilter.ValueType") -> bool | None:
+    match which:
+        case positions_pb2.POSITION_FILTER_OPEN:
+            return True
+        case positions_pb2.POSITION_FILTER_CLOSED:
+            return False
+        case positions_pb2.POSITION_FILTER_ALL | positions_pb2.POSITION_FILTER_UNSPECIFIED:
+            return None
         case _:
-            raise FieldInvalid(field="rule", problem="is required: a pinned price, or none")
+            raise FieldInvalid(field="filter", problem="is not known")

@@ -18,6 +18,8 @@ from services.common.trading.reading import ReadingStatus
 from services.common.trading.side import OrderSide, PositionSide, Side, Venue
 from services.positions.domain.decision import Outcome
 from services.positions.domain.position import Origin, PositionStatus
+from services.positions.domain.provenance import Urgency
+from services.positions.domain.timeline import Actor
 
 Context = grpc.aio.ServicerContext[Any, Any]
 """What gRPC hands to a method beside its request."""
@@ -104,6 +106,22 @@ LEVEL_KIND = Words(
         LevelKind.TAKE_PROFIT: positions_pb2.LEVEL_KIND_TAKE_PROFIT,
     },
 )
+AUTHOR = Words(
+    "author",
+    {
+        Actor.USER: types_pb2.AUTHOR_USER,
+        Actor.FLOW: types_pb2.AUTHOR_FLOW,
+        Actor.AI: types_pb2.AUTHOR_AI,
+    },
+)
+URGENCY = Words(
+    "urgency",
+    {
+        Urgency.LOW: types_pb2.URGENCY_LOW,
+        Urgency.MEDIUM: types_pb2.URGENCY_MEDIUM,
+        Urgency.HIGH: types_pb2.URGENCY_HIGH,
+    },
+)
 READING_STATUS = Words(
     "status",
     {
@@ -161,11 +179,35 @@ def stamp_of(moment: datetime | None) -> Timestamp | None:
     return stamp
 
 
-def required(text: str, field: str) -> str:
-    """A text that is not empty. Raises FieldInvalid."""
+LONGEST_TEXT = 2_000
+
+
+def required(text: str, field: str, longest: int = LONGEST_TEXT) -> str:
+    """A text that is not empty and that the books can hold. Raises FieldInvalid."""
     if not text:
         raise FieldInvalid(field=field, problem="is required")
+    return held(text, field, longest)
+
+
+def held(text: str, field: str, longest: int = LONGEST_TEXT) -> str:
+    """A text that may be empty, as the books can hold it. Raises FieldInvalid."""
+    if len(text) > longest:
+        raise FieldInvalid(field=field, problem=f"has more than {longest} characters")
+    if "\0" in text:
+        raise FieldInvalid(field=field, problem="holds a character that cannot be kept")
     return text
+
+
+def optional_text(text: str, field: str, longest: int = LONGEST_TEXT) -> str | None:
+    """A text, or None for an empty one. Raises FieldInvalid."""
+    return held(text, field, longest) or None
+
+
+def expected_version_of(version: int) -> int | None:
+    """A version that a writer expects; zero expects none. Raises FieldInvalid."""
+    if version < 0:
+        raise FieldInvalid(field="expected_version", problem="is negative")
+    return version or None
 
 
 DEFAULT_PAGE_SIZE = 50

@@ -4,12 +4,14 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.trading.side import Venue
 from services.positions.domain.account import Account
 from services.positions.domain.errors import AccountNotFound
-from services.positions.store.tables import accounts, credential_leases
+from services.positions.domain.provenance import Plan
+from services.positions.store.tables import accounts, credential_leases, plans
 
 
 async def insert_account(connection: AsyncConnection, account: Account, sealed: bytes) -> None:
@@ -38,18 +40,25 @@ async def find_by_venue_user(connection: AsyncConnection, venue: Venue, venue_us
     return None if row is None else _from_row(row)
 
 
-async def get_account(connection: AsyncConnection, account_id: str) -> Account:
-    """An account by id. Raises AccountNotFound."""
-    row = (await connection.execute(select(accounts).where(accounts.c.account_id == account_id))).one_or_none()
+async def get_account(
+    connection: AsyncConnection, account_id: str, user_id: str | None = None, *, lock: bool = False
+) -> Account:
+    """An account by id; of that user, where one is given. Raises AccountNotFound, for a removed one as well."""
+    query = select(accounts).where(accounts.c.account_id == account_id, accounts.c.removed_at.is_(None))
+    if user_id is not None:
+        query = query.where(accounts.c.user_id == user_id)
+    row = (await connection.execute(query.with_for_update() if lock else query)).one_or_none()
     if row is None:
         raise AccountNotFound(account_id=account_id)
     return _from_row(row)
 
 
 async def list_accounts(connection: AsyncConnection, user_id: str) -> list[Account]:
-    """All accounts of a user, the oldest first."""
+    """The accounts of a user, the oldest first; removed ones are left out."""
     rows = await connection.execute(
-        select(accounts).where(accounts.c.user_id == user_id).order_by(accounts.c.created_at, accounts.c.account_id)
+        select(accounts)
+        .where(accounts.c.user_id == user_id, accounts.c.removed_at.is_(None))
+        .order_by(accounts.c.created_at, accounts.c.account_id)
     )
     return [_from_row(row) for row in rows]
 
@@ -66,20 +75,79 @@ async def list_verified(connection: AsyncConnection, user_id: str | None, after:
 async def sealed_credentials(connection: AsyncConnection, account_id: str) -> bytes:
     """An account's key as it is kept. Raises AccountNotFound."""
     sealed = (
-        await connection.execute(select(accounts.c.sealed_credentials).where(accounts.c.account_id == account_id))
+        await connection.execute(
+            select(accounts.c.sealed_credentials).where(
+                accounts.c.account_id == account_id, accounts.c.removed_at.is_(None)
+            )
+        )
     ).scalar_one_or_none()
     if sealed is None:
         raise AccountNotFound(account_id=account_id)
     return bytes(sealed)
 
 
+async def list_sealed(connection: AsyncConnection, after: str, limit: int) -> list[tuple[str, bytes]]:
+    """Ids of accounts with their keys as they are kept, by id; held against other writers."""
+    rows = await connection.execute(
+        select(accounts.c.account_id, accounts.c.sealed_credentials)
+        .where(accounts.c.removed_at.is_(None), accounts.c.account_id > after)
+        .order_by(accounts.c.account_id)
+        .limit(limit)
+        .with_for_update()
+    )
+    return [(row.account_id, bytes(row.sealed_credentials)) for row in rows]
+
+
+async def reseal(connection: AsyncConnection, account_id: str, sealed: bytes) -> None:
+    """Keep the same key under another seal: nothing of the account changes."""
+    await connection.execute(
+        update(accounts).where(accounts.c.account_id == account_id).values(sealed_credentials=sealed)
+    )
+
+
+async def update_account(connection: AsyncConnection, account: Account) -> None:
+    """Write an account's next version; its key stays, unless it was removed."""
+    values = _to_row(account)
+    if account.removed_at is not None:
+        values["sealed_credentials"] = b""
+    await connection.execute(update(accounts).where(accounts.c.account_id == account.account_id).values(**values))
+
+
+async def retire(connection: AsyncConnection, account: Account) -> None:
+    """Let another user have the venue's account that this removed one was: its history keeps a name of its own."""
+    await connection.execute(
+        update(accounts)
+        .where(accounts.c.account_id == account.account_id)
+        .values(venue_user_id=f"{account.venue_user_id}#{account.account_id}")
+    )
+
+
+async def find_plan(connection: AsyncConnection, user_id: str) -> Plan | None:
+    """A user's plan."""
+    row = (await connection.execute(select(plans).where(plans.c.user_id == user_id))).one_or_none()
+    return None if row is None else Plan(row.name, row.commission_percent)
+
+
+async def set_plan(connection: AsyncConnection, user_id: str, plan: Plan, set_by: str, now: datetime) -> None:
+    """Give a user a plan in place of the one before."""
+    values = {"name": plan.name, "commission_percent": plan.commission_percent, "set_by": set_by, "set_at": now}
+    await connection.execute(
+        upsert(plans).values(user_id=user_id, **values).on_conflict_do_update(index_elements=["user_id"], set_=values)
+    )
+
+
 async def record_lease(
-    connection: AsyncConnection, account_id: str, caller: str, leased_at: datetime, expires_at: datetime
+    connection: AsyncConnection,
+    account_id: str,
+    caller: str,
+    leased_at: datetime,
+    expires_at: datetime,
+    purpose: str = "trading",
 ) -> None:
-    """Keep who was given a key."""
+    """Keep who was given a key, and what for: `trading` or `reading`."""
     await connection.execute(
         insert(credential_leases).values(
-            account_id=account_id, caller=caller, leased_at=leased_at, expires_at=expires_at
+            account_id=account_id, caller=caller, leased_at=leased_at, expires_at=expires_at, purpose=purpose
         )
     )
 
@@ -97,6 +165,11 @@ def _from_row(row: Row[Any]) -> Account:
         created_at=row.created_at,
         verified_at=row.verified_at,
         version=row.version,
+        can_trade=row.can_trade,
+        ip_restricted=row.ip_restricted,
+        auto_manage=row.auto_manage,
+        refusal=row.refusal,
+        removed_at=row.removed_at,
     )
 
 
@@ -113,4 +186,9 @@ def _to_row(account: Account) -> dict[str, Any]:
         "created_at": account.created_at,
         "verified_at": account.verified_at,
         "version": account.version,
+        "can_trade": account.can_trade,
+        "ip_restricted": account.ip_restricted,
+        "auto_manage": account.auto_manage,
+        "refusal": account.refusal,
+        "removed_at": account.removed_at,
     }

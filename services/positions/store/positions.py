@@ -1,24 +1,25 @@
-"""Positions, their fills and their timeline."""
+"""Positions and their timeline."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import Row, func, insert, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.errors import PositionNotFound
 from services.common.trading.exit_reason import ExitReason
-from services.common.trading.fill import Fill, OrderKind, Settlement
+from services.common.trading.fill import Settlement
 from services.common.trading.reading import PositionKey
-from services.common.trading.side import OrderSide, PositionSide, Side, Venue
+from services.common.trading.side import PositionSide, Side, Venue
 from services.positions.domain.errors import VersionConflict
-from services.positions.domain.position import BookedFill, Origin, Position, PositionExit, PositionStatus
-from services.positions.domain.timeline import TimelineEntry
+from services.positions.domain.position import Origin, Position, PositionExit, PositionStatus
+from services.positions.domain.provenance import Plan
+from services.positions.domain.timeline import Actor, Change, TimelineEntry
+from services.positions.store.documents import advice_from_row, plan_from_row, provenance_from_row, said_to_row
 from services.positions.store.levels import levels_from_document, levels_to_document
-from services.positions.store.tables import fills, position_numbers, positions, timeline
+from services.positions.store.tables import accounts, openings, position_numbers, positions, timeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,24 @@ class LatestRow:
 
     position: Position
     changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PositionFilter:
+    """Which of a user's positions; None takes all."""
+
+    is_open: bool | None = None
+    venue: Venue | None = None
+    symbol: str | None = None
+    flow_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PageCursor:
+    """Where a page of positions ended."""
+
+    opened_at: datetime
+    position_id: str
 
 
 async def next_position_id(connection: AsyncConnection, now: datetime) -> str:
@@ -51,6 +70,15 @@ async def update_position(connection: AsyncConnection, position: Position, now: 
         raise VersionConflict(position_id=position.position_id, version=position.version)
 
 
+async def move_settlement(connection: AsyncConnection, position: Position) -> None:
+    """Keep when a row's quantity was true last. It is the same position as before: no version, no event."""
+    await connection.execute(
+        update(positions)
+        .where(positions.c.position_id == position.position_id, positions.c.version == position.version)
+        .values(settled_since=position.settlement.since, settled_until=position.settlement.until)
+    )
+
+
 async def find_position(connection: AsyncConnection, position_id: str, user_id: str | None) -> Position | None:
     """A position by id; of that user, where one is given."""
     query = select(positions).where(positions.c.position_id == position_id)
@@ -58,6 +86,12 @@ async def find_position(connection: AsyncConnection, position_id: str, user_id: 
         query = query.where(positions.c.user_id == user_id)
     row = (await connection.execute(query)).one_or_none()
     return None if row is None else position_from_row(row)
+
+
+async def find_positions(connection: AsyncConnection, position_ids: Collection[str]) -> dict[str, Position]:
+    """Positions by their ids."""
+    found = await connection.execute(select(positions).where(positions.c.position_id.in_(position_ids)))
+    return {row.position_id: position_from_row(row) for row in found}
 
 
 async def lock_position(connection: AsyncConnection, position_id: str, user_id: str | None = None) -> Position:
@@ -81,6 +115,41 @@ async def list_open(
     if user_id is not None:
         query = query.where(positions.c.user_id == user_id)
     rows = await connection.execute(query.order_by(positions.c.opened_at, positions.c.position_id))
+    return [position_from_row(row) for row in rows]
+
+
+async def list_estimated(connection: AsyncConnection, account_id: str, since: datetime, limit: int) -> list[Position]:
+    """Rows of an account that were closed since then without fills, the latest first."""
+    rows = await connection.execute(
+        select(positions)
+        .where(positions.c.account_id == account_id, positions.c.exit_estimated, positions.c.closed_at >= since)
+        .order_by(positions.c.closed_at.desc())
+        .limit(limit)
+    )
+    return [position_from_row(row) for row in rows]
+
+
+async def list_page(
+    connection: AsyncConnection, user_id: str, which: PositionFilter, after: PageCursor | None, limit: int
+) -> list[Position]:
+    """A user's positions, the latest opened first. Open rows of removed accounts are left out: nobody sees them."""
+    removed = select(accounts.c.account_id).where(accounts.c.user_id == user_id, accounts.c.removed_at.is_not(None))
+    is_open = positions.c.status == PositionStatus.OPEN.value
+    query = select(positions).where(positions.c.user_id == user_id, ~(is_open & positions.c.account_id.in_(removed)))
+    if which.is_open is not None:
+        query = query.where(is_open if which.is_open else ~is_open)
+    if which.venue is not None:
+        query = query.where(positions.c.venue == which.venue.value)
+    if which.symbol is not None:
+        query = query.where(positions.c.symbol == which.symbol)
+    if which.flow_id is not None:
+        query = query.where(positions.c.flow_id == which.flow_id)
+    if after is not None:
+        key = tuple_(positions.c.opened_at, positions.c.position_id)
+        query = query.where(key < tuple_(after.opened_at, after.position_id))
+    rows = await connection.execute(
+        query.order_by(positions.c.opened_at.desc(), positions.c.position_id.desc()).limit(limit)
+    )
     return [position_from_row(row) for row in rows]
 
 
@@ -115,31 +184,6 @@ async def latest_of_key(
     return None if row is None else LatestRow(position_from_row(row), row.changed_at)
 
 
-async def insert_fills(connection: AsyncConnection, account_id: str, booked: Iterable[BookedFill]) -> None:
-    """Book fills; one that is booked on its position already changes nothing."""
-    rows = [_fill_to_row(account_id, one) for one in booked]
-    if rows:
-        await connection.execute(upsert(fills).on_conflict_do_nothing(), rows)
-
-
-async def list_fills(connection: AsyncConnection, position_id: str) -> list[BookedFill]:
-    """The fills of a position, in order of time."""
-    rows = await connection.execute(
-        select(fills).where(fills.c.position_id == position_id).order_by(fills.c.executed_at, fills.c.fill_id)
-    )
-    return [_fill_from_row(row) for row in rows]
-
-
-async def booked_fill_ids(connection: AsyncConnection, account_id: str, symbol: str, since: datetime) -> set[str]:
-    """The ids of fills of one account and symbol, since a time, that some position has booked in whole or in part."""
-    rows = await connection.execute(
-        select(fills.c.fill_id).where(
-            and_(fills.c.account_id == account_id, fills.c.symbol == symbol, fills.c.executed_at >= since)
-        )
-    )
-    return {row.fill_id for row in rows}
-
-
 async def append_timeline(connection: AsyncConnection, entry: TimelineEntry) -> None:
     """Add a line; a position's version has one."""
     await connection.execute(
@@ -150,7 +194,65 @@ async def append_timeline(connection: AsyncConnection, entry: TimelineEntry) -> 
             actor=entry.actor.value,
             change=entry.change.value,
             evidence=entry.evidence,
+            reason=entry.reason,
+            levels=None if entry.levels is None else levels_to_document(entry.levels),
         )
+    )
+
+
+async def list_timeline(connection: AsyncConnection, position_id: str, after: int, limit: int) -> list[TimelineEntry]:
+    """The lines of a position behind a version, the first one first."""
+    rows = await connection.execute(
+        select(timeline)
+        .where(timeline.c.position_id == position_id, timeline.c.version > after)
+        .order_by(timeline.c.version)
+        .limit(limit)
+    )
+    return [
+        TimelineEntry(
+            position_id=row.position_id,
+            version=row.version,
+            happened_at=row.happened_at,
+            actor=Actor(row.actor),
+            change=Change(row.change),
+            evidence=row.evidence,
+            reason=row.reason,
+            levels=None if row.levels is None else levels_from_document(row.levels),
+        )
+        for row in rows
+    ]
+
+
+async def find_opening(connection: AsyncConnection, intent_id: str) -> str | None:
+    """The position that an intent opened."""
+    return (
+        await connection.execute(select(openings.c.position_id).where(openings.c.intent_id == intent_id))
+    ).scalar_one_or_none()
+
+
+async def record_opening(connection: AsyncConnection, intent_id: str, position_id: str, now: datetime) -> None:
+    """Keep which position an intent opened."""
+    await connection.execute(insert(openings).values(intent_id=intent_id, position_id=position_id, recorded_at=now))
+
+
+async def count_in_care(connection: AsyncConnection, account_id: str) -> int:
+    """The open positions of an account that Tandem answers for: managed, or with a level that is enforced."""
+    count = await connection.execute(
+        select(func.count()).where(
+            positions.c.account_id == account_id,
+            positions.c.status == PositionStatus.OPEN.value,
+            or_(positions.c.managed, positions.c.enforced),
+        )
+    )
+    return int(count.scalar_one())
+
+
+async def set_plan_of_open(connection: AsyncConnection, user_id: str, plan: Plan) -> None:
+    """Give a plan to a user's open rows. It is no change of the positions themselves."""
+    await connection.execute(
+        update(positions)
+        .where(positions.c.user_id == user_id, positions.c.status == PositionStatus.OPEN.value)
+        .values(plan=plan.name, commission_percent=plan.commission_percent)
     )
 
 
@@ -175,6 +277,15 @@ def position_from_row(row: Row[Any]) -> Position:
         levels=levels_from_document(row.levels),
         version=row.version,
         exit=_exit_from_row(row),
+        intent_id=row.intent_id,
+        provenance=provenance_from_row(row),
+        stop_set_by=None if row.stop_set_by is None else Actor(row.stop_set_by),
+        close_advice=advice_from_row(row),
+        entry_fee=row.entry_fee,
+        partial_pnl=row.partial_pnl,
+        funding=row.funding,
+        plan=plan_from_row(row),
+        commission=row.commission,
     )
 
 
@@ -225,53 +336,9 @@ def _to_row(position: Position) -> dict[str, Any]:
         "exit_cause": end.cause if end else None,
         "closed_at": end.executed_at if end else None,
         "exit_estimated": end.estimated if end else None,
+        "stop_set_by": None if position.stop_set_by is None else position.stop_set_by.value,
+        "entry_fee": position.entry_fee,
+        "partial_pnl": position.partial_pnl,
+        "funding": position.funding,
+        **said_to_row(position),
     }
-
-
-def _fill_to_row(account_id: str, booked: BookedFill) -> dict[str, Any]:
-    fill = booked.fill
-    return {
-        "account_id": account_id,
-        "symbol": fill.symbol,
-        "fill_id": fill.fill_id,
-        "position_id": booked.position_id,
-        "order_id": fill.order_id,
-        "client_order_id": fill.client_order_id,
-        "position_side": fill.position_side.value,
-        "order_side": fill.order_side.value,
-        "price": fill.price,
-        "quantity": fill.quantity,
-        "fee": fill.fee,
-        "fee_currency": fill.fee_currency,
-        "fee_quote": fill.fee_quote,
-        "venue_pnl": fill.realized_pnl,
-        "pnl": booked.pnl,
-        "reduced": booked.reduced,
-        "order_kind": fill.order_kind.value,
-        "executed_at": fill.executed_at,
-    }
-
-
-def _fill_from_row(row: Row[Any]) -> BookedFill:
-    fill = Fill(
-        fill_id=row.fill_id,
-        order_id=row.order_id,
-        client_order_id=row.client_order_id,
-        symbol=row.symbol,
-        position_side=PositionSide(row.position_side),
-        order_side=OrderSide(row.order_side),
-        price=row.price,
-        quantity=row.quantity,
-        fee=row.fee,
-        fee_currency=row.fee_currency,
-        fee_quote=row.fee_quote,
-        realized_pnl=row.venue_pnl,
-        executed_at=row.executed_at,
-        order_kind=OrderKind(row.order_kind),
-    )
-    return BookedFill(row.position_id, fill, row.reduced, row.pnl)
-
-
-def fills_of(booked: Sequence[BookedFill]) -> tuple[Fill, ...]:
-    """The fills alone."""
-    return tuple(one.fill for one in booked)

@@ -1,4 +1,8 @@
-"""The tables. What the domain forbids, constraints forbid as well."""
+"""The tables. What the domain forbids, constraints forbid as well.
+
+What a constraint cannot say, the trigger `keep_books` says: a position keeps what it is, its versions follow each
+other, and a closed one changes only where fills complete an estimated exit.
+"""
 
 from sqlalchemy import (
     BigInteger,
@@ -38,7 +42,27 @@ accounts = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("verified_at", UtcDateTime),
     Column("version", BigInteger, nullable=False),
+    Column("can_trade", Boolean, nullable=False, server_default=text("false")),
+    Column("ip_restricted", Boolean, nullable=False, server_default=text("false")),
+    Column("auto_manage", Boolean, nullable=False, server_default=text("false")),
+    Column("refusal", Text, nullable=False, server_default=""),
+    # Its history stays; its key is gone.
+    Column("removed_at", UtcDateTime),
     UniqueConstraint("venue", "venue_user_id"),
+    CheckConstraint(
+        "removed_at IS NULL OR (NOT verified AND NOT trading_enabled AND sealed_credentials = '')", name="removed"
+    ),
+)
+
+plans = Table(
+    "plans",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("commission_percent", Money, nullable=False),
+    Column("set_by", Text, nullable=False),
+    Column("set_at", UtcDateTime, nullable=False),
+    CheckConstraint("commission_percent BETWEEN 0 AND 100", name="commission"),
 )
 
 credential_leases = Table(
@@ -49,6 +73,7 @@ credential_leases = Table(
     Column("caller", Text, nullable=False),
     Column("leased_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
+    Column("purpose", Text, nullable=False, server_default="trading"),
 )
 
 position_numbers = Sequence("position_numbers", metadata=metadata)
@@ -86,6 +111,23 @@ positions = Table(
     Column("exit_cause", Text),
     Column("closed_at", UtcDateTime),
     Column("exit_estimated", Boolean),
+    Column("intent_id", Text),
+    Column("flow_id", Text),
+    Column("node_id", Text),
+    Column("execution_id", Text),
+    Column("agent", Text),
+    Column("ai_reasoning", Text),
+    Column("ai_confidence", Money),
+    Column("market_conditions", JSONB(none_as_null=True)),
+    Column("stop_set_by", Text),
+    Column("close_advice", JSONB(none_as_null=True)),
+    # Of the fills booked so far, in quote currency.
+    Column("entry_fee", Money),
+    Column("partial_pnl", Money),
+    Column("funding", Money),
+    Column("plan", Text),
+    Column("commission_percent", Money),
+    Column("commission", Money),
     CheckConstraint("side IN ('long', 'short')", name="side"),
     CheckConstraint("position_side IN ('both', side)", name="position_side"),
     CheckConstraint("status IN ('open', 'closed', 'liquidated')", name="status"),
@@ -121,6 +163,8 @@ Index(
     postgresql_where=text("status <> 'open'"),
 )
 Index("positions_open_of_user_idx", positions.c.user_id, postgresql_where=text("status = 'open'"))
+Index("positions_of_user_idx", positions.c.user_id, positions.c.opened_at.desc(), positions.c.position_id.desc())
+Index("positions_estimated_idx", positions.c.account_id, positions.c.closed_at, postgresql_where=text("exit_estimated"))
 
 fills = Table(
     "fills",
@@ -143,9 +187,19 @@ fills = Table(
     Column("reduced", Boolean, nullable=False),
     Column("order_kind", Text, nullable=False),
     Column("executed_at", UtcDateTime, nullable=False),
+    Column("sequence", BigInteger, nullable=False, server_default=text("0")),
     # One fill may end a position and begin the next: each has its share, once.
     PrimaryKeyConstraint("account_id", "symbol", "fill_id", "position_id"),
     CheckConstraint("quantity > 0 AND price > 0", name="positive"),
+)
+
+# Which position an intent of Tandem opened: it is booked once.
+openings = Table(
+    "openings",
+    metadata,
+    Column("intent_id", Text, primary_key=True),
+    Column("position_id", Text, ForeignKey(positions.c.position_id), nullable=False),
+    Column("recorded_at", UtcDateTime, nullable=False),
 )
 
 timeline = Table(
@@ -158,6 +212,8 @@ timeline = Table(
     Column("actor", Text, nullable=False),
     Column("change", Text, nullable=False),
     Column("evidence", Text, nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("levels", JSONB(none_as_null=True)),
     UniqueConstraint("position_id", "version"),
 )
 

@@ -107,6 +107,7 @@ def _fill(message: types.Fill) -> Fill:
         realized_pnl=_optional(message.realized_pnl),
         executed_at=_time(message, "executed_at"),
         order_kind=word(ORDER_KINDS, message.order_kind),
+        sequence=message.sequence,
     )
 
 

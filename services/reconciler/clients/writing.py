@@ -91,6 +91,7 @@ def _fill(fill: Fill) -> types.Fill:
         realized_pnl=_optional(fill.realized_pnl),
         executed_at=_time(fill.executed_at),
         order_kind=number(ORDER_KINDS, fill.order_kind),
+        sequence=fill.sequence,
     )
 
 

@@ -18,13 +18,13 @@ from decimal import Decimal
 
 from services.common.trading.fill import Fill, Run, in_order, run_to
 from services.common.trading.money import to_books
+from services.common.trading.opening import opening_fills
 from services.common.trading.reading import AccountReading, PositionKey, ReadingStatus, VenuePosition
 from services.reconciler.domain import evidence
 from services.reconciler.domain.absence import AbsencePolicy, PendingAbsence, count_absence, first_absence
 from services.reconciler.domain.decision import Adjust, Adopt, Close, Decision
 from services.reconciler.domain.discrepancy import Discrepancy, DiscrepancyKind
 from services.reconciler.domain.observation import BookedPosition
-from services.reconciler.domain.opening import opening_fills
 from services.reconciler.domain.suspicion import judge
 
 _BELIEVED = frozenset({ReadingStatus.COMPLETE, ReadingStatus.PARTIAL})

@@ -74,7 +74,7 @@ def test_binance_margin() -> None:
 def test_binance_fill() -> None:
     [row] = example("binance_user_trades")
     fill = binance_fills.parse_fill(row, "USDT", OrderFacts(None, OrderKind.MARKET))
-    assert (fill.fill_id, fill.order_id) == ("698759", "25851813")
+    assert (fill.fill_id, fill.order_id, fill.sequence) == ("698759", "25851813", 698759)
     assert (fill.order_side, fill.position_side) == (OrderSide.SELL, PositionSide.SHORT)
     assert (fill.price, fill.quantity) == (Decimal("7819.01"), Decimal("0.002"))
     assert fill.realized_pnl == Decimal("-0.91539999")
@@ -152,6 +152,7 @@ def test_bybit_executions() -> None:
     rows = read_result(example("bybit_execution_list"))["list"]
     [fill] = bybit_fills.parse_fills(rows, "USDC", hedged=False)
     assert fill.fill_id == "e0cbe81d-0f18-5866-9415-cf319b5dab3b"
+    assert fill.sequence == int(rows[0]["seq"]) > 0
     assert (fill.fee, fill.fee_currency, fill.fee_quote) == (Decimal("0.071409"), "USDC", Decimal("0.071409"))
     assert fill.order_kind is OrderKind.MARKET
     assert fill.client_order_id is None

@@ -22,15 +22,18 @@ from services.positions.commands.decisions import DecisionCommands
 from services.positions.commands.fills import FillCommands
 from services.positions.commands.journal import Journal
 from services.positions.commands.levels import LevelCommands
+from services.positions.commands.openings import OpeningCommands
 from services.positions.config import PositionsSettings
 from services.positions.custody import Custodian
 from services.positions.domain.account import Account
 from services.positions.domain.decision import Adopt, Decision, DecisionResult
 from services.positions.guards import Guards
+from services.positions.keys import KeptKeys
 from services.positions.queries.books import BookQueries
+from services.positions.queries.documents import DocumentQueries
 from services.positions.queries.live import LiveQueries
 from services.positions.queries.observation import ObservationQueries
-from services.positions.readings import AccountReadings, KeptKeys
+from services.positions.readings import AccountReadings
 from tests.factories import at, make_seen
 from tests.fakes.clock import FixedClock
 from tests.fakes.venue_reader import FakeVenueReader
@@ -49,16 +52,18 @@ class Books:
 
     def __post_init__(self) -> None:
         custodian = Custodian(ENCRYPTION_KEYS)
-        self.keys = KeptKeys(self.engine, custodian)
+        self.keys = KeptKeys(self.engine, custodian, self.clock)
         self.readings = AccountReadings(self.reader, self.keys, self.clock, timedelta(seconds=5))
         journal = Journal(self.engine, lambda: self.announced.append(1))
         self.guards = Guards(timedelta(seconds=5))
         self.accounts = AccountCommands(
-            journal, self.reader, custodian, self.readings, self.clock, timedelta(minutes=5)
+            journal, self.reader, custodian, self.readings, self.clock, timedelta(minutes=5), self.keys
         )
         self.decisions = DecisionCommands(journal, self.readings, self.clock)
         self.levels = LevelCommands(journal, self.readings, self.clock)
         self.fills = FillCommands(journal, self.readings, self.clock)
+        self.openings = OpeningCommands(journal, self.readings, self.clock)
+        self.documents = DocumentQueries(self.engine)
         self.queries = BookQueries(self.engine, self.clock)
         self.live = LiveQueries(self.engine, self.readings, self.guards, self.clock)
         self.observation = ObservationQueries(self.engine, self.readings, self.reader, self.keys)

@@ -11,10 +11,11 @@ from services.common.errors import PositionNotFound
 from services.common.trading.client_order_id import ClientOrderId, OrderCause
 from services.common.trading.exit_reason import ExitReason
 from services.common.trading.fill import Fill
+from services.common.trading.side import OrderSide
 from services.positions.domain.account import Account
 from services.positions.domain.decision import Adjust, Close
 from services.positions.domain.errors import FillsExceedPosition
-from services.positions.domain.position import PositionStatus
+from services.positions.domain.position import Origin, PositionStatus
 from tests.contract.positions.conftest import Books, NewAccount
 from tests.factories import at, make_fill, make_seen
 
@@ -72,6 +73,33 @@ async def test_a_reading_saw_half_of_it_before_its_fills_came(books: Books, acco
     position = await books.fills.record_fills(position_id, fills, str(INTENT))
     assert position.exit is not None
     assert position.exit.quantity == Decimal(1)
+
+
+async def test_a_reading_saw_all_of_a_partial_close_before_its_fills_came(books: Books, account: Account) -> None:
+    """What the venue's quantity holds already is booked, and not subtracted again."""
+    position_id = await books.adopt(account)
+    seen = make_seen(quantity=Decimal("0.6"), updated_at=at(15))
+    await books.apply(account, Adjust(position_id, 1, seen, at(15), at(15.2)))
+    position = await books.fills.record_fills(position_id, [stop_fill("a", "0.4", 15)], str(INTENT))
+    assert (position.quantity, position.partial_pnl) == (Decimal("0.6"), Decimal(400) - Decimal("26.4"))
+    late = await books.fills.record_fills(position_id, [stop_fill("c", "0.3", 17)], str(INTENT))
+    assert late.quantity == Decimal("0.3")
+    last = await books.fills.record_fills(position_id, [stop_fill("b", "0.3", 16)], str(INTENT))
+    assert last.exit is not None
+    assert last.exit.quantity == Decimal(1)
+
+
+async def test_fills_of_our_own_opening_make_an_adopted_row_ours(books: Books, account: Account) -> None:
+    position_id = await books.adopt(account)
+    opened = make_fill(
+        "o",
+        order_side=OrderSide.BUY,
+        executed_at=at(0),
+        client_order_id=str(ClientOrderId(OrderCause.OPEN, INTENT)),
+    )
+    position = await books.fills.record_fills(position_id, [opened], str(INTENT))
+    assert (position.origin, position.managed, position.intent_id) == (Origin.MANUAL, True, str(INTENT))
+    assert (position.quantity, position.entry_fee) == (Decimal(1), Decimal("26.4"))
 
 
 async def test_more_than_the_books_hold_is_left_to_the_reconciler(books: Books, account: Account) -> None:

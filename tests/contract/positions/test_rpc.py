@@ -54,7 +54,11 @@ async def channel(
     """The service on a port of its own; gives a channel to it for each caller."""
     services = [
         accounts.registration(accounts.AccountsRpc(books.accounts)),
-        positions.registration(positions.PositionsRpc(books.queries, books.levels, books.fills)),
+        positions.registration(
+            positions.PositionsRpc(
+                books.queries, books.levels, books.fills, books.openings, books.documents, books.clock
+            )
+        ),
         live.registration(live.LiveRpc(books.live)),
         history.registration(history.HistoryRpc(books.queries)),
         observation.registration(observation.ObservationRpc(books.observation, books.decisions)),

@@ -21,6 +21,7 @@ from services.common.exchange.fields import (
     rows,
     text,
 )
+from services.common.trading.money import to_books
 from services.common.trading.reading import AccountMargin, MarginMode, PositionKey, VenuePosition
 from services.common.trading.side import PositionSide, Side
 
@@ -80,7 +81,7 @@ def parse_position(row: Row) -> VenuePosition | None:
         position_side=position_side,
         side=side,
         quantity=abs(amount),
-        entry_price=number(row, "entryPrice"),
+        entry_price=to_books(number(row, "entryPrice")),
         mark_price=number(row, "markPrice"),
         unrealized_pnl=number(row, "unRealizedProfit"),
         notional=abs(number(row, "notional")),

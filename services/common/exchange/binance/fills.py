@@ -92,6 +92,8 @@ def parse_fill(row: Row, quote: str, facts: OrderFacts) -> Fill:
         realized_pnl=optional_number(row, "realizedPnl"),
         executed_at=instant(row, "time"),
         order_kind=facts.kind,
+        # Trade ids of a symbol count up.
+        sequence=int(text(row, "id")),
     )
 
 

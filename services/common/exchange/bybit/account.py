@@ -18,6 +18,7 @@ from services.common.exchange.fields import (
     rows,
     text,
 )
+from services.common.trading.money import to_books
 from services.common.trading.reading import AccountMargin, MarginMode, VenuePosition
 from services.common.trading.side import PositionSide, Side
 
@@ -87,7 +88,7 @@ def parse_position(row: Row) -> VenuePosition | None:
         position_side=slot,
         side=side,
         quantity=quantity,
-        entry_price=number(row, "avgPrice"),
+        entry_price=to_books(number(row, "avgPrice")),
         mark_price=mark_price,
         unrealized_pnl=number(row, "unrealisedPnl"),
         notional=quantity * mark_price,

@@ -116,6 +116,7 @@ def parse_fill(row: Row, quote: str, *, hedged: bool) -> Fill:
         realized_pnl=optional_number(row, "execPnl"),
         executed_at=instant(row, "execTime"),
         order_kind=execution_kind(row),
+        sequence=int(optional_text(row, "seq") or 0),
     )
 
 

@@ -1,0 +1,253 @@
+"""Book what an order of Tandem's opened: once by its intent, as one position with what the reconciler adopted of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.common.clock import Clock
+from services.common.exchange.budget import Lane
+from services.common.trading.fill import Fill, Settlement, in_order
+from services.common.trading.level import INDICATIVE_LEVELS, LevelRules
+from services.common.trading.money import format_decimal, to_books
+from services.common.trading.reading import PositionKey, ReadingStatus, VenuePosition
+from services.common.trading.side import Side
+from services.positions.commands.journal import Journal, write_change, write_new
+from services.positions.domain.account import Account
+from services.positions.domain.care import StatedLevels, manage
+from services.positions.domain.errors import OpeningConflict
+from services.positions.domain.position import (
+    BookedFill,
+    Origin,
+    Position,
+    PositionStatus,
+    settlement_of,
+    tally,
+)
+from services.positions.domain.provenance import Provenance
+from services.positions.domain.timeline import Actor, Change
+from services.positions.readings import AccountReadings
+from services.positions.store import accounts
+from services.positions.store import positions as rows
+from services.positions.store.decisions import lock_account
+from services.positions.store.fills import list_fills, unbooked
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What an order of Tandem's opened. `fills` is not empty; `mark_price` is that of now: levels are armed at it."""
+
+    intent_id: str
+    user_id: str
+    account_id: str
+    key: PositionKey
+    side: Side
+    fills: tuple[Fill, ...]
+    leverage: Decimal | None
+    origin: Origin
+    provenance: Provenance
+    stated: StatedLevels
+    mark_price: Decimal
+
+    @property
+    def actor(self) -> Actor:
+        return Actor.FLOW if self.origin is Origin.FLOW else Actor.USER
+
+
+class OpeningCommands:
+    """Openings that the monitor brings."""
+
+    def __init__(self, journal: Journal, readings: AccountReadings, clock: Clock) -> None:
+        self._journal = journal
+        self._readings = readings
+        self._clock = clock
+
+    async def record(self, opening: Opening) -> Position:
+        """Book an opening; the same intent again changes nothing.
+
+        Size and entry are the venue's where it can be read, else what the fills say until the next reading. Raises
+        AccountNotFound, and OpeningConflict where the slot holds the other side.
+        """
+        async with self._journal.writing() as connection:
+            account = await accounts.get_account(connection, opening.account_id, opening.user_id)
+            known = await rows.find_opening(connection, opening.intent_id)
+            if known is not None:
+                return await rows.lock_position(connection, known)
+        seen = await self._seen(account, opening)
+        async with self._journal.writing() as connection:
+            await lock_account(connection, account.account_id)
+            known = await rows.find_opening(connection, opening.intent_id)
+            if known is not None:
+                return await rows.lock_position(connection, known)
+            position = await _Booking(connection, account, opening, seen, self._clock.now()).book()
+            await rows.record_opening(connection, opening.intent_id, position.position_id, self._clock.now())
+        self._readings.drop(account.account_id)
+        return position
+
+    async def _seen(self, account: Account, opening: Opening) -> VenuePosition | None:
+        """What the venue says of the position, if it has these fills in it already."""
+        reading = await self._readings.read_now(account.venue, account.account_id, Lane.LIVE)
+        if reading.status not in (ReadingStatus.COMPLETE, ReadingStatus.PARTIAL):
+            return None
+        last = in_order(opening.fills)[-1].executed_at
+        for seen in reading.positions:
+            if seen.key == opening.key and seen.side is opening.side:
+                return seen if seen.updated_at is not None and seen.updated_at >= last else None
+        return None
+
+
+class _Booking:
+    """One opening within its transaction."""
+
+    def __init__(
+        self,
+        connection: AsyncConnection,
+        account: Account,
+        opening: Opening,
+        seen: VenuePosition | None,
+        now: datetime,
+    ) -> None:
+        self._connection = connection
+        self._account = account
+        self._opening = opening
+        self._seen = seen
+        self._now = now
+
+    async def book(self) -> Position:
+        latest = await rows.latest_of_key(self._connection, self._account.account_id, self._opening.key, ())
+        if latest is None:
+            return await self._book_new()
+        position = await rows.lock_position(self._connection, latest.position.position_id)
+        if position.is_open:
+            if position.side is not self._opening.side:
+                raise OpeningConflict(symbol=position.symbol, position_id=position.position_id)
+            return await self._merge(position)
+        new = await unbooked(self._connection, self._account.account_id, self._opening.key.symbol, self._opening.fills)
+        if not new or self._ended_after(position):
+            # It was adopted and has ended before this was told: what is closed is not rewritten.
+            _log.warning("the opening of a closed position", position_id=position.position_id)
+            return position
+        return await self._book_new()
+
+    def _ended_after(self, position: Position) -> bool:
+        first = in_order(self._opening.fills)[0].executed_at
+        end = position.exit
+        return end is not None and position.opened_at <= first < end.executed_at and position.side is self._opening.side
+
+    async def _book_new(self) -> Position:
+        opening = self._opening
+        fills = in_order(opening.fills)
+        quantity, price = _added(Decimal(0), Decimal(0), fills)
+        position = Position(
+            position_id=await rows.next_position_id(self._connection, self._now),
+            user_id=self._account.user_id,
+            account_id=self._account.account_id,
+            venue=self._account.venue,
+            symbol=opening.key.symbol,
+            position_side=opening.key.position_side,
+            side=opening.side,
+            status=PositionStatus.OPEN,
+            origin=opening.origin,
+            managed=True,
+            quantity=quantity,
+            entry_price=price,
+            leverage=opening.leverage,
+            opened_at=fills[0].executed_at,
+            settlement=Settlement(fills[-1].executed_at, fills[-1].executed_at),
+            levels=INDICATIVE_LEVELS,
+            intent_id=opening.intent_id,
+            provenance=opening.provenance,
+            plan=await accounts.find_plan(self._connection, self._account.user_id),
+        )
+        position = self._take_care(self._as_the_venue_says(position))
+        booked = _opened_by(position, fills)
+        position = tally(position, booked)
+        await write_new(
+            self._connection,
+            position,
+            fills=booked,
+            actor=Actor.MONITOR,
+            change=Change.OPENED,
+            evidence=f"Order {_orders(fills)} of intent {opening.intent_id} opened {format_decimal(quantity)}"
+            f" at {format_decimal(price)}.",
+            now=self._now,
+        )
+        return position
+
+    async def _merge(self, position: Position) -> Position:
+        """What was adopted of this order becomes its position; to one of another order its fills are an addition."""
+        opening = self._opening
+        earlier = await list_fills(self._connection, position.position_id)
+        new = await unbooked(self._connection, position.account_id, position.symbol, opening.fills)
+        later = [fill for fill in in_order(new) if fill.executed_at > position.settlement.until]
+        changed = position
+        if later and self._seen is None:
+            quantity, price = _added(position.quantity, position.entry_price, later)
+            last = max(fill.executed_at for fill in later)
+            changed = replace(changed, quantity=quantity, entry_price=price, settlement=Settlement(last, last))
+        changed = self._as_the_venue_says(changed)
+        adopted = position.origin is Origin.EXTERNAL or position.intent_id == opening.intent_id
+        if adopted:
+            changed = replace(
+                changed, origin=opening.origin, intent_id=opening.intent_id, provenance=opening.provenance
+            )
+            changed = self._take_care(changed)
+        booked = _opened_by(position, new)
+        changed = tally(replace(changed, version=position.version + 1), (*earlier, *booked))
+        what = "It is the position that" if adopted else "It was added to by what"
+        await write_change(
+            self._connection,
+            changed,
+            fills=booked,
+            actor=Actor.MONITOR,
+            change=Change.MERGED if adopted else Change.FILLED,
+            evidence=f"{what} order {_orders(opening.fills)} of intent {opening.intent_id} opened.",
+            now=self._now,
+        )
+        return changed
+
+    def _as_the_venue_says(self, position: Position) -> Position:
+        seen = self._seen
+        if seen is None or (seen.updated_at is not None and seen.updated_at < position.settlement.since):
+            return position
+        return replace(
+            position,
+            quantity=to_books(seen.quantity),
+            entry_price=to_books(seen.entry_price),
+            leverage=seen.leverage if seen.leverage is not None else position.leverage,
+            settlement=settlement_of(seen, self._now, self._now),
+        )
+
+    def _take_care(self, position: Position) -> Position:
+        """Managed, with the levels as stated; one that its user has set meanwhile stays."""
+        if not self._account.trading_enabled:
+            return replace(position, managed=True)
+        managed = manage(position, self._opening.stated, self._opening.mark_price, self._opening.actor, self._now)
+        before = position.levels
+        by_hand = before.stop_loss.enforced and position.stop_set_by in (Actor.USER, Actor.AI)
+        # What took it into care until now states no target that can fire: one that is enforced was set by hand.
+        target = before.take_profit if before.take_profit.enforced else managed.levels.take_profit
+        if not by_hand:
+            return replace(managed, levels=replace(managed.levels, take_profit=target))
+        levels = LevelRules(before.stop_loss, target, before.floor)
+        return replace(managed, stop_set_by=position.stop_set_by, levels=levels)
+
+
+def _opened_by(position: Position, fills: Sequence[Fill]) -> tuple[BookedFill, ...]:
+    return tuple(BookedFill(position.position_id, fill, False, Decimal(0)) for fill in in_order(fills))
+
+
+def _added(quantity: Decimal, price: Decimal, fills: Sequence[Fill]) -> tuple[Decimal, Decimal]:
+    """Size and average entry after fills that added."""
+    added = sum((fill.quantity for fill in fills), start=Decimal(0))
+    notional = quantity * price + sum((fill.quantity * fill.price for fill in fills), start=Decimal(0))
+    return quantity + added, to_books(notional / (quantity + added))
+
+
+def _orders(fills: Sequence[Fill]) -> str:
+    return ", ".join(sorted({fill.order_id for fill in fills}))

@@ -1,0 +1,174 @@
+"""Fills: each booked once on a position, by the venue's id; one that crosses zero has a share on two."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Row, select, tuple_
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.common.trading.fill import Fill, OrderKind
+from services.common.trading.side import OrderSide, PositionSide, Venue
+from services.positions.domain.position import BookedFill, Position
+from services.positions.store.tables import fills, positions
+
+
+async def insert_fills(connection: AsyncConnection, account_id: str, booked: Iterable[BookedFill]) -> None:
+    """Book fills; one that is booked on its position already changes nothing."""
+    rows = [_to_row(account_id, one) for one in booked]
+    if rows:
+        await connection.execute(upsert(fills).on_conflict_do_nothing(), rows)
+
+
+async def list_fills(connection: AsyncConnection, position_id: str) -> list[BookedFill]:
+    """The fills of a position, in order."""
+    rows = await connection.execute(
+        select(fills)
+        .where(fills.c.position_id == position_id)
+        .order_by(fills.c.executed_at, fills.c.sequence, fills.c.fill_id)
+    )
+    return [booked_from_row(row) for row in rows]
+
+
+async def unbooked(
+    connection: AsyncConnection, account_id: str, symbol: str, found: Sequence[Fill], apart_from: str | None = None
+) -> tuple[Fill, ...]:
+    """What of these fills is booked nowhere: of one that is booked in part, the share that is left.
+
+    `apart_from` is a position whose own shares do not count; its caller knows them by id.
+    """
+    shares = await _booked_shares(connection, account_id, symbol, {fill.fill_id for fill in found}, apart_from)
+    left = []
+    for fill in found:
+        rest = fill.quantity - shares.get(fill.fill_id, Decimal(0))
+        if rest > 0:
+            left.append(fill.part(rest))
+    return tuple(left)
+
+
+async def _booked_shares(
+    connection: AsyncConnection, account_id: str, symbol: str, fill_ids: Collection[str], apart_from: str | None
+) -> dict[str, Decimal]:
+    if not fill_ids:
+        return {}
+    rows = await connection.execute(
+        select(fills.c.fill_id, fills.c.position_id, fills.c.quantity).where(
+            fills.c.account_id == account_id, fills.c.symbol == symbol, fills.c.fill_id.in_(fill_ids)
+        )
+    )
+    shares: dict[str, Decimal] = defaultdict(Decimal)
+    for row in rows:
+        if row.position_id != apart_from:
+            shares[row.fill_id] += row.quantity
+    return shares
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """One booked fill beside its position."""
+
+    booked: BookedFill
+    position: Position
+
+    @property
+    def transaction_id(self) -> str:
+        return f"{self.position.position_id}.{self.booked.fill.fill_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionCursor:
+    """Where a page of transactions ended."""
+
+    executed_at: datetime
+    position_id: str
+    fill_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionFilter:
+    """Which of a user's transactions; None takes all."""
+
+    position_id: str | None = None
+    venue: Venue | None = None
+    symbol: str | None = None
+    fill_id: str | None = None
+
+
+async def list_transactions(
+    connection: AsyncConnection,
+    user_id: str,
+    which: TransactionFilter,
+    after: TransactionCursor | None,
+    limit: int,
+) -> list[tuple[BookedFill, str]]:
+    """A user's fills with the ids of their positions, the latest first."""
+    query = (
+        select(fills)
+        .join(positions, fills.c.position_id == positions.c.position_id)
+        .where(positions.c.user_id == user_id)
+    )
+    if which.position_id is not None:
+        query = query.where(fills.c.position_id == which.position_id)
+    if which.fill_id is not None:
+        query = query.where(fills.c.fill_id == which.fill_id)
+    if which.venue is not None:
+        query = query.where(positions.c.venue == which.venue.value)
+    if which.symbol is not None:
+        query = query.where(fills.c.symbol == which.symbol)
+    key = tuple_(fills.c.executed_at, fills.c.position_id, fills.c.fill_id)
+    if after is not None:
+        query = query.where(key < tuple_(after.executed_at, after.position_id, after.fill_id))
+    query = query.order_by(fills.c.executed_at.desc(), fills.c.position_id.desc(), fills.c.fill_id.desc())
+    rows = await connection.execute(query.limit(limit))
+    return [(booked_from_row(row), row.position_id) for row in rows]
+
+
+def booked_from_row(row: Row[Any]) -> BookedFill:
+    """The share that a row holds."""
+    fill = Fill(
+        fill_id=row.fill_id,
+        order_id=row.order_id,
+        client_order_id=row.client_order_id,
+        symbol=row.symbol,
+        position_side=PositionSide(row.position_side),
+        order_side=OrderSide(row.order_side),
+        price=row.price,
+        quantity=row.quantity,
+        fee=row.fee,
+        fee_currency=row.fee_currency,
+        fee_quote=row.fee_quote,
+        realized_pnl=row.venue_pnl,
+        executed_at=row.executed_at,
+        order_kind=OrderKind(row.order_kind),
+        sequence=row.sequence,
+    )
+    return BookedFill(row.position_id, fill, row.reduced, row.pnl)
+
+
+def _to_row(account_id: str, booked: BookedFill) -> dict[str, Any]:
+    fill = booked.fill
+    return {
+        "account_id": account_id,
+        "symbol": fill.symbol,
+        "fill_id": fill.fill_id,
+        "position_id": booked.position_id,
+        "order_id": fill.order_id,
+        "client_order_id": fill.client_order_id,
+        "position_side": fill.position_side.value,
+        "order_side": fill.order_side.value,
+        "price": fill.price,
+        "quantity": fill.quantity,
+        "fee": fill.fee,
+        "fee_currency": fill.fee_currency,
+        "fee_quote": fill.fee_quote,
+        "venue_pnl": fill.realized_pnl,
+        "pnl": booked.pnl,
+        "reduced": booked.reduced,
+        "order_kind": fill.order_kind.value,
+        "executed_at": fill.executed_at,
+        "sequence": fill.sequence,
+    }
