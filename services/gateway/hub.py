@@ -10,7 +10,6 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from enum import Enum
-from itertools import islice
 
 
 class Ending(Enum):
@@ -148,10 +147,6 @@ class Hub:
         """Whether somebody of that user is there."""
         return user_id in self._by_user
 
-    def users(self, limit: int | None = None) -> list[str]:
-        """The users who are there, at most so many."""
-        return list(islice(self._by_user, limit))
-
     def close(self) -> None:
         """End every subscription, and each that is asked for later."""
         self._closed = True
@@ -159,6 +154,11 @@ class Hub:
             for subscription in subscriptions:
                 subscription.end(Ending.RESTART)
         self._by_user.clear()
+
+    @property
+    def users(self) -> frozenset[str]:
+        """Who has a subscription."""
+        return frozenset(self._by_user)
 
     @property
     def size(self) -> int:

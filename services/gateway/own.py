@@ -44,7 +44,7 @@ class OwnStateReader:
         """The state now."""
         return OwnState(
             sockets=self._hub.size,
-            users=len(self._hub.users()),
+            users=len(self._hub.users),
             bus_connected=self._stream.connected,
             lag=await self._lag(),
             health=self._health.snapshot(),

@@ -14,8 +14,8 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
 import nats
@@ -206,13 +206,13 @@ async def hold_positions(stack: RunningStack, token: str) -> None:
 
 async def measure_requests(stack: RunningStack, token: str) -> list[Line]:
     """Asks for the open positions over and over, eight at a time."""
-    url = urlsplit(stack.gateway)
+    url = httpx.URL(stack.gateway)
     request = (
-        f"GET /api/positions/current HTTP/1.1\r\nHost: {url.netloc}\r\nAuthorization: Bearer {token}\r\n\r\n"
+        f"GET /api/positions/current HTTP/1.1\r\nHost: {url.netloc.decode()}\r\nAuthorization: Bearer {token}\r\n\r\n"
     ).encode()
     loop = asyncio.get_running_loop()
     asking = [
-        (await loop.create_connection(lambda: Requests(request, whole_size), url.hostname, url.port))[1]
+        (await loop.create_connection(lambda: Requests(request, whole_size), url.host, url.port or 80))[1]
         for _ in range(CONNECTIONS)
     ]
     await asyncio.sleep(WARM_SECONDS)
@@ -235,18 +235,15 @@ async def measure_requests(stack: RunningStack, token: str) -> list[Line]:
 
 async def measure_marks(stack: RunningStack) -> list[Line]:
     """Fifty marks a second to each of two hundred sockets, spread evenly over the second as a monitor sends them."""
-    url = urlsplit(stack.gateway)
+    url = httpx.URL(stack.gateway)
     users = [f"bench-{n}" for n in range(CLIENTS // CLIENTS_PER_USER)]
     loop = asyncio.get_running_loop()
     listeners: list[Listener] = []
     for user in users:
         token = stack.token(user)
         for _ in range(CLIENTS_PER_USER):
-            _, listener = await loop.create_connection(
-                lambda token=token: Listener(url.netloc, token),
-                url.hostname,
-                url.port,  # type: ignore[misc]
-            )
+            made = partial(Listener, url.netloc.decode(), token)
+            _, listener = await loop.create_connection(made, url.host, url.port or 80)
             listeners.append(listener)
     async with asyncio.timeout(DEADLINE_SECONDS):
         for listener in listeners:
@@ -287,8 +284,8 @@ async def measure_marks(stack: RunningStack) -> list[Line]:
 
 async def main() -> None:
     with tempfile.TemporaryDirectory(prefix="tandem-bench-") as name:
+        os.chmod(name, 0o755)  # noqa: S103 - Postgres may run as somebody else
         directory = Path(name)
-        directory.chmod(0o755)
         stack = await RunningStack.start(directory / "stack", ENVIRONMENT)
         try:
             await stack.heard("Tandem is ready")

@@ -31,6 +31,8 @@ class _DataSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DataSource
     DATA_SOURCE_EXCHANGE: _DataSource.ValueType  # 1
     DATA_SOURCE_DATABASE: _DataSource.ValueType  # 2
     """No venue answered: these rows are from the books."""
+    DATA_SOURCE_LAST_KNOWN: _DataSource.ValueType  # 3
+    """The venue does not answer now: what it said last, `age_seconds` ago."""
 
 class DataSource(_DataSource, metaclass=_DataSourceEnumTypeWrapper): ...
 
@@ -38,7 +40,29 @@ DATA_SOURCE_UNSPECIFIED: DataSource.ValueType  # 0
 DATA_SOURCE_EXCHANGE: DataSource.ValueType  # 1
 DATA_SOURCE_DATABASE: DataSource.ValueType  # 2
 """No venue answered: these rows are from the books."""
+DATA_SOURCE_LAST_KNOWN: DataSource.ValueType  # 3
+"""The venue does not answer now: what it said last, `age_seconds` ago."""
 Global___DataSource: _TypeAlias = DataSource  # noqa: Y015
+
+class _RiskLevel:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RiskLevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RiskLevel.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RISK_LEVEL_UNSPECIFIED: _RiskLevel.ValueType  # 0
+    RISK_LEVEL_LOW: _RiskLevel.ValueType  # 1
+    RISK_LEVEL_MEDIUM: _RiskLevel.ValueType  # 2
+    RISK_LEVEL_HIGH: _RiskLevel.ValueType  # 3
+
+class RiskLevel(_RiskLevel, metaclass=_RiskLevelEnumTypeWrapper):
+    """By how far the mark price has to go to reach the liquidation price: high under 10 %, medium under 25 %, else low."""
+
+RISK_LEVEL_UNSPECIFIED: RiskLevel.ValueType  # 0
+RISK_LEVEL_LOW: RiskLevel.ValueType  # 1
+RISK_LEVEL_MEDIUM: RiskLevel.ValueType  # 2
+RISK_LEVEL_HIGH: RiskLevel.ValueType  # 3
+Global___RiskLevel: _TypeAlias = RiskLevel  # noqa: Y015
 
 @_typing.final
 class ListLivePositionsRequest(_message.Message):
@@ -122,6 +146,12 @@ class LivePosition(_message.Message):
     LIQUIDATION_PRICE_FIELD_NUMBER: _builtins.int
     OPENED_AT_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
+    RISK_LEVEL_FIELD_NUMBER: _builtins.int
+    MARGIN_LEVEL_FIELD_NUMBER: _builtins.int
+    OUT_OF_SYNC_REASONS_FIELD_NUMBER: _builtins.int
+    AGE_SECONDS_FIELD_NUMBER: _builtins.int
+    NOTIONAL_FIELD_NUMBER: _builtins.int
+    INITIAL_MARGIN_FIELD_NUMBER: _builtins.int
     position_id: _builtins.str
     """Empty while it is not in the books."""
     account_id: _builtins.str
@@ -153,8 +183,22 @@ class LivePosition(_message.Message):
     """Empty where the venue does not say."""
     liquidation_price: _builtins.str
     version: _builtins.int
+    risk_level: Global___RiskLevel.ValueType
+    """Unspecified where the venue gives neither a price nor a margin to tell it from."""
+    margin_level: _builtins.str
+    """The account's maintenance margin as a fraction of its equity: "1" is liquidation. Empty where it is not known."""
+    age_seconds: _builtins.float
+    """How old the venue's word is; 0 where there is none."""
+    notional: _builtins.str
+    """Base units times mark price, quote currency; empty without a price."""
+    initial_margin: _builtins.str
+    """What the position keeps of the account's margin, quote currency; empty where the venue does not say."""
     @_builtins.property
     def opened_at(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def out_of_sync_reasons(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Why it is not in sync, in plain words; empty where it is."""
+
     def __init__(
         self,
         *,
@@ -182,10 +226,16 @@ class LivePosition(_message.Message):
         liquidation_price: _builtins.str = ...,
         opened_at: _timestamp_pb2.Timestamp | None = ...,
         version: _builtins.int = ...,
+        risk_level: Global___RiskLevel.ValueType = ...,
+        margin_level: _builtins.str = ...,
+        out_of_sync_reasons: _abc.Iterable[_builtins.str] | None = ...,
+        age_seconds: _builtins.float = ...,
+        notional: _builtins.str = ...,
+        initial_margin: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["opened_at", b"opened_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "current_price", b"current_price", "data_source", b"data_source", "entry_price", b"entry_price", "exchange", b"exchange", "guarded", b"guarded", "in_sync", b"in_sync", "leverage", b"leverage", "liquidation_price", b"liquidation_price", "managed", b"managed", "opened_at", b"opened_at", "pnl", b"pnl", "pnl_percent", b"pnl_percent", "position_id", b"position_id", "position_side", b"position_side", "quantity", b"quantity", "side", b"side", "stop_loss", b"stop_loss", "stop_loss_enforced", b"stop_loss_enforced", "symbol", b"symbol", "take_profit", b"take_profit", "take_profit_enforced", b"take_profit_enforced", "unguarded_reason", b"unguarded_reason", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "age_seconds", b"age_seconds", "current_price", b"current_price", "data_source", b"data_source", "entry_price", b"entry_price", "exchange", b"exchange", "guarded", b"guarded", "in_sync", b"in_sync", "initial_margin", b"initial_margin", "leverage", b"leverage", "liquidation_price", b"liquidation_price", "managed", b"managed", "margin_level", b"margin_level", "notional", b"notional", "opened_at", b"opened_at", "out_of_sync_reasons", b"out_of_sync_reasons", "pnl", b"pnl", "pnl_percent", b"pnl_percent", "position_id", b"position_id", "position_side", b"position_side", "quantity", b"quantity", "risk_level", b"risk_level", "side", b"side", "stop_loss", b"stop_loss", "stop_loss_enforced", b"stop_loss_enforced", "symbol", b"symbol", "take_profit", b"take_profit", "take_profit_enforced", b"take_profit_enforced", "unguarded_reason", b"unguarded_reason", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -201,10 +251,15 @@ class AccountWarning(_message.Message):
     EXCHANGE_FIELD_NUMBER: _builtins.int
     CODE_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    LAST_KNOWN_AT_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
     exchange: _types_pb2.Exchange.ValueType
     code: _builtins.str
     message: _builtins.str
+    @_builtins.property
+    def last_known_at(self) -> _timestamp_pb2.Timestamp:
+        """When its venue was last read well, where its rows are from then."""
+
     def __init__(
         self,
         *,
@@ -212,10 +267,11 @@ class AccountWarning(_message.Message):
         exchange: _types_pb2.Exchange.ValueType = ...,
         code: _builtins.str = ...,
         message: _builtins.str = ...,
+        last_known_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["last_known_at", b"last_known_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "code", b"code", "exchange", b"exchange", "message", b"message"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "code", b"code", "exchange", b"exchange", "last_known_at", b"last_known_at", "message", b"message"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -141,7 +141,11 @@ class AlertDocument(Document, kw_only=True, frozen=True):
 
 
 class LiveDocument(Document, kw_only=True, frozen=True):
-    """What the venue says of an open position now; the levels are the prices that hold now."""
+    """What the venue says of an open position now; the levels are the prices that hold now.
+
+    `riskLevel` (low, medium, high) goes by the distance to liquidation; `marginLevel` is the account's maintenance
+    margin as a fraction of its equity (1 is liquidation); `ageSeconds` is how old the venue's word is.
+    """
 
     current_price: Decimal | None
     pnl: Decimal | None
@@ -150,10 +154,16 @@ class LiveDocument(Document, kw_only=True, frozen=True):
     take_profit: Decimal | None
     leverage: Decimal | None
     liquidation_price: Decimal | None
+    notional: Decimal | None
+    margin: Decimal | None
+    margin_level: Decimal | None
+    risk_level: str | None
     in_sync: bool
+    out_of_sync_reasons: list[str]
     guarded: bool
     unguarded_reason: str | None
     data_source: str
+    age_seconds: float
 
 
 class PositionAnswer(Document, kw_only=True, frozen=True):
@@ -241,10 +251,16 @@ def live_document(position: live_pb2.LivePosition) -> LiveDocument:
         take_profit=optional_number(position.take_profit),
         leverage=optional_number(position.leverage),
         liquidation_price=optional_number(position.liquidation_price),
+        notional=optional_number(position.notional),
+        margin=optional_number(position.initial_margin),
+        margin_level=optional_number(position.margin_level),
+        risk_level=words.risk_level(position.risk_level),
         in_sync=position.in_sync,
+        out_of_sync_reasons=list(position.out_of_sync_reasons),
         guarded=position.guarded,
         unguarded_reason=position.unguarded_reason or None,
         data_source=words.data_source(position.data_source),
+        age_seconds=round(position.age_seconds, 3),
     )
 
 

@@ -102,10 +102,16 @@ _LIVE: Json = {
     "takeProfit": 68640,
     "leverage": 10,
     "liquidationPrice": 58800,
+    "notional": 66,
+    "margin": 6.6,
+    "marginLevel": 0.02,
+    "riskLevel": "medium",
     "inSync": True,
+    "outOfSyncReasons": [],
     "guarded": True,
     "unguardedReason": None,
     "dataSource": "exchange",
+    "ageSeconds": 0.8,
 }
 POSITION: Json = {"success": True, "position": _POSITION, "live": _LIVE, "dataSource": "database"}
 LEVEL: Json = {"success": True, "position": _POSITION, "dataSource": "database"}

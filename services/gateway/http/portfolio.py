@@ -13,7 +13,7 @@ from services.gateway.clients import LivePositions
 from services.gateway.domain.portfolio import Exposure, Holding, add_up
 from services.gateway.http import examples, words
 from services.gateway.http.identity import Authenticate, Caller
-from services.gateway.http.json import Document, instant, optional_instant, optional_number, plain, respond
+from services.gateway.http.json import Document, instant, number, optional_instant, optional_number, plain, respond
 from services.gateway.http.openapi import documented
 from services.gateway.http.operations import ReadWarning, account_warning
 
@@ -84,11 +84,13 @@ def portfolio_router(live: LivePositions, authenticate: Authenticate, clock: Clo
 
 
 def _holding(position: live_pb2.LivePosition) -> Holding:
+    notional, margin = optional_number(position.notional), optional_number(position.initial_margin)
     price, leverage = optional_number(position.current_price), optional_number(position.leverage)
-    quantity = optional_number(position.quantity)
-    notional = None if price is None or quantity is None else price * quantity
-    # What the venue requires to hold it: notional by leverage. Cross margin beyond that belongs to the account.
-    margin = None if notional is None or not leverage else notional / leverage
+    if notional is None and price is not None:
+        notional = price * number(position.quantity)
+    if margin is None and notional is not None and leverage:
+        # Where the venue does not say what it keeps for this position: what it asks for to open one of this size.
+        margin = notional / leverage
     return Holding(
         exchange=words.exchange(position.exchange),
         symbol=position.symbol,

@@ -62,6 +62,11 @@ def data_source(value: live_pb2.DataSource.ValueType) -> str:
 
 
 @cache
+def risk_level(value: live_pb2.RiskLevel.ValueType) -> str | None:
+    return live_pb2.RiskLevel.Name(value).removeprefix("RISK_LEVEL_").lower() if value else None
+
+
+@cache
 def run_result(value: reconciler_pb2.RunResult.ValueType) -> str:
     return reconciler_pb2.RunResult.Name(value).removeprefix("RUN_RESULT_").lower()
 

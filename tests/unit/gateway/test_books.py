@@ -112,7 +112,15 @@ async def test_transactions_are_the_callers_own(world: World, client: httpx.Asyn
 async def test_the_portfolio_adds_up_what_is_open(world: World, client: httpx.AsyncClient) -> None:
     world.live.answers["demo"] = live_answer(
         live_position(),
-        live_position(symbol="ETHUSDT", side=types_pb2.SIDE_SHORT, quantity="0.01", current_price="3000", leverage="3"),
+        live_position(
+            symbol="ETHUSDT",
+            side=types_pb2.SIDE_SHORT,
+            quantity="0.01",
+            current_price="3000",
+            leverage="5",
+            notional="30",
+            initial_margin="10",
+        ),
         live_position(exchange=types_pb2.EXCHANGE_BYBIT, current_price="", pnl="", leverage=""),
     )
     body = (await client.get("/api/portfolio")).json()

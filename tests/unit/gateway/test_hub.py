@@ -94,4 +94,4 @@ async def test_a_user_has_so_many_readers_and_no_more() -> None:
     assert await hub.attach("alice").ended() is Ending.TOO_MANY
     hub.detach(kept[0])
     assert hub.attach("alice").ending is None
-    assert (hub.size, hub.users(), hub.watches("bob")) == (2, ["alice"], False)
+    assert (hub.size, sorted(hub.users), hub.watches("bob")) == (2, ["alice"], False)
