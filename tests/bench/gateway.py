@@ -19,6 +19,7 @@ from pathlib import Path
 
 import httpx
 import nats
+import psutil
 
 from protos.monitor.v1 import events_pb2
 from services.common.subjects import ephemeral_subject
@@ -49,7 +50,7 @@ class Line:
             target = f"{'≥' if self.at_least else '≤'} {self.target:g}"
             met = self.figure >= self.target if self.at_least else self.figure <= self.target
             verdict = "met" if met else "MISSED"
-        return f"{self.what:<66} {self.figure:>10.1f} {self.unit:<5} {target:>8}  {verdict}"
+        return f"{self.what:<66} {self.figure:>10.2f} {self.unit:<5} {target:>8}  {verdict}"
 
 
 class Requests(asyncio.Protocol):
@@ -218,8 +219,11 @@ async def measure_requests(stack: RunningStack, token: str) -> list[Line]:
     await asyncio.sleep(WARM_SECONDS)
     for connection in asking:
         connection.seconds.clear()
+    processes = {name: psutil.Process(stack.description["processes"][name]) for name in ("gateway", "positions")}
+    used = {name: sum(process.cpu_times()[:2]) for name, process in processes.items()}
     started = time.perf_counter()
     await asyncio.sleep(REQUEST_SECONDS)
+    used = {name: sum(process.cpu_times()[:2]) - used[name] for name, process in processes.items()}
     seconds = list(itertools.chain.from_iterable(connection.seconds for connection in asking))
     rate = len(seconds) / (time.perf_counter() - started)
     for connection in asking:
@@ -230,6 +234,7 @@ async def measure_requests(stack: RunningStack, token: str) -> list[Line]:
         Line(what, rate, "/s", 800, at_least=True),
         Line("  median", percentile(seconds, 0.5), "ms", None),
         Line("  p99", percentile(seconds, 0.99), "ms", 25),
+        *(Line(f"  CPU of {name} for one", spent / len(seconds) * 1000, "ms", None) for name, spent in used.items()),
     ]
 
 
