@@ -156,9 +156,9 @@ class AccountCommands:
         Raises AccountNotFound, AccountHasManagedPositions.
         """
         async with self._journal.writing() as connection:
-            account = await rows.get_account(connection, account_id, user_id, lock=True)
             # Nobody adopts a position of it, or takes one into care, until this is done.
             await lock_account(connection, account_id)
+            account = await rows.get_account(connection, account_id, user_id, lock=True)
             count = await count_in_care(connection, account_id)
             if count:
                 raise AccountHasManagedPositions(count=str(count))

@@ -58,9 +58,9 @@ class DecisionCommands:
         Raises AccountNotFound.
         """
         async with self._journal.writing() as connection:
-            account = await accounts.get_account(connection, account_id)
-            # Two runs over one account write one after the other.
+            # Two runs over one account write one after the other; the account is what it is once they may.
             await applied.lock_account(connection, account_id)
+            account = await accounts.get_account(connection, account_id)
             before = await applied.list_applied(connection, run_id)
             batch = _Batch(connection, account, self._clock.now())
             results = []

@@ -81,6 +81,7 @@ class OpeningCommands:
         seen = await self._seen(account, opening)
         async with self._journal.writing() as connection:
             await lock_account(connection, account.account_id)
+            account = await accounts.get_account(connection, opening.account_id, opening.user_id)
             known = await rows.find_opening(connection, opening.intent_id)
             if known is not None:
                 return await rows.lock_position(connection, known)
@@ -184,12 +185,13 @@ class _Booking:
         opening = self._opening
         earlier = await list_fills(self._connection, position.position_id)
         new = await unbooked(self._connection, position.account_id, position.symbol, opening.fills)
-        later = [fill for fill in in_order(new) if fill.executed_at > position.settlement.until]
+        later = [fill for fill in in_order(new) if fill.executed_at > position.settlement.since]
         changed = position
-        if later and self._seen is None:
+        if later:
             quantity, price = _added(position.quantity, position.entry_price, later)
             last = max(fill.executed_at for fill in later)
-            changed = replace(changed, quantity=quantity, entry_price=price, settlement=Settlement(last, last))
+            settlement = replace(position.settlement, until=max(last, position.settlement.until))
+            changed = replace(changed, quantity=quantity, entry_price=price, settlement=settlement)
         changed = self._as_the_venue_says(changed)
         adopted = position.origin is Origin.EXTERNAL or position.intent_id == opening.intent_id
         if adopted:
@@ -212,8 +214,9 @@ class _Booking:
         return changed
 
     def _as_the_venue_says(self, position: Position) -> Position:
+        """Its entry, where the size agrees. Where it does not, more has happened: the reconciler brings those fills."""
         seen = self._seen
-        if seen is None or (seen.updated_at is not None and seen.updated_at < position.settlement.since):
+        if seen is None or to_books(seen.quantity) != to_books(position.quantity):
             return position
         return replace(
             position,

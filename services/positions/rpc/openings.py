@@ -11,7 +11,7 @@ from services.positions.domain.position import Origin
 from services.positions.rpc import vocabulary as words
 from services.positions.rpc.messages import fills_from_proto
 from services.positions.rpc.stated import provenance_from, stated_from
-from services.positions.rpc.vocabulary import positive_of, required
+from services.positions.rpc.vocabulary import amount_of, positive_of, required
 
 
 def opening_from(request: positions_pb2.RecordOpeningRequest) -> Opening:
@@ -27,7 +27,7 @@ def opening_from(request: positions_pb2.RecordOpeningRequest) -> Opening:
         origin=words.ORIGIN.to_domain(request.origin),
         provenance=provenance_from(request.provenance),
         stated=stated_from(request.stop_loss, request.take_profit),
-        mark_price=positive_of(request.mark_price, "mark_price"),
+        mark_price=amount_of(request.mark_price, "mark_price"),
     )
     if opening.origin is Origin.EXTERNAL:
         raise FieldInvalid(field="origin", problem="is neither flow nor manual")

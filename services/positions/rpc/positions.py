@@ -20,11 +20,11 @@ from services.positions.rpc.paging import moment_of, number_in, parts_of, token_
 from services.positions.rpc.stated import advice_from, author_from, rule_from, stated_from
 from services.positions.rpc.vocabulary import (
     Context,
+    amount_of,
     expected_version_of,
     held,
     optional_text,
     page_size_of,
-    positive_of,
     required,
 )
 from services.positions.store.fills import TransactionCursor, TransactionFilter
@@ -98,7 +98,7 @@ class PositionsRpc(positions_pb2_grpc.PositionsServiceServicer):
     async def _set_floor(self, wanted: Request, kind: LevelKind, floor: positions_pb2.Floor) -> Changed:
         if kind is not LevelKind.STOP_LOSS:
             raise FieldInvalid(field="kind", problem="is the stop-loss where a floor is set")
-        return await self._levels.set_floor(wanted, positive_of(floor.price, "price") if floor.price else None)
+        return await self._levels.set_floor(wanted, amount_of(floor.price, "price") if floor.price else None)
 
     async def ManagePosition(
         self, request: positions_pb2.ManagePositionRequest, context: Context

@@ -15,7 +15,7 @@ from services.positions.domain.position import Position
 from services.positions.domain.provenance import CloseAdvice, Provenance
 from services.positions.domain.timeline import Actor
 from services.positions.rpc import vocabulary as words
-from services.positions.rpc.vocabulary import number_of, optional_text, positive_of, required, stamp_of, text_of
+from services.positions.rpc.vocabulary import amount_of, number_of, optional_text, required, stamp_of, text_of
 
 _LONGEST_REASONING = 20_000
 _LARGEST_CONDITIONS = 16_384
@@ -25,7 +25,7 @@ def rule_from(name: str, pinned: str, distance: str) -> LevelRule:
     """The rule that a oneof names. Raises FieldInvalid."""
     match name:
         case "pinned":
-            return Pinned(positive_of(pinned, "price"))
+            return Pinned(amount_of(pinned, "price"))
         case "trailing":
             fraction = number_of(distance, "distance")
             if not 0 < fraction < 1:

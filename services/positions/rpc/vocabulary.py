@@ -152,8 +152,9 @@ def number_of(text: str, field: str) -> Decimal:
     except ValueError:
         raise FieldInvalid(field=field, problem="is not a decimal number") from None
     exponent = number.as_tuple().exponent
-    if (isinstance(exponent, int) and exponent < -18) or (number and number.adjusted() >= 20):
-        raise FieldInvalid(field=field, problem="has more than 18 decimal places, or 20 digits before the point")
+    # The books hold 20 digits before the point: sums of such numbers fit as well.
+    if (isinstance(exponent, int) and exponent < -18) or (number and number.adjusted() >= 18):
+        raise FieldInvalid(field=field, problem="has more than 18 decimal places, or 18 digits before the point")
     return number
 
 
@@ -162,6 +163,14 @@ def positive_of(text: str, field: str) -> Decimal:
     number = number_of(text, field)
     if number <= 0:
         raise FieldInvalid(field=field, problem="is not above zero")
+    return number
+
+
+def amount_of(text: str, field: str) -> Decimal:
+    """A price or a quantity: above zero, and such that the product of two fits the books. Raises FieldInvalid."""
+    number = positive_of(text, field)
+    if number.adjusted() >= 10:
+        raise FieldInvalid(field=field, problem="has more than 10 digits before the point")
     return number
 
 

@@ -47,7 +47,7 @@ async def get_account(
     query = select(accounts).where(accounts.c.account_id == account_id, accounts.c.removed_at.is_(None))
     if user_id is not None:
         query = query.where(accounts.c.user_id == user_id)
-    row = (await connection.execute(query.with_for_update() if lock else query)).one_or_none()
+    row = (await connection.execute(query.with_for_update(key_share=True) if lock else query)).one_or_none()
     if row is None:
         raise AccountNotFound(account_id=account_id)
     return _from_row(row)

@@ -359,3 +359,14 @@ async def test_estimated_closes_over_the_wire(books: Books, account: Account, ch
     assert (await apply(complete_exit=complete)).outcome == observation_pb2.DECISION_OUTCOME_APPLIED
     with pytest.raises(DomainError):
         await apply(close_estimated=observation_pb2.CloseEstimated(position_id=position_id))
+
+
+async def test_numbers_whose_product_the_books_cannot_hold_are_refused(
+    books: Books, account: Account, channel: Channel
+) -> None:
+    position_id = await books.adopt(account)
+    huge = make_fill(price=Decimal(10) ** 10, quantity=Decimal(10) ** 10, executed_at=at(15))
+    with pytest.raises(FieldInvalid, match="10 digits"):
+        await positions_pb2_grpc.PositionsServiceStub(channel("monitor")).RecordFills(
+            positions_pb2.RecordFillsRequest(position_id=position_id, fills=[fill_to_proto(huge)], intent_id="i")
+        )

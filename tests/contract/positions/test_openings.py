@@ -1,5 +1,6 @@
 """What an order of Tandem's opened is booked once, as one position with what the reconciler saw of it."""
 
+import asyncio
 from dataclasses import replace
 from decimal import Decimal
 from uuid import UUID, uuid4
@@ -139,6 +140,20 @@ async def test_a_second_order_is_an_addition(books: Books, account: Account) -> 
     position = await books.openings.record(opening(account, second, fills=fills, provenance=other))
     assert (position.position_id, position.provenance) == (first.position_id, CAME_OF)
     assert (position.quantity, position.entry_price) == (Decimal(2), Decimal(66000))
+
+
+async def test_what_more_has_happened_is_left_to_the_reconciler(books: Books, account: Account) -> None:
+    """The user doubled it by hand meanwhile: this books what the order did, so that those fills still count."""
+    await show(books, account, make_seen(quantity=Decimal(2), entry_price=Decimal(65500), updated_at=at(5)))
+    position = await books.openings.record(opening(account, uuid4()))
+    assert (position.quantity, position.settlement.until) == (Decimal(1), at(0))
+
+
+async def test_one_intent_told_at_once_by_two_is_one_position(books: Books, account: Account) -> None:
+    told = opening(account, uuid4())
+    found = await asyncio.gather(*(books.openings.record(told) for _ in range(4)))
+    assert len({position.position_id for position in found}) == 1
+    assert len(await books.queries.list_enforced("", 500)) >= 1
 
 
 async def test_the_other_side_of_the_slot_is_a_conflict(books: Books, account: Account) -> None:

@@ -1,5 +1,6 @@
 """Accounts after they were added: verified anew, switched, renamed, removed; plans; keys that are kept and rotated."""
 
+import asyncio
 import base64
 import json
 from decimal import Decimal
@@ -119,6 +120,23 @@ async def test_removal_waits_for_what_is_managed(books: Books, account: Account)
         row = (await connection.execute(select(accounts).where(accounts.c.account_id == account.account_id))).one()
     assert row.sealed_credentials == b""
     assert await books.events(account.account_id) == ["account_changed", "account_changed"]
+
+
+async def test_an_account_is_never_removed_under_what_is_taken_into_care(books: Books, new_account: NewAccount) -> None:
+    """Both at once: one of them is refused, and whatever is managed has its key."""
+    for _ in range(6):
+        account = await new_account()
+        credentials = await books.keys.credentials(account.account_id)
+        books.reader.readings[credentials.api_key] = make_reading(make_seen())
+        position_id = await books.adopt(account)
+        outcomes = await asyncio.gather(
+            books.accounts.remove(account.user_id, account.account_id),
+            books.levels.manage(Request(account.user_id, position_id), DEFAULT_LEVELS),
+            return_exceptions=True,
+        )
+        assert sum(isinstance(one, AccountHasManagedPositions | AccountNotFound) for one in outcomes) == 1
+        is_managed = (await books.queries.get_position(position_id, None)).managed
+        assert is_managed == bool(await books.accounts.list_accounts(account.user_id))
 
 
 async def test_an_account_comes_back_to_its_user_with_its_history(books: Books, account: Account) -> None:
