@@ -6,12 +6,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import structlog
 
 from deploy.local.certificates import CertificateFiles, issue_certificates
 from deploy.local.database import SERVICES, prepare_database
 from deploy.local.nats import NatsServer
 from tests.servers import reachable_directory, throwaway_nats, throwaway_postgres
 from tests.stack import RunningStack, running_stack
+
+# Where something has brought rich, structlog would take seconds to draw one traceback.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from services.common.consumers import DurableConsumer, EphemeralSubscription
 from services.common.errors import BusUnavailable
 from services.common.follower import Follower
 from services.common.messages import Gap, Handler, Received
+from services.common.past import read_past
 from services.common.subjects import STREAM, is_kept, subject, user_token
 from services.common.telemetry import Instruments
 
@@ -127,3 +128,18 @@ class Bus:
     def subscribe_ephemeral(self, subjects: Sequence[str], handler: Handler) -> EphemeralSubscription:
         """Facts that are not kept, as they come, in this process. See EphemeralSubscription."""
         return EphemeralSubscription(self._connection, subjects, handler)
+
+    async def read_past(
+        self, subjects: Sequence[str], after: int, limit: int, *, timeout_seconds: float = API_TIMEOUT_SECONDS
+    ) -> list[Received]:
+        """What was kept of these subjects after a sequence, at most `limit`. Raises PastGone, BusUnavailable."""
+        return await read_past(self._connection, subjects, after, limit, timeout_seconds)
+
+    async def last_sequence(self) -> int:
+        """The sequence of the stream's last message. Raises BusUnavailable."""
+        try:
+            async with asyncio.timeout(API_TIMEOUT_SECONDS):
+                _, js = await self._connection.jetstream()
+                return (await js.stream_info(STREAM)).state.last_seq
+        except (nats.errors.Error, TimeoutError, OSError) as error:
+            raise BusUnavailable from error

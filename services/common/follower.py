@@ -72,7 +72,7 @@ class Follower:
 
     @property
     def place(self) -> int:
-        """The sequence of the first message that was not handled yet; 0 while its place is not known."""
+        """The sequence from which it goes on: everything before it has been handled. 0 until its place is known."""
         return self._next or 0
 
     async def started(self) -> None:

@@ -2,9 +2,11 @@
 
 Owns: an audit log of every write, and the idempotency keys of writes (schema gateway).
 Publishes: nothing.
-Consumes: position_opened, position_closed, position_levels_changed (followed by each process, for its own sockets).
+Consumes: position_opened, position_closed, position_exit_completed, position_levels_changed, reconciliation_finished,
+alert_triggered (followed by each process, for its own sockets, and read again for clients that come back), and
+position_marked, which is kept nowhere.
 Calls: positions, reconciler, monitor.
 
 Invariants: it is stateless but for its two tables, so any replica can answer any request; it never reads an exchange or
-another service's tables; everything but /api/status, /healthz and the documentation is scoped to the caller of a token.
+another service's tables; everything but /api/status and the documentation is scoped to the caller of a token.
 """

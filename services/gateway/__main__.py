@@ -8,7 +8,7 @@ import structlog
 
 from services.common.bus import Bus
 from services.common.channels import open_channel
-from services.common.clock import SystemClock
+from services.common.clock import Clock, SystemClock
 from services.common.database import create_engine, watch_database
 from services.common.errors import DatabaseUnavailable
 from services.common.migration import migrate
@@ -16,13 +16,16 @@ from services.common.process import Process, run
 from services.common.telemetry import configure_logging
 from services.gateway.clients import GrpcHealth, MonitorClient, PositionsClient, ReconcilerClient, WatchingLive
 from services.gateway.config import GatewaySettings
-from services.gateway.events import SUBJECTS, Facts, telling_watched
+from services.gateway.events import MARK_SUBJECTS, SUBJECTS, Facts, Replay, telling_watched
 from services.gateway.http.app import Parts, create_app
-from services.gateway.http.identity import SharedSecretVerifier
+from services.gateway.http.identity import SharedSecret, SigningKeys, TokenVerifier
+from services.gateway.http.limits import Limit, RateLimits
 from services.gateway.http.observation import HttpInstruments
 from services.gateway.http.server import HttpServer
 from services.gateway.http.status import StatusBoard
 from services.gateway.hub import Hub
+from services.gateway.jwks import HttpKeySource, PublishedKeys
+from services.gateway.own import OwnStateReader
 from services.gateway.store import PostgresWriteLog
 from services.gateway.stream import EventStream
 from services.gateway.watching import UserWatch
@@ -63,22 +66,28 @@ async def serve(settings: GatewaySettings, process: Process) -> None:
     for channel in (positions, reconciler, monitor):
         process.on_drain(channel.close, f"channel to {channel.service}")
 
-    hub = Hub(settings.socket_backlog)
+    hub = Hub(settings.socket_backlog, per_user=settings.sockets_per_user)
     facts = Facts(hub)
     bus = Bus(settings, settings.service, process.instruments)
     process.spawn("bus", bus.run())
-    process.spawn("facts", bus.follow(SUBJECTS, facts.handle, on_gap=facts.missed).run())
+    follower = bus.follow(SUBJECTS, facts.handle, on_gap=facts.missed)
+    process.spawn("facts", follower.run())
+    process.spawn("marks", bus.subscribe_ephemeral(MARK_SUBJECTS, facts.handle_mark).run())
     watch = UserWatch(lambda: hub.users, telling_watched(bus.publish_ephemeral, clock))
     process.spawn("watched users", watch.run())
 
-    verifier = SharedSecretVerifier(
-        settings.jwt_secret, issuer=settings.jwt_issuer, audience=settings.jwt_audience, clock=clock
+    def place() -> int:
+        return max(0, follower.place - 1)
+
+    verifier = TokenVerifier(
+        signing_keys(settings, clock), issuer=settings.jwt_issuer, audience=settings.jwt_audience, clock=clock
     )
     books = PositionsClient(positions, key_timeout_seconds=settings.key_timeout_seconds)
     app = create_app(
         Parts(
             live=WatchingLive(books, watch.looked),
             books=books,
+            transactions=books,
             history=books,
             accounts=books,
             reconciliation=ReconcilerClient(reconciler, sync_timeout_seconds=settings.sync_timeout_seconds),
@@ -92,10 +101,22 @@ async def serve(settings: GatewaySettings, process: Process) -> None:
                 clock,
             ),
             verifier=verifier,
+            limits=RateLimits(Limit("reads", settings.rate_limit_reads), Limit("writes", settings.rate_limit_writes)),
             write_log=write_log,
-            stream=EventStream(hub, verifier, clock, auth_seconds=settings.socket_auth_seconds),
+            audit=write_log,
+            own=OwnStateReader(hub, bus, process.health, place=place),
+            stream=EventStream(
+                hub,
+                verifier,
+                Replay(bus, limit=settings.socket_replay_limit),
+                clock,
+                place=place,
+                auth_seconds=settings.socket_auth_seconds,
+                stall_seconds=settings.socket_stall_seconds,
+            ),
             clock=clock,
             instruments=HttpInstruments(process.instruments.registry),
+            cors_origins=settings.cors_origins,
         )
     )
     server = HttpServer(
@@ -115,6 +136,19 @@ async def serve(settings: GatewaySettings, process: Process) -> None:
 
     process.on_drain(drain, "http")
     _log.info("http serving", address=f"{host}:{port}")
+
+
+def signing_keys(settings: GatewaySettings, clock: Clock) -> SigningKeys:
+    """The keys that tokens are signed with, wherever the settings say that they are."""
+    if settings.jwt_secret is not None:
+        return SharedSecret(settings.jwt_secret)
+    return PublishedKeys(
+        HttpKeySource(settings.jwt_jwks_url or ""),
+        clock,
+        fresh_seconds=settings.jwks_fresh_seconds,
+        spacing_seconds=settings.jwks_spacing_seconds,
+        stale_seconds=settings.jwks_stale_seconds,
+    )
 
 
 async def forget_old_keys(write_log: PostgresWriteLog) -> None:

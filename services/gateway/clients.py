@@ -4,7 +4,8 @@ Invariants: every call carries the user for whom it is made; one channel per ser
 are typed (the other side's own, ServiceUnavailable, RemoteFailure).
 """
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import grpc
@@ -27,6 +28,8 @@ from services.common.errors import DomainError
 from services.common.status import RemoteFailure
 
 _HEALTH_TIMEOUT_SECONDS = 1.0
+SERVING = "SERVING"
+UNREACHABLE = "UNREACHABLE"
 
 
 class LivePositions(Protocol):
@@ -38,11 +41,31 @@ class LivePositions(Protocol):
 
 
 class Books(Protocol):
-    """Positions in the books. Errors: POSITION_NOT_FOUND, and those of PositionsService.SetLevel."""
+    """Positions in the books. Errors: POSITION_NOT_FOUND, and those that PositionsService names."""
 
     async def get_position(self, user_id: str, position_id: str) -> types_pb2.Position: ...
 
-    async def set_level(self, request: positions_pb2.SetLevelRequest) -> types_pb2.Position: ...
+    async def list_positions(
+        self, request: positions_pb2.ListPositionsRequest
+    ) -> positions_pb2.ListPositionsResponse: ...
+
+    async def set_level(self, request: positions_pb2.SetLevelRequest) -> positions_pb2.SetLevelResponse: ...
+
+    async def manage(self, request: positions_pb2.ManagePositionRequest) -> positions_pb2.ManagePositionResponse: ...
+
+    async def release(self, request: positions_pb2.ReleasePositionRequest) -> types_pb2.Position: ...
+
+    async def list_timeline(self, request: positions_pb2.ListTimelineRequest) -> positions_pb2.ListTimelineResponse: ...
+
+
+class Transactions(Protocol):
+    """What was traded, fill by fill. Errors: TRANSACTION_NOT_FOUND, INVALID_PAGE_TOKEN."""
+
+    async def list_transactions(
+        self, request: positions_pb2.ListTransactionsRequest
+    ) -> positions_pb2.ListTransactionsResponse: ...
+
+    async def get_transaction(self, user_id: str, transaction_id: str) -> positions_pb2.Transaction: ...
 
 
 class History(Protocol):
@@ -60,11 +83,23 @@ class History(Protocol):
 
 
 class Accounts(Protocol):
-    """The user's accounts at venues. Errors: those of AccountsService.AddAccount."""
+    """The user's accounts at venues, and plans. Errors: those that AccountsService names."""
 
     async def add_account(self, request: accounts_pb2.AddAccountRequest) -> accounts_pb2.Account: ...
 
     async def list_accounts(self, user_id: str) -> Sequence[accounts_pb2.Account]: ...
+
+    async def verify_account(self, request: accounts_pb2.VerifyAccountRequest) -> accounts_pb2.Account: ...
+
+    async def rename_account(self, request: accounts_pb2.RenameAccountRequest) -> accounts_pb2.Account: ...
+
+    async def set_trading(self, request: accounts_pb2.SetTradingRequest) -> accounts_pb2.Account: ...
+
+    async def set_auto_manage(self, request: accounts_pb2.SetAutoManageRequest) -> accounts_pb2.Account: ...
+
+    async def remove_account(self, request: accounts_pb2.RemoveAccountRequest) -> None: ...
+
+    async def set_plan(self, request: accounts_pb2.SetPlanRequest) -> accounts_pb2.Plan: ...
 
 
 class Reconciliation(Protocol):
@@ -78,15 +113,15 @@ class Reconciliation(Protocol):
 class Closing(Protocol):
     """Closes positions. Errors: those of MonitorService.ClosePosition."""
 
-    async def close_position(
-        self, user_id: str, position_id: str, request_id: str
-    ) -> monitor_pb2.ClosePositionResponse: ...
+    async def close_position(self, request: monitor_pb2.ClosePositionRequest) -> monitor_pb2.ClosePositionResponse: ...
 
 
 class ServiceHealth(Protocol):
     """Whether a service does what it is there for."""
 
-    async def serving(self) -> bool: ...
+    async def check(self) -> Mapping[str, str]:
+        """Each name that it answers for and what it says: SERVING, NOT_SERVING, or UNREACHABLE."""
+        ...
 
 
 class WatchingLive:
@@ -104,7 +139,7 @@ class WatchingLive:
 
 
 class PositionsClient:
-    """LivePositions, Books, History and Accounts over a channel to the positions service."""
+    """LivePositions, Books, Transactions, History and Accounts over a channel to the positions service."""
 
     def __init__(self, channel: grpc.aio.Channel, *, key_timeout_seconds: float) -> None:
         self._live = live_pb2_grpc.LivePositionsServiceStub(channel)
@@ -122,8 +157,29 @@ class PositionsClient:
         request = positions_pb2.GetPositionRequest(user_id=user_id, position_id=position_id)
         return (await self._books.GetPosition(request)).position
 
-    async def set_level(self, request: positions_pb2.SetLevelRequest) -> types_pb2.Position:
-        return (await self._books.SetLevel(request)).position
+    async def list_positions(self, request: positions_pb2.ListPositionsRequest) -> positions_pb2.ListPositionsResponse:
+        return await self._books.ListPositions(request)
+
+    async def set_level(self, request: positions_pb2.SetLevelRequest) -> positions_pb2.SetLevelResponse:
+        return await self._books.SetLevel(request)
+
+    async def manage(self, request: positions_pb2.ManagePositionRequest) -> positions_pb2.ManagePositionResponse:
+        return await self._books.ManagePosition(request)
+
+    async def release(self, request: positions_pb2.ReleasePositionRequest) -> types_pb2.Position:
+        return (await self._books.ReleasePosition(request)).position
+
+    async def list_timeline(self, request: positions_pb2.ListTimelineRequest) -> positions_pb2.ListTimelineResponse:
+        return await self._books.ListTimeline(request)
+
+    async def list_transactions(
+        self, request: positions_pb2.ListTransactionsRequest
+    ) -> positions_pb2.ListTransactionsResponse:
+        return await self._books.ListTransactions(request)
+
+    async def get_transaction(self, user_id: str, transaction_id: str) -> positions_pb2.Transaction:
+        request = positions_pb2.GetTransactionRequest(user_id=user_id, transaction_id=transaction_id)
+        return (await self._books.GetTransaction(request)).transaction
 
     async def list_history(self, request: history_pb2.ListHistoryRequest) -> history_pb2.ListHistoryResponse:
         return await self._history.ListHistory(request)
@@ -142,6 +198,24 @@ class PositionsClient:
 
     async def list_accounts(self, user_id: str) -> Sequence[accounts_pb2.Account]:
         return (await self._accounts.ListAccounts(accounts_pb2.ListAccountsRequest(user_id=user_id))).accounts
+
+    async def verify_account(self, request: accounts_pb2.VerifyAccountRequest) -> accounts_pb2.Account:
+        return (await self._accounts.VerifyAccount(request, timeout=self._key_timeout_seconds)).account
+
+    async def rename_account(self, request: accounts_pb2.RenameAccountRequest) -> accounts_pb2.Account:
+        return (await self._accounts.RenameAccount(request)).account
+
+    async def set_trading(self, request: accounts_pb2.SetTradingRequest) -> accounts_pb2.Account:
+        return (await self._accounts.SetTrading(request, timeout=self._key_timeout_seconds)).account
+
+    async def set_auto_manage(self, request: accounts_pb2.SetAutoManageRequest) -> accounts_pb2.Account:
+        return (await self._accounts.SetAutoManage(request)).account
+
+    async def remove_account(self, request: accounts_pb2.RemoveAccountRequest) -> None:
+        await self._accounts.RemoveAccount(request)
+
+    async def set_plan(self, request: accounts_pb2.SetPlanRequest) -> accounts_pb2.Plan:
+        return (await self._accounts.SetPlan(request)).plan
 
 
 class ReconcilerClient:
@@ -166,29 +240,27 @@ class MonitorClient:
         self._monitor = monitor_pb2_grpc.MonitorServiceStub(channel)
         self._close_timeout_seconds = close_timeout_seconds
 
-    async def close_position(
-        self, user_id: str, position_id: str, request_id: str
-    ) -> monitor_pb2.ClosePositionResponse:
-        request = monitor_pb2.ClosePositionRequest(user_id=user_id, position_id=position_id, request_id=request_id)
+    async def close_position(self, request: monitor_pb2.ClosePositionRequest) -> monitor_pb2.ClosePositionResponse:
         return await self._monitor.ClosePosition(request, timeout=self._close_timeout_seconds)
 
 
 class GrpcHealth:
-    """A service's own gRPC health: it serves when all of these names do."""
+    """A service's own gRPC health, by each of these names."""
 
     def __init__(self, channel: grpc.aio.Channel, names: Sequence[str]) -> None:
         self._health: Any = health_pb2_grpc.HealthStub(channel)  # its stubs lack the methods
         self._names = names
 
-    async def serving(self) -> bool:
-        """False where a name does not serve, and where nobody answers within a second."""
-        for name in self._names:
-            try:
-                answer = await self._health.Check(
-                    health_pb2.HealthCheckRequest(service=name), timeout=_HEALTH_TIMEOUT_SECONDS
-                )
-            except (DomainError, RemoteFailure):
-                return False
-            if answer.status != health_pb2.HealthCheckResponse.SERVING:
-                return False
-        return True
+    async def check(self) -> Mapping[str, str]:
+        """Each name and what it says; UNREACHABLE where nobody answers within a second."""
+        answers = await asyncio.gather(*(self._check(name) for name in self._names))
+        return dict(zip(self._names, answers, strict=True))
+
+    async def _check(self, name: str) -> str:
+        try:
+            answer = await self._health.Check(
+                health_pb2.HealthCheckRequest(service=name), timeout=_HEALTH_TIMEOUT_SECONDS
+            )
+        except (DomainError, RemoteFailure):
+            return UNREACHABLE
+        return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))

@@ -1,44 +1,101 @@
 """Facts from the bus, as the WebSocket pushes them.
 
 Invariants: a fact goes to the user whom it names and to nobody else; it carries its place in the stream as `sequence`,
-so that it can be told apart from a repetition; where facts could not be had, every socket is told to read anew.
+so that it can be told apart from a repetition and asked for again; where facts could not be had, every socket is told
+to read anew. A mark has no place: the next one replaces it.
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC
+from typing import Any, Protocol
+
+from google.protobuf.message import DecodeError, Message
 
 from protos.gateway.v1 import events_pb2 as gateway_events
-from protos.positions.v1 import events_pb2
+from protos.monitor.v1 import events_pb2 as monitor_events
+from protos.positions.v1 import events_pb2 as positions_events
+from protos.reconciler.v1 import events_pb2 as reconciler_events
 from services.common.bus import Received
 from services.common.clock import Clock
-from services.common.subjects import all_users, ephemeral_subject
-from services.gateway.http.documents import PositionDocument, position_document
+from services.common.errors import BusUnavailable
+from services.common.past import PastGone
+from services.common.subjects import all_users, all_users_ephemeral, ephemeral_subject, subject
+from services.gateway.http.documents import alert_document, mark_document, position_document
 from services.gateway.http.json import Document, encode, instant
+from services.gateway.http.reconciliation import run_document
 from services.gateway.hub import Hub
 
-PositionFact = events_pb2.PositionOpened | events_pb2.PositionClosed | events_pb2.PositionLevelsChanged
 
-_FACTS: dict[str, type[PositionFact]] = {
-    "position_opened": events_pb2.PositionOpened,
-    "position_closed": events_pb2.PositionClosed,
-    "position_levels_changed": events_pb2.PositionLevelsChanged,
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of fact: who says it, as what message, whose it is, and what of it is pushed."""
+
+    owner: str
+    message: type[Message]
+    user: Callable[[Any], str]
+    document: Callable[[Any], Document]
+
+
+def _of_position(message: type[Message]) -> Kind:
+    return Kind("positions", message, lambda fact: fact.position.user_id, lambda fact: position_document(fact.position))
+
+
+KINDS: dict[str, Kind] = {
+    "position_opened": _of_position(positions_events.PositionOpened),
+    "position_closed": _of_position(positions_events.PositionClosed),
+    "position_exit_completed": _of_position(positions_events.PositionExitCompleted),
+    "position_levels_changed": _of_position(positions_events.PositionLevelsChanged),
+    "reconciliation_finished": Kind(
+        "reconciler",
+        reconciler_events.ReconciliationFinished,
+        lambda fact: fact.user_id,
+        lambda fact: run_document(fact.run),
+    ),
+    "alert_triggered": Kind("monitor", monitor_events.AlertTriggered, lambda fact: fact.user_id, alert_document),
 }
-SUBJECTS = [all_users("positions", fact) for fact in _FACTS]
+SUBJECTS = [all_users(kind.owner, name) for name, kind in KINDS.items()]
+MARK_SUBJECTS = [all_users_ephemeral("monitor", "position_marked")]
 
 
 class Push(Document, kw_only=True, frozen=True):
-    """A message to a socket."""
+    """A fact to a socket."""
 
     type: str
     sequence: int
     timestamp: str
-    data: PositionDocument
+    data: Document
+
+
+class MarkPush(Document, kw_only=True, frozen=True):
+    """A mark to a socket."""
+
+    type: str = "position_marked"
+    timestamp: str
+    data: Document
 
 
 class ResyncRequired(Document, kw_only=True, frozen=True):
     """Facts were missed: read the positions anew."""
 
     type: str = "resync_required"
+
+
+RESYNC_REQUIRED = encode(ResyncRequired()).decode()
+
+
+def push(message: Received) -> tuple[str, str]:
+    """The user whom a fact concerns, and what is pushed. DecodeError or ValueError where it is not what it says."""
+    name = message.subject.split(".")[2]
+    kind = KINDS[name]
+    fact: Any = kind.message.FromString(message.payload)
+    document = Push(
+        type=name,
+        sequence=message.sequence,
+        timestamp=instant(fact.occurred_at.ToDatetime(tzinfo=UTC)),
+        data=kind.document(fact),
+    )
+    return kind.user(fact), encode(document).decode()
 
 
 class Facts:
@@ -49,19 +106,58 @@ class Facts:
 
     async def handle(self, message: Received) -> None:
         """One fact. Raises DecodeError or ValueError where it is not what its subject says."""
-        kind = message.subject.split(".")[2]
-        fact = _FACTS[kind].FromString(message.payload)
-        push = Push(
-            type=kind,
-            sequence=message.sequence,
-            timestamp=instant(fact.occurred_at.ToDatetime(tzinfo=UTC)),
-            data=position_document(fact.position),
-        )
-        self._hub.publish(fact.position.user_id, encode(push).decode())
+        user_id, text = push(message)
+        self._hub.publish(user_id, text, message.sequence)
 
     async def missed(self) -> None:
         """Facts were lost to this process: nobody may go on as if nothing had happened."""
-        self._hub.publish_to_all(encode(ResyncRequired()).decode())
+        self._hub.publish_to_all(RESYNC_REQUIRED)
+
+    async def handle_mark(self, message: Received) -> None:
+        """One mark."""
+        mark = monitor_events.PositionMarked.FromString(message.payload)
+        if not self._hub.watches(mark.user_id):
+            return
+        text = encode(
+            MarkPush(timestamp=instant(mark.marked_at.ToDatetime(tzinfo=UTC)), data=mark_document(mark))
+        ).decode()
+        self._hub.publish_mark(mark.user_id, mark.position_id, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """What a client has missed: the messages, and the sequence up to which it knows everything then."""
+
+    messages: list[str]
+    sequence: int
+
+
+class Past(Protocol):
+    """What the stream has kept: of the bus."""
+
+    async def read_past(self, subjects: list[str], after: int, limit: int) -> list[Received]:
+        """Raises PastGone, BusUnavailable."""
+        ...
+
+
+class Replay:
+    """Reads what a user has missed. `limit`: a client that missed more reads anew instead."""
+
+    def __init__(self, past: Past, *, limit: int) -> None:
+        self._past = past
+        self._limit = limit
+
+    async def read(self, user_id: str, after: int) -> Missed | None:
+        """What came after that sequence; None where that cannot be told (any more, or now)."""
+        subjects = [subject(kind.owner, name, user_id) for name, kind in KINDS.items()]
+        try:
+            past = await self._past.read_past(subjects, after, self._limit)
+            pushes = [(message.sequence, *push(message)) for message in past]
+        except (PastGone, BusUnavailable, DecodeError, ValueError):
+            return None
+        # The subject's token says whose it is; the message itself has the last word.
+        messages = [text for _, owner, text in pushes if owner == user_id]
+        return Missed(messages, max([after, *(sequence for sequence, _, _ in pushes)]))
 
 
 def telling_watched(send: Callable[[str, bytes], Awaitable[bool]], clock: Clock) -> Callable[[str], Awaitable[bool]]:

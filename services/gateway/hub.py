@@ -1,11 +1,14 @@
 """Fan-out: hands each fact to the sockets of its user. It knows nothing of sockets.
 
 Invariants: publishing never waits, so one slow reader delays nobody; a subscription that falls further behind than its
-bound is ended with a reason and holds nothing any more; the order of facts is kept.
+bound is ended with a reason and holds nothing any more; the order of facts is kept, and a fact is given once, also to a
+reader that is still being told what it missed. Of marks only the latest of each position is kept, so they can never
+fill a queue.
 """
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from enum import Enum
 
 
@@ -13,6 +16,8 @@ class Ending(Enum):
     """Why a subscription ended: the code and reason of a WebSocket's close."""
 
     SLOW_CLIENT = (1013, "SLOW_CLIENT: too many messages were waiting")
+    STALLED = (1013, "SLOW_CLIENT: a message was not taken in time")
+    TOO_MANY = (4429, "TOO_MANY_SOCKETS: close one of the others first")
     RESTART = (1012, "SERVICE_RESTART: connect again")
 
     @property
@@ -25,22 +30,28 @@ class Ending(Enum):
 
 
 class Subscription:
-    """What one reader has still to be given. Made by a Hub."""
+    """What one reader has still to be given. Made by a Hub; a `held` one gives nothing before `resume`."""
 
-    def __init__(self, user_id: str, backlog: int) -> None:
+    def __init__(self, user_id: str, backlog: int, *, held: bool = False) -> None:
         self.user_id = user_id
         self.ending: Ending | None = None
         self._backlog = backlog
-        self._waiting: deque[str] = deque()
+        self._held = held
+        self._extra = 0  # what it is told of the past does not count against its bound
+        self._waiting: deque[tuple[int, str]] = deque()
+        self._marks: dict[str, str] = {}
         self._changed = asyncio.Event()
         self._ended = asyncio.Event()
 
     async def next(self) -> str:
-        """The next message, in order; waits for one. After the end it waits for ever."""
-        while not self._waiting:
+        """The next message: facts in order, then marks; waits for one. After the end it waits for ever."""
+        while self._held or not (self._waiting or self._marks):
             self._changed.clear()
             await self._changed.wait()
-        return self._waiting.popleft()
+        if self._waiting:
+            self._extra = max(0, self._extra - 1)
+            return self._waiting.popleft()[1]
+        return self._marks.pop(next(iter(self._marks)))
 
     async def ended(self) -> Ending:
         """Waits for the end of the subscription; why it ended."""
@@ -48,38 +59,62 @@ class Subscription:
         assert self.ending is not None  # noqa: S101 - set before the event is
         return self.ending
 
-    def put(self, message: str) -> bool:
-        """Add a message; False, and the end, where too many are waiting."""
+    def put(self, message: str, sequence: int = 0) -> bool:
+        """Add a message; False, and the end, where too many are waiting. A message without a place has sequence 0."""
         if self.ending is not None:
             return False
-        if len(self._waiting) >= self._backlog:
+        if len(self._waiting) - self._extra >= self._backlog:
             self.end(Ending.SLOW_CLIENT)
             return False
-        self._waiting.append(message)
+        self._waiting.append((sequence, message))
         self._changed.set()
         return True
+
+    def mark(self, key: str, message: str) -> None:
+        """Add the latest mark of something, in place of an earlier one that still waits."""
+        if self.ending is None:
+            self._marks[key] = message
+            self._changed.set()
+
+    def resume(self, first: Sequence[str], seen: int) -> None:
+        """Give `first`, then what came meanwhile and is later than `seen`, then whatever comes."""
+        if self.ending is not None:
+            return
+        later = [(sequence, message) for sequence, message in self._waiting if not 0 < sequence <= seen]
+        self._waiting = deque([(0, message) for message in first])
+        self._extra = len(first)
+        self._waiting.extend(later)
+        self._held = False
+        self._changed.set()
 
     def end(self, ending: Ending) -> None:
         """End it; the first reason stays."""
         if self.ending is None:
             self.ending = ending
             self._waiting.clear()
+            self._marks.clear()
             self._ended.set()
 
 
 class Hub:
     """The subscriptions of one process."""
 
-    def __init__(self, backlog: int) -> None:
+    def __init__(self, backlog: int, *, per_user: int) -> None:
         self._backlog = backlog
+        self._per_user = per_user
         self._by_user: dict[str, set[Subscription]] = {}
         self._closed = False
 
-    def attach(self, user_id: str) -> Subscription:
-        """A subscription to everything that concerns a user from now on; after `close` it has ended already."""
-        subscription = Subscription(user_id, self._backlog)
+    def attach(self, user_id: str, *, held: bool = False) -> Subscription:
+        """A subscription to everything that concerns a user from now on.
+
+        It has ended already after `close`, and where the user has too many.
+        """
+        subscription = Subscription(user_id, self._backlog, held=held)
         if self._closed:
             subscription.end(Ending.RESTART)
+        elif len(self._by_user.get(user_id, ())) >= self._per_user:
+            subscription.end(Ending.TOO_MANY)
         else:
             self._by_user.setdefault(user_id, set()).add(subscription)
         return subscription
@@ -92,16 +127,25 @@ class Hub:
             if not others:
                 del self._by_user[subscription.user_id]
 
-    def publish(self, user_id: str, message: str) -> None:
+    def publish(self, user_id: str, message: str, sequence: int = 0) -> None:
         """Give a message to every subscription of a user."""
         for subscription in tuple(self._by_user.get(user_id, ())):
-            if not subscription.put(message):
+            if not subscription.put(message, sequence):
                 self.detach(subscription)
+
+    def publish_mark(self, user_id: str, key: str, message: str) -> None:
+        """Give the latest mark of something to every subscription of a user."""
+        for subscription in self._by_user.get(user_id, ()):
+            subscription.mark(key, message)
 
     def publish_to_all(self, message: str) -> None:
         """Give a message to every subscription of every user."""
         for user_id in tuple(self._by_user):
             self.publish(user_id, message)
+
+    def watches(self, user_id: str) -> bool:
+        """Whether somebody of that user is there."""
+        return user_id in self._by_user
 
     def close(self) -> None:
         """End every subscription, and each that is asked for later."""

@@ -5,13 +5,31 @@ audit row without a status is a write whose outcome this process did not live to
 may settle it.
 """
 
-from sqlalchemy import Column, Index, LargeBinary, SmallInteger, Table, Text, Uuid, delete, insert, select, update
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    Index,
+    LargeBinary,
+    Row,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    delete,
+    insert,
+    literal,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.common.clock import Clock
 from services.common.database import UtcDateTime, table_metadata, transaction
+from services.gateway.audit import AuditEntry, AuditPage, AuditQuery, page_of
 from services.gateway.domain.idempotency import (
     CLAIM_LIFETIME,
     KEY_LIFETIME,
@@ -40,6 +58,8 @@ AUDIT = Table(
     Column("status", SmallInteger),
     Column("code", Text),
     Index("audit_user_id_at_idx", "user_id", "at"),
+    Index("audit_at_attempt_id_idx", "at", "attempt_id"),
+    Index("audit_user_id_at_attempt_id_idx", "user_id", "at", "attempt_id"),
 )
 
 IDEMPOTENCY = Table(
@@ -93,6 +113,27 @@ class PostgresWriteLog:
                     .values(claimed_until=self._clock.now(), **kept)
                 )
 
+    async def list_audit(self, query: AuditQuery) -> AuditPage:
+        """One page of the audit log, the latest first. Raises DatabaseUnavailable."""
+        place = tuple_(AUDIT.c.at, AUDIT.c.attempt_id)
+        statement = select(AUDIT).order_by(AUDIT.c.at.desc(), AUDIT.c.attempt_id.desc()).limit(query.limit + 1)
+        if query.user_id is not None:
+            statement = statement.where(AUDIT.c.user_id == query.user_id)
+        if query.action is not None:
+            statement = statement.where(AUDIT.c.action == query.action)
+        if query.since is not None:
+            statement = statement.where(AUDIT.c.at >= query.since)
+        if query.until is not None:
+            statement = statement.where(AUDIT.c.at < query.until)
+        if query.before is not None:
+            at, attempt_id = query.before
+            statement = statement.where(
+                place < tuple_(literal(at, UtcDateTime), literal(attempt_id, Uuid(as_uuid=False)))
+            )
+        async with transaction(self._engine) as connection:
+            rows = (await connection.execute(statement)).all()
+        return page_of([_entry(row) for row in rows], query.limit)
+
     async def forget_old_keys(self) -> int:
         """Delete the keys that promise nothing any more; how many there were."""
         async with transaction(self._engine) as connection:
@@ -139,6 +180,21 @@ def _key_row(attempt: Attempt, request_id: str) -> dict[str, object]:
         "status": None,
         "body": None,
     }
+
+
+def _entry(row: Row[Any]) -> AuditEntry:
+    return AuditEntry(
+        attempt_id=row.attempt_id,
+        at=row.at,
+        user_id=row.user_id,
+        role=row.role,
+        action=row.action,
+        target=row.target,
+        details=row.details,
+        request_id=row.request_id,
+        status=row.status,
+        code=row.code,
+    )
 
 
 def _audit_row(attempt: Attempt, request_id: str) -> dict[str, object]:

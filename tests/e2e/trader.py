@@ -62,8 +62,8 @@ class Pushes:
         return found()[0]
 
     def facts(self) -> list[Json]:
-        """Everything but the greeting."""
-        return [message for message in self.messages if "sequence" in message]
+        """What was told of positions, marks left out."""
+        return [m for m in self.messages if m["type"].startswith("position_") and "sequence" in m]
 
     async def stop(self) -> None:
         self._reader.cancel()
@@ -144,7 +144,7 @@ class Trader:
         subprotocols = [Subprotocol("tandem"), Subprotocol(f"tandem.jwt.{self.token}")]
         socket = await self.sockets.enter_async_context(connect(url, subprotocols=subprotocols, proxy=None))
         async with asyncio.timeout(DEADLINE_SECONDS):
-            assert json.loads(await socket.recv()) == {"type": "ready"}
+            assert json.loads(await socket.recv())["type"] == "ready"
         pushes = Pushes(socket)
         self.sockets.push_async_callback(pushes.stop)
         return pushes

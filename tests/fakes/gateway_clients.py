@@ -3,15 +3,21 @@
 A fake with `fails` set raises that instead of answering, as a channel does when a service is down.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from protos.monitor.v1 import monitor_pb2
 from protos.positions.v1 import accounts_pb2, history_pb2, live_pb2, positions_pb2, types_pb2
 from protos.reconciler.v1 import reconciler_pb2
+from services.common.bus import Received
 from services.common.errors import PositionNotFound
+from services.common.past import PastGone
+from services.gateway.audit import AuditEntry, AuditPage, AuditQuery, page_of
 from services.gateway.domain.idempotency import CLAIM_LIFETIME, Answer, Attempt, KeyRecord, Proceed, Replay, judge
+from services.gateway.http.errors import ThingNotFound
+from services.gateway.jwks import KeySetUnreadable
+from services.gateway.own import OwnState
 
 
 class _Failing:
@@ -43,6 +49,12 @@ class FakeBooks(_Failing):
     def __init__(self) -> None:
         self.positions: dict[str, types_pb2.Position] = {}
         self.levels_set: list[positions_pb2.SetLevelRequest] = []
+        self.managed: list[positions_pb2.ManagePositionRequest] = []
+        self.released: list[positions_pb2.ReleasePositionRequest] = []
+        self.listed: list[positions_pb2.ListPositionsRequest] = []
+        self.timeline: list[positions_pb2.TimelineEntry] = []
+        self.warnings: list[str] = []
+        self.next_page_token = ""
 
     async def get_position(self, user_id: str, position_id: str) -> types_pb2.Position:
         self._fail()
@@ -51,9 +63,51 @@ class FakeBooks(_Failing):
             raise PositionNotFound(position_id=position_id)
         return position
 
-    async def set_level(self, request: positions_pb2.SetLevelRequest) -> types_pb2.Position:
+    async def list_positions(self, request: positions_pb2.ListPositionsRequest) -> positions_pb2.ListPositionsResponse:
+        self.listed.append(request)
+        self._fail()
+        mine = [position for position in self.positions.values() if position.user_id == request.user_id]
+        return positions_pb2.ListPositionsResponse(positions=mine, next_page_token=self.next_page_token)
+
+    async def set_level(self, request: positions_pb2.SetLevelRequest) -> positions_pb2.SetLevelResponse:
         self.levels_set.append(request)
+        position = await self.get_position(request.user_id, request.position_id)
+        return positions_pb2.SetLevelResponse(position=position, warnings=self.warnings)
+
+    async def manage(self, request: positions_pb2.ManagePositionRequest) -> positions_pb2.ManagePositionResponse:
+        self.managed.append(request)
+        position = await self.get_position(request.user_id, request.position_id)
+        return positions_pb2.ManagePositionResponse(position=position, warnings=self.warnings)
+
+    async def release(self, request: positions_pb2.ReleasePositionRequest) -> types_pb2.Position:
+        self.released.append(request)
         return await self.get_position(request.user_id, request.position_id)
+
+    async def list_timeline(self, request: positions_pb2.ListTimelineRequest) -> positions_pb2.ListTimelineResponse:
+        await self.get_position(request.user_id, request.position_id)
+        return positions_pb2.ListTimelineResponse(entries=self.timeline, next_page_token=self.next_page_token)
+
+
+class FakeTransactions(_Failing):
+    """Transactions by user; another user's is not found."""
+
+    def __init__(self) -> None:
+        self.by_user: dict[str, list[positions_pb2.Transaction]] = {}
+        self.asked: list[positions_pb2.ListTransactionsRequest] = []
+
+    async def list_transactions(
+        self, request: positions_pb2.ListTransactionsRequest
+    ) -> positions_pb2.ListTransactionsResponse:
+        self.asked.append(request)
+        self._fail()
+        return positions_pb2.ListTransactionsResponse(transactions=self.by_user.get(request.user_id, []))
+
+    async def get_transaction(self, user_id: str, transaction_id: str) -> positions_pb2.Transaction:
+        self._fail()
+        for transaction in self.by_user.get(user_id, []):
+            if transaction.transaction_id == transaction_id:
+                return transaction
+        raise ThingNotFound(thing="transaction")
 
 
 class FakeHistory(_Failing):
@@ -88,10 +142,18 @@ class FakeHistory(_Failing):
 
 
 class FakeAccounts(_Failing):
-    """Accounts as they were added."""
+    """Accounts as they were added and changed; another user's is not found."""
 
     def __init__(self) -> None:
         self.added: list[accounts_pb2.AddAccountRequest] = []
+        self.changes: list[
+            accounts_pb2.VerifyAccountRequest
+            | accounts_pb2.RenameAccountRequest
+            | accounts_pb2.SetTradingRequest
+            | accounts_pb2.SetAutoManageRequest
+            | accounts_pb2.RemoveAccountRequest
+        ] = []
+        self.plans: list[accounts_pb2.SetPlanRequest] = []
 
     async def add_account(self, request: accounts_pb2.AddAccountRequest) -> accounts_pb2.Account:
         self._fail()
@@ -101,6 +163,43 @@ class FakeAccounts(_Failing):
     async def list_accounts(self, user_id: str) -> Sequence[accounts_pb2.Account]:
         self._fail()
         return [_account(request, n) for n, request in enumerate(self.added, 1) if request.user_id == user_id]
+
+    async def verify_account(self, request: accounts_pb2.VerifyAccountRequest) -> accounts_pb2.Account:
+        self.changes.append(request)
+        return await self._find(request.user_id, request.account_id)
+
+    async def rename_account(self, request: accounts_pb2.RenameAccountRequest) -> accounts_pb2.Account:
+        self.changes.append(request)
+        account = await self._find(request.user_id, request.account_id)
+        account.name = request.name
+        return account
+
+    async def set_trading(self, request: accounts_pb2.SetTradingRequest) -> accounts_pb2.Account:
+        self.changes.append(request)
+        account = await self._find(request.user_id, request.account_id)
+        account.trading_enabled = request.enabled
+        return account
+
+    async def set_auto_manage(self, request: accounts_pb2.SetAutoManageRequest) -> accounts_pb2.Account:
+        self.changes.append(request)
+        account = await self._find(request.user_id, request.account_id)
+        account.auto_manage = request.enabled
+        return account
+
+    async def remove_account(self, request: accounts_pb2.RemoveAccountRequest) -> None:
+        self.changes.append(request)
+        await self._find(request.user_id, request.account_id)
+
+    async def set_plan(self, request: accounts_pb2.SetPlanRequest) -> accounts_pb2.Plan:
+        self._fail()
+        self.plans.append(request)
+        return request.plan
+
+    async def _find(self, user_id: str, account_id: str) -> accounts_pb2.Account:
+        for account in await self.list_accounts(user_id):
+            if account.account_id == account_id:
+                return account
+        raise ThingNotFound(thing="key")
 
 
 class FakeReconciliation(_Failing):
@@ -125,18 +224,16 @@ class FakeClosing(_Failing):
     """Closes whatever it is asked to."""
 
     def __init__(self) -> None:
-        self.closed: list[tuple[str, str, str]] = []
+        self.closed: list[monitor_pb2.ClosePositionRequest] = []
 
-    async def close_position(
-        self, user_id: str, position_id: str, request_id: str
-    ) -> monitor_pb2.ClosePositionResponse:
-        self.closed.append((user_id, position_id, request_id))
+    async def close_position(self, request: monitor_pb2.ClosePositionRequest) -> monitor_pb2.ClosePositionResponse:
+        self.closed.append(request)
         self._fail()
         return monitor_pb2.ClosePositionResponse(
             intent_id="6a1f3a52-64a4-4a9e-9a57-1f7f0c1c9c57",
-            position_id=position_id,
+            position_id=request.position_id,
             exit_price="66000",
-            quantity="0.001",
+            quantity=request.quantity or "0.001",
         )
 
 
@@ -147,9 +244,52 @@ class FakeHealth:
         self.up = up
         self.asked = 0
 
-    async def serving(self) -> bool:
+    async def check(self) -> Mapping[str, str]:
         self.asked += 1
-        return self.up
+        return {"everything": "SERVING" if self.up else "UNREACHABLE"}
+
+
+class FakePast:
+    """What the stream has kept, by sequence; `fails` is raised where it is set."""
+
+    def __init__(self) -> None:
+        self.kept: list[Received] = []
+        self.fails: Exception | None = None
+        self.asked: list[tuple[list[str], int]] = []
+
+    async def read_past(self, subjects: list[str], after: int, limit: int) -> list[Received]:
+        self.asked.append((subjects, after))
+        if self.fails is not None:
+            raise self.fails
+        found = [message for message in self.kept if message.sequence > after and message.subject in subjects]
+        if len(found) > limit:
+            raise PastGone(after=after)
+        return found
+
+
+class FakeOwnState:
+    """The gateway's own state as it is set."""
+
+    def __init__(self) -> None:
+        self.state = OwnState(sockets=1, users=1, bus_connected=True, lag=0, health={"gateway.http": "SERVING"})
+
+    async def read(self) -> OwnState:
+        return self.state
+
+
+class FakeKeySource:
+    """A key set at an address, as it is set; how often it was fetched."""
+
+    def __init__(self, *keys: dict[str, object]) -> None:
+        self.keys = list(keys)
+        self.fails: KeySetUnreadable | None = None
+        self.fetched = 0
+
+    async def fetch(self) -> object:
+        self.fetched += 1
+        if self.fails is not None:
+            raise self.fails
+        return {"keys": self.keys}
 
 
 class FakeWriteLog(_Failing):
@@ -176,6 +316,19 @@ class FakeWriteLog(_Failing):
             self.attempts[attempt.attempt_id] = attempt
         return verdict
 
+    async def list_audit(self, query: AuditQuery) -> AuditPage:
+        self._fail()
+        rows = [
+            _entry(attempt, self.outcomes.get(attempt.attempt_id))
+            for attempt in self.attempts.values()
+            if (query.user_id in (None, attempt.user_id) and query.action in (None, attempt.action))
+            and (query.since is None or attempt.at >= query.since)
+            and (query.until is None or attempt.at < query.until)
+            and (query.before is None or (attempt.at, attempt.attempt_id) < query.before)
+        ]
+        rows.sort(key=lambda row: (row.at, row.attempt_id), reverse=True)
+        return page_of(rows[: query.limit + 1], query.limit)
+
     async def finish(self, attempt: Attempt, answer: Answer, code: str | None) -> None:
         self._fail()
         self.outcomes[attempt.attempt_id] = (answer.status, code)
@@ -186,6 +339,22 @@ class FakeWriteLog(_Failing):
                 record.fingerprint, record.request_id, record.created_at, attempt.at, answer if answer.final else None
             )
             self._keys[attempt.user_id, attempt.key] = (settled, attempt.attempt_id)
+
+
+def _entry(attempt: Attempt, outcome: tuple[int, str | None] | None) -> AuditEntry:
+    status, code = outcome or (None, None)
+    return AuditEntry(
+        attempt.attempt_id,
+        attempt.at,
+        attempt.user_id,
+        attempt.role,
+        attempt.action,
+        attempt.target,
+        attempt.details,
+        attempt.request_id,
+        status,
+        code,
+    )
 
 
 def _account(request: accounts_pb2.AddAccountRequest, number: int) -> accounts_pb2.Account:

@@ -1,26 +1,60 @@
 """The public application: every route, its errors and its documentation, wired from parts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from services.common.clock import Clock
-from services.gateway.clients import Accounts, Books, Closing, History, LivePositions, Reconciliation
-from services.gateway.http import history, keys, operations, performance, positions, reconciliation, status
+from services.common.interceptors import REQUEST_ID
+from services.gateway.clients import (
+    Accounts,
+    Books,
+    Closing,
+    History,
+    LivePositions,
+    Reconciliation,
+    Transactions,
+)
+from services.gateway.http import (
+    admin,
+    history,
+    keys,
+    levels,
+    operations,
+    performance,
+    portfolio,
+    positions,
+    reconciliation,
+    status,
+    transactions,
+)
+from services.gateway.http.docs import docs_router
 from services.gateway.http.documents import LevelAnswer, PositionAnswer
 from services.gateway.http.errors import install_error_handlers
+from services.gateway.http.headers import EXPOSED, Headers
 from services.gateway.http.identity import Authenticate, Verifier
+from services.gateway.http.limits import RateLimits
 from services.gateway.http.observation import HttpInstruments, Observation
 from services.gateway.http.openapi import install_openapi
-from services.gateway.http.writes import WriteLog, Writes
+from services.gateway.http.writes import KEY_HEADER, WriteLog, Writes
 from services.gateway.stream import EventStream
 
 _TYPES = (
     operations.OperationsAnswer,
     PositionAnswer,
     LevelAnswer,
-    positions.LevelBody,
-    positions.CloseAnswer,
+    positions.PositionsAnswer,
+    positions.TimelineAnswer,
+    levels.LevelBody,
+    levels.ManageBody,
+    levels.ReleaseBody,
+    levels.CloseBody,
+    levels.CloseAnswer,
+    transactions.TransactionsAnswer,
+    transactions.TransactionAnswer,
+    portfolio.PortfolioAnswer,
     reconciliation.SyncAnswer,
     reconciliation.ScheduleAnswer,
     history.HistoryAnswer,
@@ -30,14 +64,24 @@ _TYPES = (
     keys.KeyBody,
     keys.KeyAnswer,
     keys.KeysAnswer,
+    keys.KeyChanges,
+    keys.KeyRemoved,
+    admin.AdminStatusAnswer,
+    admin.PlanBody,
+    admin.PlanAnswer,
+    admin.AuditAnswer,
     status.StatusAnswer,
-    status.AliveAnswer,
 )
 _DESCRIPTION = """Positions of crypto futures: what the exchange says is true now, and what the books say happened.
 
 Every answer has `success`; a failure is `{"success": false, "error": "…", "code": "…"}`. The WebSocket is at `/ws`:
 show a token as the subprotocol `tandem.jwt.<token>` beside `tandem`, or in a first message
-`{"type": "auth", "token": "…"}`."""
+`{"type": "auth", "token": "…", "lastSequence": 17}`; with the highest `sequence` that you have seen you are given what
+you missed, or `{"type": "resync_required"}` where that cannot be had any more.
+
+Each user has a limit of reads and of writes a minute, counted by each gateway process for itself: `RateLimit-Limit`,
+`RateLimit-Remaining` and `RateLimit-Reset` (seconds until it is whole again) are on every answer, `Retry-After` on a
+429. A write that carries an `Idempotency-Key` is done once, however often it is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +90,27 @@ class Parts:
 
     live: LivePositions
     books: Books
+    transactions: Transactions
     history: History
     accounts: Accounts
     reconciliation: Reconciliation
     closing: Closing
     board: status.StatusBoard
     verifier: Verifier
+    limits: RateLimits
     write_log: WriteLog
+    audit: admin.AuditLog
+    own: admin.OwnStates
     stream: EventStream
     clock: Clock
     instruments: HttpInstruments
+    cors_origins: Sequence[str] = ()
 
 
 def create_app(parts: Parts) -> FastAPI:
     """The application. Static routes come before those with an id, so that they win."""
-    app = FastAPI(title="Tandem", version=status.API_VERSION, redoc_url=None, redirect_slashes=False)
-    authenticate = Authenticate(parts.verifier)
+    app = FastAPI(title="Tandem", version=status.API_VERSION, docs_url=None, redoc_url=None, redirect_slashes=False)
+    authenticate = Authenticate(parts.verifier, parts.limits)
     writes = Writes(parts.write_log, parts.clock)
     app.include_router(status.status_router(parts.board))
     app.include_router(positions.live_router(parts.live, authenticate, parts.clock))
@@ -69,8 +118,25 @@ def create_app(parts: Parts) -> FastAPI:
     app.include_router(history.history_router(parts.history, authenticate))
     app.include_router(performance.performance_router(parts.history, authenticate))
     app.include_router(keys.keys_router(parts.accounts, authenticate, writes))
-    app.include_router(positions.books_router(parts.books, parts.live, parts.closing, authenticate, writes))
+    app.include_router(positions.books_router(parts.books, parts.live, authenticate))
+    app.include_router(levels.levels_router(parts.books, parts.closing, authenticate, writes))
+    app.include_router(transactions.transactions_router(parts.transactions, authenticate))
+    app.include_router(portfolio.portfolio_router(parts.live, authenticate, parts.clock))
+    app.include_router(
+        admin.admin_router(parts.board, parts.own, parts.audit, parts.books, parts.accounts, authenticate, writes)
+    )
+    app.include_router(docs_router())
     app.add_api_websocket_route("/ws", parts.stream.serve)
+    if parts.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(parts.cors_origins),
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", KEY_HEADER],
+            expose_headers=[*EXPOSED, REQUEST_ID],
+            max_age=600,
+        )
+    app.add_middleware(Headers)
     app.add_middleware(Observation, instruments=parts.instruments)
     install_error_handlers(app)
     install_openapi(app, _TYPES, _DESCRIPTION)

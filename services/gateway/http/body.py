@@ -2,7 +2,7 @@
 
 import re
 from decimal import Decimal
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -25,11 +25,13 @@ T = TypeVar("T", bound=Body)
 class NoBody(Body, kw_only=True, frozen=True):
     """A write that takes nothing: an empty body, or {}."""
 
+    may_be_empty: ClassVar[bool] = True
+
 
 async def read_body(request: Request, kind: type[T]) -> T:
     """The body of a request. Raises BodyTooLarge, FieldInvalid ("body" where it is not a JSON object at all)."""
     raw = await _read(request)
-    if kind is NoBody and not raw.strip():
+    if kind.may_be_empty and not raw.strip():
         raw = b"{}"
     try:
         return msgspec.json.decode(raw, type=kind)
@@ -41,11 +43,35 @@ async def read_body(request: Request, kind: type[T]) -> T:
 
 def check_price(field: str, price: Decimal) -> str:
     """A price as the contract's decimal text. Raises FieldInvalid unless it is positive and the books can hold it."""
-    if not price.is_finite() or price <= 0:
-        raise FieldInvalid(field=field, problem="expected a price above 0, or null for none")
-    if price.adjusted() > _LARGEST_EXPONENT or _last_place(price) < _SMALLEST_EXPONENT:
+    return _check_positive(field, price, "expected a price above 0, or null for none")
+
+
+def check_quantity(field: str, quantity: Decimal) -> str:
+    """A quantity as the contract's decimal text. Raises FieldInvalid as `check_price` does."""
+    return _check_positive(field, quantity, "expected a quantity above 0")
+
+
+def check_fraction(field: str, fraction: Decimal) -> str:
+    """A fraction between 0 and 1, both excluded, as the contract's decimal text. Raises FieldInvalid."""
+    text = _check_positive(field, fraction, "expected a fraction above 0 and below 1: 0.02 is 2 %")
+    if fraction >= 1:
+        raise FieldInvalid(field=field, problem="expected a fraction above 0 and below 1: 0.02 is 2 %")
+    return text
+
+
+def check_percent(field: str, percent: Decimal) -> str:
+    """Percent from 0 to 100 as the contract's decimal text. Raises FieldInvalid."""
+    if not percent.is_finite() or not 0 <= percent <= 100 or _last_place(percent) < _SMALLEST_EXPONENT:
+        raise FieldInvalid(field=field, problem="expected percent from 0 to 100")
+    return format(percent, "f")
+
+
+def _check_positive(field: str, number: Decimal, problem: str) -> str:
+    if not number.is_finite() or number <= 0:
+        raise FieldInvalid(field=field, problem=problem)
+    if number.adjusted() > _LARGEST_EXPONENT or _last_place(number) < _SMALLEST_EXPONENT:
         raise FieldInvalid(field=field, problem="expected at most 20 digits before the point and 18 after it")
-    return format(price, "f")
+    return format(number, "f")
 
 
 async def _read(request: Request) -> bytes:

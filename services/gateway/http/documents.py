@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import msgspec
 
+from protos.monitor.v1 import events_pb2 as monitor_events
 from protos.positions.v1 import live_pb2, types_pb2
 from services.gateway.http import words
 from services.gateway.http.json import (
@@ -41,6 +42,47 @@ class ExitDocument(Document, kw_only=True, frozen=True):
     estimated: bool
 
 
+class EntryDocument(Document, kw_only=True, frozen=True):
+    """How a position was opened, as the books have it. `totalValue`, `margin` and `fee` are quote currency."""
+
+    price: Decimal | None
+    size: Decimal | None
+    leverage: Decimal | None
+    margin: Decimal | None
+    total_value: Decimal | None
+    fee: Decimal | None
+    timestamp: str | None
+    ai_reasoning: str | None
+    ai_confidence: Decimal | None
+    market_conditions: msgspec.Raw | None
+
+
+class TrailingStopDocument(Document, kw_only=True, frozen=True):
+    """A stop that follows the price at a `distance` (a fraction of it), and who set it: user, flow or ai."""
+
+    enabled: bool
+    distance: Decimal | None
+    adjusted_by: str | None
+
+
+class AdviceDocument(Document, kw_only=True, frozen=True):
+    """An AI's advice to close, `urgency` low, medium or high. Advice closes nothing."""
+
+    reason: str
+    urgency: str
+    confidence: Decimal | None
+    given_at: str | None
+
+
+class AiManagementDocument(Document, kw_only=True, frozen=True):
+    """What is managed of a position's levels, as the books alone can tell."""
+
+    current_stop_loss: Decimal | None
+    current_take_profit: Decimal | None
+    trailing_stop: TrailingStopDocument
+    should_close: AdviceDocument | None
+
+
 class PositionDocument(Document, kw_only=True, frozen=True):
     """A position in the books. `exit` is null while it is open."""
 
@@ -62,10 +104,48 @@ class PositionDocument(Document, kw_only=True, frozen=True):
     floor: Decimal | None
     exit: ExitDocument | None
     version: int
+    flow_id: str | None
+    node_id: str | None
+    execution_id: str | None
+    agent: str | None
+    entry: EntryDocument
+    ai_management: AiManagementDocument | None
+    realized_pnl: Decimal | None
+    funding: Decimal | None
+    plan: str | None
+    commission_percent: Decimal | None
+    commission: Decimal | None
+
+
+class MarkDocument(Document, kw_only=True, frozen=True):
+    """What a position is worth at a mark price. `pnl` is unrealised, without fees and funding."""
+
+    id: str
+    current_price: Decimal | None
+    pnl: Decimal | None
+    pnl_percent: Decimal | None
+    stop_loss: Decimal | None
+
+
+class AlertDocument(Document, kw_only=True, frozen=True):
+    """Something that its user should know of. `positionId` is null where it is not about one position."""
+
+    account_id: str
+    position_id: str | None
+    kind: str
+    exchange: str
+    symbol: str
+    price: Decimal | None
+    level_price: Decimal | None
+    reason: str
 
 
 class LiveDocument(Document, kw_only=True, frozen=True):
-    """What the venue says of an open position now; the levels are the prices that hold now."""
+    """What the venue says of an open position now; the levels are the prices that hold now.
+
+    `riskLevel` (low, medium, high) goes by the distance to liquidation; `marginLevel` is the account's maintenance
+    margin as a fraction of its equity (1 is liquidation); `ageSeconds` is how old the venue's word is.
+    """
 
     current_price: Decimal | None
     pnl: Decimal | None
@@ -74,10 +154,16 @@ class LiveDocument(Document, kw_only=True, frozen=True):
     take_profit: Decimal | None
     leverage: Decimal | None
     liquidation_price: Decimal | None
+    notional: Decimal | None
+    margin: Decimal | None
+    margin_level: Decimal | None
+    risk_level: str | None
     in_sync: bool
+    out_of_sync_reasons: list[str]
     guarded: bool
     unguarded_reason: str | None
     data_source: str
+    age_seconds: float
 
 
 class PositionAnswer(Document, kw_only=True, frozen=True):
@@ -91,11 +177,12 @@ class PositionAnswer(Document, kw_only=True, frozen=True):
 
 
 class LevelAnswer(Document, kw_only=True, frozen=True):
-    """The position after one of its levels was set."""
+    """The position after a change of its levels. `notes` say what to know of a level that was taken all the same."""
 
     success: bool = True
     position: PositionDocument
     data_source: str = "database"
+    notes: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
 def position_document(position: types_pb2.Position) -> PositionDocument:
@@ -113,11 +200,45 @@ def position_document(position: types_pb2.Position) -> PositionDocument:
         entry_price=number(position.entry_price),
         leverage=optional_number(position.leverage),
         opened_at=optional_instant(position.opened_at, present=position.HasField("opened_at")),
-        stop_loss=_level(position.levels.stop_loss),
-        take_profit=_level(position.levels.take_profit),
+        stop_loss=level_document(position.levels.stop_loss),
+        take_profit=level_document(position.levels.take_profit),
         floor=optional_number(position.levels.floor),
         exit=_exit(position.exit) if position.HasField("exit") else None,
         version=position.version,
+        flow_id=position.provenance.flow_id or None,
+        node_id=position.provenance.node_id or None,
+        execution_id=position.provenance.execution_id or None,
+        agent=position.provenance.agent or None,
+        entry=_entry(position),
+        ai_management=_ai_management(position.ai_management) if position.HasField("ai_management") else None,
+        realized_pnl=optional_number(position.realized_pnl),
+        funding=optional_number(position.funding),
+        plan=position.plan or None,
+        commission_percent=optional_number(position.commission_percent),
+        commission=optional_number(position.commission),
+    )
+
+
+def mark_document(mark: monitor_events.PositionMarked) -> MarkDocument:
+    return MarkDocument(
+        id=mark.position_id,
+        current_price=optional_number(mark.mark_price),
+        pnl=optional_number(mark.unrealized_pnl),
+        pnl_percent=optional_percent(mark.unrealized_pnl_percent),
+        stop_loss=optional_number(mark.stop_loss),
+    )
+
+
+def alert_document(alert: monitor_events.AlertTriggered) -> AlertDocument:
+    return AlertDocument(
+        account_id=alert.account_id,
+        position_id=alert.position_id or None,
+        kind=words.alert_kind(alert.kind),
+        exchange=words.exchange(alert.exchange),
+        symbol=alert.symbol,
+        price=optional_number(alert.price),
+        level_price=optional_number(alert.level_price),
+        reason=alert.reason,
     )
 
 
@@ -130,14 +251,20 @@ def live_document(position: live_pb2.LivePosition) -> LiveDocument:
         take_profit=optional_number(position.take_profit),
         leverage=optional_number(position.leverage),
         liquidation_price=optional_number(position.liquidation_price),
+        notional=optional_number(position.notional),
+        margin=optional_number(position.initial_margin),
+        margin_level=optional_number(position.margin_level),
+        risk_level=words.risk_level(position.risk_level),
         in_sync=position.in_sync,
+        out_of_sync_reasons=list(position.out_of_sync_reasons),
         guarded=position.guarded,
         unguarded_reason=position.unguarded_reason or None,
         data_source=words.data_source(position.data_source),
+        age_seconds=round(position.age_seconds, 3),
     )
 
 
-def _level(level: types_pb2.Level) -> LevelDocument:
+def level_document(level: types_pb2.Level) -> LevelDocument:
     armed = level.HasField("armed_at")
     return LevelDocument(
         rule=level.WhichOneof("rule") or "none",
@@ -146,6 +273,43 @@ def _level(level: types_pb2.Level) -> LevelDocument:
         enforced=armed,
         armed_at=optional_instant(level.armed_at, present=armed),
         armed_mark=optional_number(level.armed_mark),
+    )
+
+
+def _entry(position: types_pb2.Position) -> EntryDocument:
+    entry, origin = position.entry, position.provenance
+    return EntryDocument(
+        price=optional_number(entry.price),
+        size=optional_number(entry.size),
+        leverage=optional_number(entry.leverage),
+        margin=optional_number(entry.margin),
+        total_value=optional_number(entry.total_value),
+        fee=optional_number(entry.fee),
+        timestamp=optional_instant(entry.executed_at, present=entry.HasField("executed_at")),
+        ai_reasoning=origin.ai_reasoning or None,
+        ai_confidence=optional_number(origin.ai_confidence),
+        market_conditions=msgspec.Raw(origin.market_conditions.encode()) if origin.market_conditions else None,
+    )
+
+
+def _ai_management(management: types_pb2.AiManagement) -> AiManagementDocument:
+    advice = management.should_close
+    return AiManagementDocument(
+        current_stop_loss=optional_number(management.current_stop_loss),
+        current_take_profit=optional_number(management.current_take_profit),
+        trailing_stop=TrailingStopDocument(
+            enabled=management.trailing_stop_enabled,
+            distance=optional_number(management.trailing_stop_distance),
+            adjusted_by=words.author(management.trailing_stop_adjusted_by),
+        ),
+        should_close=AdviceDocument(
+            reason=advice.reason,
+            urgency=words.urgency(advice.urgency),
+            confidence=optional_number(advice.confidence),
+            given_at=optional_instant(advice.given_at, present=advice.HasField("given_at")),
+        )
+        if management.HasField("should_close")
+        else None,
     )
 
 

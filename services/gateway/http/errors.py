@@ -11,7 +11,15 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from services.common.errors import DomainError, ErrorKind, FieldInvalid, Invalid, PositionNotFound, Unavailable
+from services.common.errors import (
+    DomainError,
+    ErrorKind,
+    FieldInvalid,
+    Invalid,
+    NotFound,
+    PositionNotFound,
+    Unavailable,
+)
 from services.gateway.http.json import Document, respond
 
 _log = structlog.get_logger(__name__)
@@ -32,6 +40,18 @@ _CODE_OF_REASON = {FieldInvalid.reason: "VALIDATION_FAILED"}
 # Another service that refuses the gateway itself is our trouble and says nothing about whoever asked.
 _OUR_OWN = frozenset({"CALLER_UNKNOWN", "CALLER_REFUSED"})
 _RETRY_AFTER_SECONDS = 1
+
+
+class ThingNotFound(NotFound):
+    """There is no {thing} with this id."""
+
+
+_IDS: dict[str, DomainError] = {
+    "position_id": PositionNotFound(position_id="with this id"),
+    "transaction_id": ThingNotFound(thing="transaction"),
+    "key_id": ThingNotFound(thing="key"),
+    "user_id": ThingNotFound(thing="user"),
+}
 
 
 class ErrorAnswer(Document, kw_only=True, frozen=True):
@@ -57,14 +77,20 @@ def answer_error(error: DomainError) -> Response:
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if status in (429, 503):
-        seconds = error.retry_after_seconds if isinstance(error, Unavailable) else _RETRY_AFTER_SECONDS
-        headers["Retry-After"] = str(seconds)
+        headers["Retry-After"] = _retry_after(error)
     body = ErrorAnswer(
         error=error.message,
         code=_CODE_OF_REASON.get(error.reason, error.reason),
         field=error.metadata.get("field", msgspec.UNSET),
     )
     return respond(body, status, headers)
+
+
+def _retry_after(error: DomainError) -> str:
+    if isinstance(error, Unavailable):
+        return str(error.retry_after_seconds)
+    seconds = error.metadata.get("retry_after_seconds", "")
+    return seconds if seconds.isdecimal() else str(_RETRY_AFTER_SECONDS)
 
 
 def answer_failure() -> Response:
@@ -90,9 +116,9 @@ async def _on_validation_error(_: Request, error: Exception) -> Response:
     detail = error.errors()[0]
     place, *names = [str(part) for part in detail["loc"]]
     field = ".".join(names) or place
-    if (place, field) == ("path", "position_id"):
+    if place == "path" and field in _IDS:
         # An id that cannot exist is not found, like every other that does not.
-        return answer_error(PositionNotFound(position_id="with this id"))
+        return answer_error(_IDS[field])
     return answer_error(FieldInvalid(field=field, problem=detail["msg"]))
 
 

@@ -66,6 +66,33 @@ _POSITION: Json = {
     "floor": None,
     "exit": None,
     "version": 2,
+    "flowId": None,
+    "nodeId": None,
+    "executionId": None,
+    "agent": None,
+    "entry": {
+        "price": 65000,
+        "size": 0.001,
+        "leverage": 10,
+        "margin": 6.5,
+        "totalValue": 65,
+        "fee": 0.026,
+        "timestamp": "2025-10-20T12:00:00.000Z",
+        "aiReasoning": None,
+        "aiConfidence": None,
+        "marketConditions": None,
+    },
+    "aiManagement": {
+        "currentStopLoss": 64000,
+        "currentTakeProfit": None,
+        "trailingStop": {"enabled": False, "distance": None, "adjustedBy": "user"},
+        "shouldClose": None,
+    },
+    "realizedPnl": None,
+    "funding": None,
+    "plan": None,
+    "commissionPercent": None,
+    "commission": None,
 }
 _LIVE: Json = {
     "currentPrice": 66000,
@@ -75,13 +102,98 @@ _LIVE: Json = {
     "takeProfit": 68640,
     "leverage": 10,
     "liquidationPrice": 58800,
+    "notional": 66,
+    "margin": 6.6,
+    "marginLevel": 0.02,
+    "riskLevel": "medium",
     "inSync": True,
+    "outOfSyncReasons": [],
     "guarded": True,
     "unguardedReason": None,
     "dataSource": "exchange",
+    "ageSeconds": 0.8,
 }
 POSITION: Json = {"success": True, "position": _POSITION, "live": _LIVE, "dataSource": "database"}
 LEVEL: Json = {"success": True, "position": _POSITION, "dataSource": "database"}
+POSITIONS: Json = {
+    "success": True,
+    "positions": [_POSITION],
+    "count": 1,
+    "nextCursor": None,
+    "dataSource": "database",
+}
+TIMELINE: Json = {
+    "success": True,
+    "positionId": "OP_1729425600_123",
+    "entries": [
+        {
+            "timestamp": "2025-10-21T11:58:00.000Z",
+            "version": 2,
+            "actor": "user",
+            "change": "level_set",
+            "evidence": "stop-loss pinned at 64000, mark 66000",
+            "reason": "below the last low",
+            "stopLoss": _STOP,
+            "takeProfit": _TARGET,
+            "floor": None,
+        }
+    ],
+    "count": 1,
+    "nextCursor": None,
+    "dataSource": "database",
+}
+_TRANSACTION: Json = {
+    "id": "OP_1729425600_123.4578",
+    "positionId": "OP_1729425600_123",
+    "accountId": "0b0f5a4e-5f0e-4c43-9d1b-0d6e3f6f2c11",
+    "exchange": "binance",
+    "symbol": "BTCUSDT",
+    "side": "long",
+    "orderSide": "buy",
+    "orderId": "8886774",
+    "clientOrderId": None,
+    "quantity": 0.001,
+    "price": 65000,
+    "fee": 0.026,
+    "feeCurrency": "USDT",
+    "pnl": None,
+    "reason": "entry",
+    "flowId": None,
+    "executionId": None,
+    "agent": None,
+    "status": "filled",
+    "executedAt": "2025-10-20T12:00:00.000Z",
+}
+TRANSACTIONS: Json = {
+    "success": True,
+    "transactions": [_TRANSACTION],
+    "count": 1,
+    "nextCursor": None,
+    "dataSource": "database",
+}
+TRANSACTION: Json = {"success": True, "transaction": _TRANSACTION, "dataSource": "database"}
+_EXPOSURE: Json = {
+    "positions": 1,
+    "exposure": 66,
+    "netExposure": 66,
+    "margin": 6.6,
+    "pnl": 1,
+    "unpriced": 0,
+    "unmargined": 0,
+}
+PORTFOLIO: Json = {
+    "success": True,
+    "portfolio": {
+        "total": _EXPOSURE,
+        "byExchange": {"binance": _EXPOSURE},
+        "bySymbol": {"BTCUSDT": _EXPOSURE},
+        "bySide": {"long": _EXPOSURE},
+    },
+    "dataSource": "exchange",
+    "timestamp": "2025-10-21T12:00:00.000Z",
+}
+MANAGE_BODY: Json = {"stopLoss": {"trailingDistance": 0.02}, "takeProfit": {"price": 70000}}
+CLOSE_BODY: Json = {"quantity": 0.0005}
 STOP_BODY: Json = {"price": 64000}
 TARGET_BODY: Json = {"price": 70000}
 CLOSE: Json = {
@@ -250,7 +362,13 @@ _KEY: Json = {
     "tradingEnabled": True,
     "createdAt": "2025-10-20T12:00:00.000Z",
     "verifiedAt": "2025-10-20T12:00:01.000Z",
+    "canTrade": True,
+    "ipRestricted": True,
+    "autoManage": False,
+    "refusal": None,
 }
+KEY_CHANGES: Json = {"name": "main", "tradingEnabled": True, "autoManage": False}
+KEY_REMOVED: Json = {"success": True, "id": "0b0f5a4e-5f0e-4c43-9d1b-0d6e3f6f2c11"}
 KEY: Json = {"success": True, "key": _KEY}
 KEYS: Json = {"success": True, "keys": [_KEY], "count": 1}
 KEY_BODY: Json = {"exchange": "binance", "apiKey": "<key>", "apiSecret": "<secret>", "name": "main"}
@@ -262,4 +380,36 @@ STATUS: Json = {
     "hybridPositionManagement": "enabled",
     "note": "Real-time positions from exchange via /api/positions/*",
 }
-ALIVE: Json = {"success": True, "status": "alive"}
+ADMIN_STATUS: Json = {
+    "success": True,
+    "status": "operational",
+    "services": {"monitor": {"status": "active", "parts": {"monitor.v1.MonitorService": "SERVING"}}},
+    "gateway": {
+        "sockets": 12,
+        "users": 9,
+        "busConnected": True,
+        "lag": 0,
+        "parts": {"gateway.http": "SERVING", "database": "SERVING"},
+    },
+    "timestamp": "2025-10-21T12:00:00.000Z",
+}
+PLAN_BODY: Json = {"name": "pro", "commissionPercent": 10}
+PLAN: Json = {"success": True, "userId": "demo", "plan": "pro", "commissionPercent": 10}
+AUDIT: Json = {
+    "success": True,
+    "entries": [
+        {
+            "timestamp": "2025-10-21T11:58:00.000Z",
+            "userId": "demo",
+            "role": "user",
+            "action": "set_stop_loss",
+            "target": "OP_1729425600_123",
+            "details": {"level": "64000"},
+            "requestId": "5f0c7a7e-2d53-4a35-9a36-5a6f4d4d3c11",
+            "status": 200,
+            "code": None,
+        }
+    ],
+    "count": 1,
+    "nextCursor": None,
+}

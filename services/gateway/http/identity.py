@@ -1,26 +1,31 @@
-"""Who is asking: JSON Web Tokens, signed HS256 with a secret that this process was given.
+"""Who is asking: JSON Web Tokens, signed with a secret that this process was given, or by keys that it fetches.
 
 Invariants: a token counts only with our issuer and audience, an expiry that has not come, a subject and a known role;
-the algorithm is ours to say and never the token's.
+the algorithm is said by the key and never by the token alone.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Protocol
 
 import jwt
-from fastapi import Security
+from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import SecretStr
 
 from services.common.clock import Clock
-from services.common.errors import Unauthenticated
+from services.common.errors import Denied, Unauthenticated
+from services.gateway.http.limits import RateLimits
 
-ROLES = frozenset({"user", "admin"})
+ADMIN = "admin"
+ROLES = frozenset({"user", ADMIN})
 _CLAIMS = ["exp", "sub", "iss", "aud", "role"]
 _SKEW_SECONDS = 5.0
 _LONGEST_SUBJECT = 128
 _LONGEST_TOKEN = 8192
+_LONGEST_KEY_ID = 256
+_MOST_KNOWN = 10_000
 
 
 class MissingToken(Unauthenticated):
@@ -35,6 +40,10 @@ class InvalidToken(Unauthenticated):
     """The token is not valid."""
 
 
+class AdminRequired(Denied):
+    """This needs the role admin."""
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """A user who has shown a token. `expires_at` is when that token ends."""
@@ -44,32 +53,85 @@ class Caller:
     expires_at: datetime
 
 
-class Verifier(Protocol):
-    """Turns a token into the caller that it names."""
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A key that verifies signatures, and the one algorithm that it is for."""
 
-    def verify(self, token: str) -> Caller:
-        """Raises TokenExpired or InvalidToken."""
+    key: Any
+    algorithm: str
+
+
+class SigningKeys(Protocol):
+    """The keys that tokens are signed with."""
+
+    async def find(self, key_id: str | None) -> SigningKey | None:
+        """The key of that id; None where there is none. Raises SigningKeysUnavailable."""
         ...
 
 
-class SharedSecretVerifier:
-    """Verifies tokens that were signed with a shared secret (HS256)."""
+class Verifier(Protocol):
+    """Turns a token into the caller that it names."""
 
-    def __init__(self, secret: SecretStr, *, issuer: str, audience: str, clock: Clock) -> None:
-        self._secret = secret.get_secret_value().encode()
+    async def verify(self, token: str) -> Caller:
+        """Raises TokenExpired, InvalidToken, SigningKeysUnavailable."""
+        ...
+
+
+class SharedSecret:
+    """The one key of a secret that issuer and gateway share (HS256)."""
+
+    def __init__(self, secret: SecretStr) -> None:
+        self._key = SigningKey(secret.get_secret_value().encode(), "HS256")
+
+    async def find(self, key_id: str | None) -> SigningKey | None:
+        """The key, whatever id a token gives."""
+        return self._key
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A token that was verified with this key. It counts again while that is the key of that id, until it expires."""
+
+    key_id: str | None
+    key: SigningKey
+    caller: Caller
+
+
+class TokenVerifier:
+    """Verifies tokens by the keys it is given. A signature is checked once for as long as its key is in force."""
+
+    def __init__(self, keys: SigningKeys, *, issuer: str, audience: str, clock: Clock) -> None:
+        self._keys = keys
         self._issuer = issuer
         self._audience = audience
         self._clock = clock
+        self._known: dict[str, _Known] = {}
 
-    def verify(self, token: str) -> Caller:
-        """The caller; raises TokenExpired or InvalidToken."""
+    async def verify(self, token: str) -> Caller:
+        """The caller; raises TokenExpired, InvalidToken, SigningKeysUnavailable."""
+        known = self._known.get(token)
+        if known is not None and await self._keys.find(known.key_id) is known.key:
+            if known.caller.expires_at <= self._clock.now():
+                raise TokenExpired
+            return known.caller
         if len(token) > _LONGEST_TOKEN:
             raise InvalidToken
+        key_id = _key_id(token)
+        key = await self._keys.find(key_id)
+        if key is None:
+            raise InvalidToken
+        caller = self._caller(self._claims(token, key))
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        self._known[token] = _Known(key_id, key, caller)
+        return caller
+
+    def _claims(self, token: str, key: SigningKey) -> dict[str, Any]:
         try:
-            claims = jwt.decode(
+            claims: dict[str, Any] = jwt.decode(
                 token,
-                self._secret,
-                algorithms=["HS256"],
+                key.key,
+                algorithms=[key.algorithm],
                 issuer=self._issuer,
                 audience=self._audience,
                 leeway=_SKEW_SECONDS,  # for nbf and iat; the expiry is ours to check, to the second
@@ -77,7 +139,7 @@ class SharedSecretVerifier:
             )
         except jwt.InvalidTokenError as error:
             raise InvalidToken from error
-        return self._caller(claims)
+        return claims
 
     def _caller(self, claims: dict[str, Any]) -> Caller:
         subject, role = claims["sub"], claims["role"]
@@ -92,13 +154,18 @@ class SharedSecretVerifier:
 
 
 class Authenticate:
-    """A dependency of routes: the caller of the request. Raises MissingToken, TokenExpired or InvalidToken."""
+    """A dependency of routes: the caller of the request, counted against the caller's limit.
 
-    def __init__(self, verifier: Verifier) -> None:
+    Raises MissingToken, TokenExpired, InvalidToken, SigningKeysUnavailable, RateLimited.
+    """
+
+    def __init__(self, verifier: Verifier, limits: RateLimits) -> None:
         self._verifier = verifier
+        self._limits = limits
 
     async def __call__(
         self,
+        request: Request,
         credentials: Annotated[
             HTTPAuthorizationCredentials | None,
             Security(HTTPBearer(auto_error=False, scheme_name="token", bearerFormat="JWT")),
@@ -106,7 +173,31 @@ class Authenticate:
     ) -> Caller:
         if credentials is None or not credentials.credentials:
             raise MissingToken
-        return self._verifier.verify(credentials.credentials)
+        caller = await self._verifier.verify(credentials.credentials)
+        self._limits.take(request.scope, caller.user_id)
+        return caller
+
+
+def require_admin(authenticate: Authenticate) -> Callable[[Caller], Awaitable[Caller]]:
+    """A dependency of routes: the caller, who has the role admin. Raises AdminRequired besides."""
+
+    async def admin(caller: Annotated[Caller, Depends(authenticate)]) -> Caller:
+        if caller.role != ADMIN:
+            raise AdminRequired
+        return caller
+
+    return admin
+
+
+def _key_id(token: str) -> str | None:
+    """The key that a token says it was signed with. Raises InvalidToken where it is no token."""
+    try:
+        key_id = jwt.get_unverified_header(token).get("kid")
+    except jwt.InvalidTokenError as error:
+        raise InvalidToken from error
+    if key_id is not None and (not isinstance(key_id, str) or len(key_id) > _LONGEST_KEY_ID):
+        raise InvalidToken
+    return key_id
 
 
 def _instant(seconds: object) -> datetime:

@@ -1,7 +1,7 @@
 """What happens around every request: an id, a log line, measurement, and the last line of defence.
 
-Invariants: every request is logged and counted once, by its route and never by its raw path; what nobody meant is
-logged with its traceback here and answered with an id.
+Invariants: every request is counted once, and logged unless it is a read that went well (those at DEBUG), by its route
+and never by its raw path; what nobody meant is logged with its traceback here and answered with an id.
 """
 
 import asyncio
@@ -18,6 +18,8 @@ from services.gateway.http.errors import answer_failure
 _log = structlog.get_logger(__name__)
 
 _PLAIN = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
+_SLOW_SECONDS = 1.0
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -73,7 +75,10 @@ class Observation:
         method = scope["method"] if route != "none" else "OTHER"
         self._instruments.requests.labels(method, route, str(status)).inc()
         self._instruments.seconds.labels(route).observe(seconds)
-        _log.info("request", method=method, route=route, status=status, milliseconds=round(seconds * 1000, 1))
+        # A read that went well is counted above; hundreds of lines a second of such would hide the others.
+        plain = status < 400 and method in _READS and seconds < _SLOW_SECONDS
+        log = _log.debug if plain else _log.info
+        log("request", method=method, route=route, status=status, milliseconds=round(seconds * 1000, 1))
 
 
 def _request_id(scope: Scope) -> str:

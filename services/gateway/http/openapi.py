@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from services.gateway.http.errors import ErrorAnswer
+from services.gateway.http.json import Body
 from services.gateway.http.writes import KEY_HEADER
 
 Json = dict[str, Any]
@@ -15,11 +16,16 @@ Json = dict[str, Any]
 _REF = "#/components/schemas/{name}"
 _ERRORS: dict[int, tuple[str, str, str]] = {
     401: ("No token, or one that has expired or is not valid", "The token has expired.", "TOKEN_EXPIRED"),
+    403: ("The token has another role than admin", "This needs the role admin.", "ADMIN_REQUIRED"),
     404: ("No such thing, or another user's", "Position OP_1729425600_123 does not exist.", "POSITION_NOT_FOUND"),
     409: ("The state of things does not allow it", "No verified API keys found", "NO_VERIFIED_API_KEYS"),
     413: ("The body is too large", "The body of a request may hold at most 65536 bytes.", "BODY_TOO_LARGE"),
     422: ("The request can never succeed as it is", "price: required", "VALIDATION_FAILED"),
-    429: ("A limit has been reached", "Too many requests.", "EXHAUSTED"),
+    429: (
+        "A limit has been reached",
+        "Too many requests: at most 1200 reads a minute. Try again in 1 s.",
+        "RATE_LIMITED",
+    ),
     500: ("Nobody meant this", "Internal error; request 5f0c has been logged", "INTERNAL"),
     503: ("Something cannot be reached now", "The positions service cannot be reached.", "SERVICE_UNAVAILABLE"),
 }
@@ -31,14 +37,16 @@ def documented(
     answer: type[msgspec.Struct],
     example: Json,
     *,
-    body: type[msgspec.Struct] | None = None,
+    body: type[Body] | None = None,
     body_example: Json | None = None,
     write: bool = False,
+    admin: bool = False,
     errors: Sequence[int] | None = None,
 ) -> Json:
     """Keyword arguments of a route: its answers and, for a write, its body and its Idempotency-Key."""
     responses: dict[int, Json] = {200: {"description": "Done", "content": _content(answer, example)}}
-    for status in (_WRITE_ERRORS if write else _READ_ERRORS) if errors is None else errors:
+    possible = (_WRITE_ERRORS if write else _READ_ERRORS) if errors is None else errors
+    for status in sorted({*possible, 403} if admin else possible):
         description, message, code = _ERRORS[status]
         sample = {"success": False, "error": message, "code": code}
         responses[status] = {"description": description, "content": _content(ErrorAnswer, sample)}
@@ -54,7 +62,7 @@ def documented(
             }
         ]
     if body is not None:
-        extra["requestBody"] = {"required": True, "content": _content(body, body_example or {})}
+        extra["requestBody"] = {"required": not body.may_be_empty, "content": _content(body, body_example or {})}
     return {"responses": responses, "openapi_extra": extra, "response_model": None}
 
 

@@ -1,51 +1,76 @@
-"""Positions: what is open now, one position as a whole, its levels, and closing it."""
+"""Positions: what is open now, what is in the books, and one position as a whole with its timeline."""
 
 from decimal import Decimal
 from typing import Annotated, Literal
 
 import msgspec
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
 from protos.positions.v1 import positions_pb2, types_pb2
 from services.common.clock import Clock
 from services.common.errors import DomainError
 from services.common.status import RemoteFailure
-from services.gateway.clients import Books, Closing, LivePositions
+from services.gateway.clients import Books, LivePositions
 from services.gateway.http import examples, words
-from services.gateway.http.body import NoBody, check_price
 from services.gateway.http.documents import (
-    LevelAnswer,
+    LevelDocument,
     LiveDocument,
     PositionAnswer,
+    PositionDocument,
+    level_document,
     live_document,
     position_document,
 )
 from services.gateway.http.identity import Authenticate, Caller
-from services.gateway.http.json import Body, Document, optional_number, respond
+from services.gateway.http.json import Document, optional_instant, optional_number, respond
 from services.gateway.http.openapi import documented
 from services.gateway.http.operations import OperationsAnswer, ReadWarning, operations_answer
-from services.gateway.http.writes import Action, Writes
 
 ExchangeName = Literal["binance", "bybit"]
+StatusFilter = Literal["open", "closed", "all"]
 PositionId = Annotated[str, Path(pattern=r"^[\x21-\x7e]{1,64}$", examples=["OP_1729425600_123"])]
+Limit = Annotated[int, Query(ge=1, le=200, description="the most that one page holds")]
+Cursor = Annotated[str, Query(max_length=512, description="`nextCursor` of the page before")]
+Symbol = Annotated[
+    str, Query(pattern=r"^[A-Za-z0-9_.:/-]{0,40}$", description="such as BTCUSDT; every symbol if empty")
+]
+FlowId = Annotated[str, Query(pattern=r"^[\x21-\x7e]{0,128}$", description="positions of one flow; all if empty")]
 
 
-class LevelBody(Body, kw_only=True, frozen=True):
-    """A level is pinned to a price, or taken away (null); with `expectedVersion`, only while the position is at it."""
+class PositionsAnswer(Document, kw_only=True, frozen=True):
+    """Positions in the books, the latest opened first. `nextCursor` asks for what follows; null at the end."""
 
-    price: Decimal | None
-    expected_version: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)] | None = None
+    success: bool = True
+    positions: list[PositionDocument]
+    count: int
+    next_cursor: str | None
+    data_source: str = "database"
 
 
-class CloseAnswer(Document, kw_only=True, frozen=True):
-    """What a close did: volume-weighted exit price and quantity."""
+class TimelineEntry(Document, kw_only=True, frozen=True):
+    """A change of a position: who made it, on what evidence and why, and the levels as they were after it."""
+
+    timestamp: str | None
+    version: int
+    actor: str
+    change: str
+    evidence: str
+    reason: str | None
+    stop_loss: LevelDocument
+    take_profit: LevelDocument
+    floor: Decimal | None
+
+
+class TimelineAnswer(Document, kw_only=True, frozen=True):
+    """Every change of a position, the first one first."""
 
     success: bool = True
     position_id: str
-    intent_id: str
-    exit_price: Decimal | None
-    quantity: Decimal | None
+    entries: list[TimelineEntry]
+    count: int
+    next_cursor: str | None
+    data_source: str = "database"
 
 
 def live_router(live: LivePositions, authenticate: Authenticate, clock: Clock) -> APIRouter:
@@ -68,11 +93,30 @@ def live_router(live: LivePositions, authenticate: Authenticate, clock: Clock) -
     return router
 
 
-def books_router(
-    books: Books, live: LivePositions, closing: Closing, authenticate: Authenticate, writes: Writes
-) -> APIRouter:
+def books_router(books: Books, live: LivePositions, authenticate: Authenticate) -> APIRouter:
     """The document routes. Include it after every router with a static path under /api/positions/."""
     router = APIRouter(tags=["books"])
+
+    @router.get("/api/positions", summary="Positions in the books", **documented(PositionsAnswer, examples.POSITIONS))
+    async def list_positions(
+        caller: Annotated[Caller, Depends(authenticate)],
+        status: StatusFilter = "all",
+        exchange: ExchangeName | None = None,
+        symbol: Symbol = "",
+        flow: FlowId = "",
+        limit: Limit = 50,
+        cursor: Cursor = "",
+    ) -> Response:
+        request = positions_pb2.ListPositionsRequest(
+            user_id=caller.user_id,
+            filter=words.FILTERS[status],
+            exchange=words.optional_exchange(exchange),
+            symbol=symbol,
+            flow_id=flow,
+            page_size=limit,
+            page_token=cursor,
+        )
+        return respond(await list_page(books, request))
 
     @router.get(
         "/api/positions/{position_id}",
@@ -92,54 +136,40 @@ def books_router(
             )
         )
 
-    async def set_level(kind: str, position_id: str, request: Request, caller: Caller) -> Response:
-        async def command(body: LevelBody, request_id: str) -> Document:
-            position = await books.set_level(_level_request(caller, position_id, kind, body, request_id))
-            return LevelAnswer(position=position_document(position))
-
-        action = Action(f"set_{kind}", position_id)
-        return await writes.perform(request, caller, action, LevelBody, command, _level_details)
-
-    @router.patch(
-        "/api/positions/{position_id}/stop-loss",
-        summary="Set the stop-loss, which is enforced from then on",
-        **documented(LevelAnswer, examples.LEVEL, body=LevelBody, body_example=examples.STOP_BODY, write=True),
+    @router.get(
+        "/api/positions/{position_id}/timeline",
+        summary="Why a level moved, who closed it, on what evidence",
+        **documented(TimelineAnswer, examples.TIMELINE),
     )
-    async def set_stop_loss(
-        position_id: PositionId, request: Request, caller: Annotated[Caller, Depends(authenticate)]
+    async def timeline(
+        position_id: PositionId,
+        caller: Annotated[Caller, Depends(authenticate)],
+        limit: Limit = 100,
+        cursor: Cursor = "",
     ) -> Response:
-        return await set_level("stop_loss", position_id, request, caller)
-
-    @router.patch(
-        "/api/positions/{position_id}/take-profit",
-        summary="Set the take-profit, which is enforced from then on",
-        **documented(LevelAnswer, examples.LEVEL, body=LevelBody, body_example=examples.TARGET_BODY, write=True),
-    )
-    async def set_take_profit(
-        position_id: PositionId, request: Request, caller: Annotated[Caller, Depends(authenticate)]
-    ) -> Response:
-        return await set_level("take_profit", position_id, request, caller)
-
-    @router.post(
-        "/api/positions/{position_id}/close",
-        summary="Close the whole position at market, reduce-only",
-        **documented(CloseAnswer, examples.CLOSE, write=True),
-    )
-    async def close(
-        position_id: PositionId, request: Request, caller: Annotated[Caller, Depends(authenticate)]
-    ) -> Response:
-        async def command(_: NoBody, request_id: str) -> Document:
-            closed = await closing.close_position(caller.user_id, position_id, request_id)
-            return CloseAnswer(
-                position_id=closed.position_id or position_id,
-                intent_id=closed.intent_id,
-                exit_price=optional_number(closed.exit_price),
-                quantity=optional_number(closed.quantity),
+        page = await books.list_timeline(
+            positions_pb2.ListTimelineRequest(
+                user_id=caller.user_id, position_id=position_id, page_size=limit, page_token=cursor
             )
-
-        return await writes.perform(request, caller, Action("close", position_id), NoBody, command)
+        )
+        entries = [_entry(entry) for entry in page.entries]
+        return respond(
+            TimelineAnswer(
+                position_id=position_id,
+                entries=entries,
+                count=len(entries),
+                next_cursor=page.next_page_token or None,
+            )
+        )
 
     return router
+
+
+async def list_page(books: Books, request: positions_pb2.ListPositionsRequest) -> PositionsAnswer:
+    """One page of positions in the books."""
+    page = await books.list_positions(request)
+    positions = [position_document(position) for position in page.positions]
+    return PositionsAnswer(positions=positions, count=len(positions), next_cursor=page.next_page_token or None)
 
 
 async def _read_live(
@@ -158,22 +188,15 @@ async def _read_live(
     return None, None
 
 
-def _level_request(
-    caller: Caller, position_id: str, kind: str, body: LevelBody, request_id: str
-) -> positions_pb2.SetLevelRequest:
-    request = positions_pb2.SetLevelRequest(
-        user_id=caller.user_id,
-        position_id=position_id,
-        kind=words.LEVELS[kind],
-        request_id=request_id,
-        expected_version=body.expected_version or 0,
+def _entry(entry: positions_pb2.TimelineEntry) -> TimelineEntry:
+    return TimelineEntry(
+        timestamp=optional_instant(entry.happened_at, present=entry.HasField("happened_at")),
+        version=entry.version,
+        actor=entry.actor,
+        change=entry.change,
+        evidence=entry.evidence,
+        reason=entry.reason or None,
+        stop_loss=level_document(entry.levels.stop_loss),
+        take_profit=level_document(entry.levels.take_profit),
+        floor=optional_number(entry.levels.floor),
     )
-    if body.price is None:
-        request.none.SetInParent()
-    else:
-        request.pinned.price = check_price("price", body.price)
-    return request
-
-
-def _level_details(body: LevelBody) -> dict[str, str | bool | None]:
-    return {"price": None if body.price is None else check_price("price", body.price)}

@@ -86,7 +86,7 @@ def reconciliation_router(reconciliation: Reconciliation, authenticate: Authenti
     )
     async def sync(request: Request, caller: Annotated[Caller, Depends(authenticate)]) -> Response:
         async def command(_: NoBody, request_id: str) -> Document:
-            runs = [_run(run) for run in await reconciliation.sync_now(caller.user_id, request_id)]
+            runs = [run_document(run) for run in await reconciliation.sync_now(caller.user_id, request_id)]
             return SyncAnswer(in_sync=all(run.result == "in_step" for run in runs), runs=runs)
 
         return await writes.perform(request, caller, Action("sync"), NoBody, command)
@@ -138,7 +138,7 @@ def _worst(results: Sequence[reconciler_pb2.RunResult.ValueType]) -> str | None:
     return None if worst == reconciler_pb2.RUN_RESULT_UNSPECIFIED else words.run_result(worst)
 
 
-def _run(run: reconciler_pb2.AccountRun) -> RunDocument:
+def run_document(run: reconciler_pb2.AccountRun) -> RunDocument:
     return RunDocument(
         run_id=run.run_id,
         account_id=run.account_id,

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from services.common.clock import Clock
-from services.gateway.clients import ServiceHealth
+from services.gateway.clients import SERVING, ServiceHealth
 from services.gateway.http import examples
 from services.gateway.http.json import Document, respond
 from services.gateway.http.openapi import documented
@@ -29,13 +29,6 @@ class StatusAnswer(Document, kw_only=True, frozen=True):
     note: str = "Real-time positions from exchange via /api/positions/*"
 
 
-class AliveAnswer(Document, kw_only=True, frozen=True):
-    """The gateway answers."""
-
-    success: bool = True
-    status: str = "alive"
-
-
 class StatusBoard:
     """Asks every service's health, at most once a second however many ask."""
 
@@ -44,14 +37,22 @@ class StatusBoard:
         self._clock = clock
         self._lock = asyncio.Lock()
         self._asked_at: datetime | None = None
-        self._known: dict[str, bool] = {}
+        self._known: dict[str, Mapping[str, str]] = {}
+
+    def now(self) -> datetime:
+        """The present, by the board's clock."""
+        return self._clock.now()
 
     async def read(self) -> dict[str, bool]:
-        """Each service and whether it serves, no older than a second."""
+        """Each service and whether all of it serves, no older than a second."""
+        return {name: set(parts.values()) <= {SERVING} for name, parts in (await self.detail()).items()}
+
+    async def detail(self) -> dict[str, Mapping[str, str]]:
+        """Each service and what each of its parts says, no older than a second."""
         async with self._lock:
             now = self._clock.now()
             if self._asked_at is None or now - self._asked_at >= _FRESH:
-                answers = await asyncio.gather(*(service.serving() for service in self._services.values()))
+                answers = await asyncio.gather(*(service.check() for service in self._services.values()))
                 self._known = dict(zip(self._services, answers, strict=True))
                 self._asked_at = now
             return self._known
@@ -71,9 +72,5 @@ def status_router(board: StatusBoard) -> APIRouter:
         services = {name: "active" if active else "inactive" for name, active in serving.items()}
         whole = "operational" if all(serving.values()) else "degraded"
         return respond(StatusAnswer(api_version=API_VERSION, status=whole, services=services))
-
-    @router.get("/healthz", summary="The gateway is alive", **documented(AliveAnswer, examples.ALIVE, errors=()))
-    async def alive() -> Response:
-        return respond(AliveAnswer())
 
     return router

@@ -4,49 +4,100 @@ The flat routes, which today's frontend uses, say OPEN, LONG, CLOSED_EXTERNALLY;
 say open, long, closed_externally. Exchanges are always in small letters.
 """
 
+from functools import cache, lru_cache
+
+from protos.monitor.v1 import events_pb2 as monitor_events
 from protos.positions.v1 import live_pb2, positions_pb2, types_pb2
 from protos.reconciler.v1 import reconciler_pb2
 
 EXCHANGES = {"binance": types_pb2.EXCHANGE_BINANCE, "bybit": types_pb2.EXCHANGE_BYBIT}
 EVERY_EXCHANGE = types_pb2.EXCHANGE_UNSPECIFIED
+FILTERS = {
+    "open": positions_pb2.POSITION_FILTER_OPEN,
+    "closed": positions_pb2.POSITION_FILTER_CLOSED,
+    "all": positions_pb2.POSITION_FILTER_ALL,
+}
 LEVELS = {
     "stop_loss": positions_pb2.LEVEL_KIND_STOP_LOSS,
     "take_profit": positions_pb2.LEVEL_KIND_TAKE_PROFIT,
 }
 
 
+@cache
 def exchange(value: types_pb2.Exchange.ValueType) -> str:
     return types_pb2.Exchange.Name(value).removeprefix("EXCHANGE_").lower()
 
 
+def optional_exchange(name: str | None) -> types_pb2.Exchange.ValueType:
+    return types_pb2.EXCHANGE_UNSPECIFIED if name is None else EXCHANGES[name]
+
+
+@cache
 def side(value: types_pb2.Side.ValueType) -> str:
     return types_pb2.Side.Name(value).removeprefix("SIDE_").lower()
 
 
+@cache
 def position_side(value: types_pb2.PositionSide.ValueType) -> str:
     return types_pb2.PositionSide.Name(value).removeprefix("POSITION_SIDE_").lower()
 
 
+@cache
 def status(value: types_pb2.PositionStatus.ValueType) -> str:
     return types_pb2.PositionStatus.Name(value).removeprefix("POSITION_STATUS_").lower()
 
 
+@cache
 def origin(value: types_pb2.Origin.ValueType) -> str:
     return types_pb2.Origin.Name(value).removeprefix("ORIGIN_").lower()
 
 
+@cache
 def exit_reason(value: types_pb2.ExitReason.ValueType) -> str:
     return types_pb2.ExitReason.Name(value).removeprefix("EXIT_REASON_").lower()
 
 
+@cache
 def data_source(value: live_pb2.DataSource.ValueType) -> str:
     return live_pb2.DataSource.Name(value).removeprefix("DATA_SOURCE_").lower()
 
 
+@cache
+def risk_level(value: live_pb2.RiskLevel.ValueType) -> str | None:
+    return live_pb2.RiskLevel.Name(value).removeprefix("RISK_LEVEL_").lower() if value else None
+
+
+@cache
 def run_result(value: reconciler_pb2.RunResult.ValueType) -> str:
     return reconciler_pb2.RunResult.Name(value).removeprefix("RUN_RESULT_").lower()
 
 
+@cache
+def author(value: types_pb2.Author.ValueType) -> str | None:
+    return types_pb2.Author.Name(value).removeprefix("AUTHOR_").lower() if value else None
+
+
+@cache
+def urgency(value: types_pb2.Urgency.ValueType) -> str:
+    return types_pb2.Urgency.Name(value).removeprefix("URGENCY_").lower()
+
+
+@cache
+def alert_kind(value: monitor_events.AlertKind.ValueType) -> str:
+    return monitor_events.AlertKind.Name(value).removeprefix("ALERT_KIND_").lower()
+
+
+@cache
+def order_side(value: types_pb2.OrderSide.ValueType) -> str:
+    return types_pb2.OrderSide.Name(value).removeprefix("ORDER_SIDE_").lower()
+
+
+@cache
+def transaction_status(value: positions_pb2.TransactionStatus.ValueType) -> str:
+    return positions_pb2.TransactionStatus.Name(value).removeprefix("TRANSACTION_STATUS_").lower()
+
+
+@lru_cache(maxsize=1024)
 def flat(word: str) -> str:
     """A word of the document routes as the flat routes say it."""
     return word.upper()

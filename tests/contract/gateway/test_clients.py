@@ -36,6 +36,18 @@ ANSWERS: dict[str, Message | Exception] = {
     "ListLivePositions": live_pb2.ListLivePositionsResponse(positions=[live_pb2.LivePosition(symbol="BTCUSDT")]),
     "GetPosition": positions_pb2.GetPositionResponse(position=POSITION),
     "SetLevel": positions_pb2.SetLevelResponse(position=POSITION),
+    "ListPositions": positions_pb2.ListPositionsResponse(positions=[POSITION]),
+    "ManagePosition": positions_pb2.ManagePositionResponse(position=POSITION),
+    "ReleasePosition": positions_pb2.ReleasePositionResponse(position=POSITION),
+    "ListTimeline": positions_pb2.ListTimelineResponse(entries=[positions_pb2.TimelineEntry(change="opened")]),
+    "ListTransactions": positions_pb2.ListTransactionsResponse(),
+    "GetTransaction": positions_pb2.GetTransactionResponse(transaction=positions_pb2.Transaction(transaction_id="t")),
+    "VerifyAccount": accounts_pb2.VerifyAccountResponse(account=accounts_pb2.Account(account_id="a")),
+    "RenameAccount": accounts_pb2.RenameAccountResponse(account=accounts_pb2.Account(account_id="a")),
+    "SetTrading": accounts_pb2.SetTradingResponse(account=accounts_pb2.Account(account_id="a")),
+    "SetAutoManage": accounts_pb2.SetAutoManageResponse(account=accounts_pb2.Account(account_id="a")),
+    "RemoveAccount": accounts_pb2.RemoveAccountResponse(),
+    "SetPlan": accounts_pb2.SetPlanResponse(plan=accounts_pb2.Plan(name="pro")),
     "ListHistory": history_pb2.ListHistoryResponse(next_page_token="more"),
     "GetAnalytics": history_pb2.GetAnalyticsResponse(total_trades=3),
     "GetBreakdown": history_pb2.GetBreakdownResponse(by_side=[history_pb2.TradeGroup(key="long")]),
@@ -118,7 +130,7 @@ async def test_positions_are_asked_for_the_caller(other: OtherSide, positions: P
     assert [row.symbol for row in live.positions] == ["BTCUSDT"]
     assert await positions.get_position("demo", "OP_1_1") == POSITION
     level = positions_pb2.SetLevelRequest(user_id="demo", position_id="OP_1_1", request_id="r", expected_version=2)
-    assert await positions.set_level(level) == POSITION
+    assert (await positions.set_level(level)).position == POSITION
     page = history_pb2.ListHistoryRequest(user_id="demo", period="7d", page_size=20, page_token="there")
     assert (await positions.list_history(page)).next_page_token == "more"
     figures = history_pb2.GetAnalyticsRequest(user_id="demo", period="30d")
@@ -143,16 +155,55 @@ async def test_positions_are_asked_for_the_caller(other: OtherSide, positions: P
     ]
 
 
+async def test_books_and_keys_are_asked_as_the_request_says(other: OtherSide, positions: PositionsClient) -> None:
+    mine: dict[str, Any] = {"user_id": "demo", "request_id": "r"}
+    asked: list[Any] = [
+        positions_pb2.ListPositionsRequest(user_id="demo", symbol="BTCUSDT"),
+        positions_pb2.ManagePositionRequest(**mine, position_id="OP_1_1"),
+        positions_pb2.ReleasePositionRequest(**mine, position_id="OP_1_1"),
+        positions_pb2.ListTimelineRequest(user_id="demo", position_id="OP_1_1"),
+        positions_pb2.ListTransactionsRequest(user_id="demo"),
+        accounts_pb2.VerifyAccountRequest(**mine, account_id="a"),
+        accounts_pb2.RenameAccountRequest(**mine, account_id="a", name="main"),
+        accounts_pb2.SetTradingRequest(**mine, account_id="a", enabled=True),
+        accounts_pb2.SetAutoManageRequest(**mine, account_id="a", enabled=True),
+        accounts_pb2.RemoveAccountRequest(**mine, account_id="a"),
+        accounts_pb2.SetPlanRequest(user_id="demo", plan=accounts_pb2.Plan(name="pro")),
+    ]
+    methods: list[Any] = [
+        positions.list_positions,
+        positions.manage,
+        positions.release,
+        positions.list_timeline,
+        positions.list_transactions,
+        positions.verify_account,
+        positions.rename_account,
+        positions.set_trading,
+        positions.set_auto_manage,
+        positions.remove_account,
+        positions.set_plan,
+    ]
+    answers = [await method(request) for method, request in zip(methods, asked, strict=True)]
+    assert other.servicer.asked == asked
+    assert answers[0].positions == [POSITION]
+    assert (answers[1].position, answers[2]) == (POSITION, POSITION)
+    assert [entry.change for entry in answers[3].entries] == ["opened"]
+    assert [account.account_id for account in answers[5:9]] == ["a"] * 4
+    assert (answers[9], answers[10].name) == (None, "pro")
+    assert (await positions.get_transaction("demo", "t")).transaction_id == "t"
+
+
 async def test_reconciler_and_monitor_are_asked_for_the_caller(other: OtherSide) -> None:
     reconciler = ReconcilerClient(other.channel, sync_timeout_seconds=5)
     monitor = MonitorClient(other.channel, close_timeout_seconds=5)
+    close = monitor_pb2.ClosePositionRequest(user_id="demo", position_id="OP_1_1", request_id="r", quantity="1")
     assert [run.run_id for run in await reconciler.sync_now("demo", "r")] == ["r"]
     assert (await reconciler.get_status("demo")).is_running
-    assert (await monitor.close_position("demo", "OP_1_1", "r")).intent_id == "i"
+    assert (await monitor.close_position(close)).intent_id == "i"
     assert other.servicer.asked == [
         reconciler_pb2.SyncNowRequest(user_id="demo", request_id="r"),
         reconciler_pb2.GetStatusRequest(user_id="demo"),
-        monitor_pb2.ClosePositionRequest(user_id="demo", position_id="OP_1_1", request_id="r"),
+        close,
     ]
 
 
@@ -168,17 +219,18 @@ async def test_typed_errors_arrive_as_they_were_raised(other: OtherSide, positio
 
 async def test_health_is_that_of_all_names(other: OtherSide) -> None:
     health = GrpcHealth(other.channel, NAMES)
-    assert await health.serving() is False
+    assert set((await health.check()).values()) == {"NOT_SERVING"}
     for name in NAMES:
         other.health.set(name, True)
-    assert await health.serving() is True
+    assert set((await health.check()).values()) == {"SERVING"}
     other.health.set(NAMES[-1], False)
-    assert await health.serving() is False
-    assert await GrpcHealth(other.channel, ["nobody.v1.Declared"]).serving() is False
+    assert (await health.check())[NAMES[-1]] == "NOT_SERVING"
+    assert (await health.check())[NAMES[0]] == "SERVING"
+    assert set((await GrpcHealth(other.channel, ["nobody.v1.Declared"]).check()).values()) == {"UNREACHABLE"}
 
 
 async def test_a_service_that_is_down_is_unavailable(other: OtherSide, positions: PositionsClient) -> None:
     await other.server.drain(0)
     with pytest.raises(ServiceUnavailable, match="positions service"):
         await positions.list_accounts("demo")
-    assert await GrpcHealth(other.channel, NAMES).serving() is False
+    assert set((await GrpcHealth(other.channel, NAMES).check()).values()) == {"UNREACHABLE"}

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from deploy.local.certificates import CertificateFiles
 from services.common.database import create_engine, transaction
 from services.common.migration import migrate_schema, schema_drift
+from services.gateway.audit import AuditEntry, AuditQuery, read_cursor
 from services.gateway.config import GatewaySettings
 from services.gateway.domain.idempotency import (
     CLAIM_LIFETIME,
@@ -186,3 +187,27 @@ async def test_old_keys_are_forgotten(engine: AsyncEngine, user: str, clock: Fix
 async def test_the_migrations_make_the_tables_that_the_store_uses(engine: AsyncEngine) -> None:
     async with transaction(engine) as connection:
         assert await schema_drift(connection, METADATA) == []
+
+
+async def test_the_audit_log_is_read_in_pages_the_latest_first(log: Any, user: str) -> None:
+    made = [attempt(user, None, at=NOW + timedelta(minutes=n // 2), action=f"action_{n % 2}") for n in range(6)]
+    for one in made:
+        await log.begin(one)
+    await log.finish(made[0], Answer(404, b"{}"), "POSITION_NOT_FOUND")
+    expected = [one.attempt_id for one in sorted(made, key=lambda one: (one.at, one.attempt_id), reverse=True)]
+    seen: list[AuditEntry] = []
+    place = None
+    while True:
+        page = await log.list_audit(AuditQuery(user, None, None, None, place, 4))
+        seen += page.entries
+        if page.next_cursor is None:
+            break
+        place = read_cursor(page.next_cursor)
+    assert [entry.attempt_id for entry in seen] == expected
+    ended = {entry.attempt_id: (entry.status, entry.code) for entry in seen}
+    assert ended[made[0].attempt_id] == (404, "POSITION_NOT_FOUND")
+    assert ended[made[1].attempt_id] == (None, None)
+    some = await log.list_audit(
+        AuditQuery(user, "action_1", NOW + timedelta(minutes=1), NOW + timedelta(minutes=2), None, 10)
+    )
+    assert [entry.attempt_id for entry in some.entries] == [made[3].attempt_id]

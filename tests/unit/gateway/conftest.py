@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,8 +12,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
+from services.gateway.events import Replay
 from services.gateway.http.app import Parts, create_app
-from services.gateway.http.identity import SharedSecretVerifier
+from services.gateway.http.identity import SharedSecret, SigningKeys, TokenVerifier
+from services.gateway.http.limits import Limit, RateLimits
 from services.gateway.http.observation import HttpInstruments
 from services.gateway.http.server import HttpServer
 from services.gateway.http.status import StatusBoard
@@ -26,13 +29,17 @@ from tests.fakes.gateway_clients import (
     FakeHealth,
     FakeHistory,
     FakeLivePositions,
+    FakeOwnState,
+    FakePast,
     FakeReconciliation,
+    FakeTransactions,
     FakeWriteLog,
 )
 
 NOW = datetime(2025, 10, 21, 12, tzinfo=UTC)
 SECRET = "a secret of the unit tests, long enough"
 BACKLOG = 8
+SOCKETS = 4
 
 
 @dataclass
@@ -50,12 +57,22 @@ class World:
         default_factory=lambda: {name: FakeHealth() for name in ("positions", "reconciler", "monitor")}
     )
     write_log: FakeWriteLog = field(default_factory=FakeWriteLog)
+    transactions: FakeTransactions = field(default_factory=FakeTransactions)
+    past: FakePast = field(default_factory=FakePast)
+    own: FakeOwnState = field(default_factory=FakeOwnState)
+    place: int = 5
+    reads: int = 0
+    writes: int = 0
+    cors_origins: tuple[str, ...] = ()
+    stall_seconds: float = 20
+    signing_keys: SigningKeys | None = None
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
-    hub: Hub = field(default_factory=lambda: Hub(BACKLOG))
+    hub: Hub = field(default_factory=lambda: Hub(BACKLOG, per_user=SOCKETS))
     auth_seconds: float = 5
 
-    def verifier(self) -> SharedSecretVerifier:
-        return SharedSecretVerifier(SecretStr(SECRET), issuer="tandem", audience="tandem", clock=self.clock)
+    def verifier(self) -> TokenVerifier:
+        keys = self.signing_keys or SharedSecret(SecretStr(SECRET))
+        return TokenVerifier(keys, issuer="tandem", audience="tandem", clock=self.clock)
 
     def token(self, user_id: str = "demo", **claims: Any) -> str:
         return sign({"sub": user_id, "exp": self.clock.now() + timedelta(hours=1), **claims})
@@ -66,14 +83,27 @@ class World:
             Parts(
                 live=self.live,
                 books=self.books,
+                transactions=self.transactions,
                 history=self.history,
                 accounts=self.accounts,
                 reconciliation=self.reconciliation,
                 closing=self.closing,
                 board=StatusBoard(self.health, self.clock),
                 verifier=verifier,
+                limits=RateLimits(Limit("reads", self.reads), Limit("writes", self.writes)),
                 write_log=self.write_log,
-                stream=EventStream(self.hub, verifier, self.clock, auth_seconds=self.auth_seconds),
+                audit=self.write_log,
+                own=self.own,
+                stream=EventStream(
+                    self.hub,
+                    verifier,
+                    Replay(self.past, limit=20),
+                    self.clock,
+                    place=lambda: self.place,
+                    auth_seconds=self.auth_seconds,
+                    stall_seconds=self.stall_seconds,
+                ),
+                cors_origins=self.cors_origins,
                 clock=self.clock,
                 instruments=HttpInstruments(self.registry),
             )
@@ -92,6 +122,20 @@ def sign(claims: dict[str, Any], secret: str = SECRET, algorithm: str = "HS256")
 @pytest.fixture
 def world() -> World:
     return World()
+
+
+@pytest.fixture
+def gateway_settings(tmp_path: Path) -> dict[str, object]:
+    """Settings that a gateway starts with, but for how it verifies tokens."""
+    file = tmp_path / "file"
+    file.touch()
+    return {
+        "database_url": "postgresql://gateway:pw@127.0.0.1/tandem",
+        "nats_url": "nats://127.0.0.1:4222",
+        "admin_listen": "127.0.0.1:0",
+        **dict.fromkeys(("tls_cert_file", "tls_key_file", "tls_ca_file"), file),
+        **dict.fromkeys(("positions_target", "reconciler_target", "monitor_target"), "ipv4:127.0.0.1:1"),
+    }
 
 
 @pytest.fixture

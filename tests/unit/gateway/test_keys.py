@@ -23,6 +23,10 @@ async def test_a_secret_goes_to_key_custody_and_nowhere_else(world: World, clien
             "tradingEnabled": True,
             "createdAt": "2025-10-21T12:00:00.000Z",
             "verifiedAt": None,
+            "canTrade": False,
+            "ipRestricted": False,
+            "autoManage": False,
+            "refusal": None,
         },
     }
     assert listed.json() == {"success": True, "keys": [answer.json()["key"]], "count": 1}

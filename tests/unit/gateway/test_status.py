@@ -41,9 +41,9 @@ async def test_however_many_ask_the_services_are_asked_once_a_second(world: Worl
     assert world.health["positions"].asked == 2
 
 
-async def test_alive_is_open(client: httpx.AsyncClient) -> None:
-    answer = await client.get("/healthz", headers={"Authorization": ""})
-    assert (answer.status_code, answer.json()) == (200, {"success": True, "status": "alive"})
+async def test_health_and_metrics_are_not_on_the_public_port(client: httpx.AsyncClient) -> None:
+    for path in ("/healthz", "/readyz", "/metrics"):
+        assert (await client.get(path)).status_code == 404
 
 
 async def test_every_route_is_documented_with_an_example_and_its_errors(client: httpx.AsyncClient) -> None:
@@ -51,7 +51,6 @@ async def test_every_route_is_documented_with_an_example_and_its_errors(client: 
     assert (await client.get("/docs")).status_code == 200
     assert set(document["paths"]) == {
         "/api/status",
-        "/healthz",
         "/api/positions/current",
         "/api/positions/current/{exchange}",
         "/api/operations/positions",
@@ -62,7 +61,20 @@ async def test_every_route_is_documented_with_an_example_and_its_errors(client: 
         "/api/performance/summary",
         "/api/performance/equity",
         "/api/performance/breakdown",
+        "/api/positions",
         "/api/positions/{position_id}",
+        "/api/positions/{position_id}/timeline",
+        "/api/positions/{position_id}/manage",
+        "/api/positions/{position_id}/release",
+        "/api/transactions",
+        "/api/transactions/{transaction_id}",
+        "/api/portfolio",
+        "/api/user-api-keys/{key_id}",
+        "/api/user-api-keys/{key_id}/verify",
+        "/api/admin/status",
+        "/api/admin/audit",
+        "/api/admin/users/{user_id}/positions",
+        "/api/admin/users/{user_id}/plan",
         "/api/positions/{position_id}/stop-loss",
         "/api/positions/{position_id}/take-profit",
         "/api/positions/{position_id}/close",
@@ -74,7 +86,7 @@ async def test_every_route_is_documented_with_an_example_and_its_errors(client: 
             content = operation["responses"]["200"]["content"]["application/json"]
             assert content["example"], (path, method)
             _assert_fits(document, content["schema"], content["example"], path)
-            if path not in ("/api/status", "/healthz"):
+            if path != "/api/status":
                 assert operation["security"] == [{"token": []}]
                 assert {"401", "422", "503"} <= set(operation["responses"])
 

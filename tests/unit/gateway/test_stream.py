@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,13 +11,18 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from protos.monitor.v1 import events_pb2 as monitor_events
 from protos.positions.v1 import events_pb2
+from protos.reconciler.v1 import events_pb2 as reconciler_events
 from services.common.bus import Received
+from services.common.errors import BusUnavailable
+from services.common.past import PastGone
 from services.gateway.events import Facts
-from tests.unit.gateway.conftest import BACKLOG, NOW, World, sign
+from tests.unit.gateway.conftest import BACKLOG, NOW, SOCKETS, World, sign
 from tests.unit.gateway.positions import booked_position, closed_position
 
 PATIENCE_SECONDS = 10
+READY = {"type": "ready", "sequence": 5}
 
 
 @asynccontextmanager
@@ -42,8 +47,9 @@ async def url(world: World) -> AsyncIterator[str]:
         yield address
 
 
-def protocols(token: str) -> Any:
-    return ["tandem", f"tandem.jwt.{token}"]
+def protocols(token: str, since: int | None = None) -> Any:
+    offered = ["tandem", f"tandem.jwt.{token}"]
+    return offered if since is None else [*offered, f"tandem.since.{since}"]
 
 
 async def receive(socket: ClientConnection) -> Any:
@@ -73,13 +79,13 @@ def received(kind: str, payload: bytes, sequence: int) -> Received:
 async def test_a_token_by_subprotocol_opens_the_stream(world: World, url: str) -> None:
     async with connect(url, subprotocols=protocols(world.token())) as socket:
         assert socket.subprotocol == "tandem"
-        assert await receive(socket) == {"type": "ready"}
+        assert await receive(socket) == READY
 
 
 async def test_a_token_by_first_message_opens_the_stream(world: World, url: str) -> None:
     async with connect(url) as socket:
         await socket.send(json.dumps({"type": "auth", "token": world.token()}))
-        assert await receive(socket) == {"type": "ready"}
+        assert await receive(socket) == READY
 
 
 async def test_facts_are_pushed_in_order_to_their_user_alone(world: World, url: str) -> None:
@@ -146,7 +152,7 @@ async def test_a_token_in_the_url_is_not_looked_at(world: World) -> None:
 async def test_the_socket_ends_with_its_token(world: World, url: str) -> None:
     token = world.token(exp=NOW.timestamp() + 0.05)
     async with connect(url, subprotocols=protocols(token)) as socket:
-        assert await receive(socket) == {"type": "ready"}
+        assert await receive(socket) == READY
         world.clock.advance(1)
         assert await closed(socket) == (4401, "TOKEN_EXPIRED")
     assert world.hub.size == 0
@@ -178,3 +184,151 @@ async def test_a_restart_says_so(world: World) -> None:
         await receive(socket)
         world.hub.close()
         assert await closed(socket) == (1012, "SERVICE_RESTART")
+
+
+def mark(price: str, position_id: str = "OP_1_1", user_id: str = "demo") -> Received:
+    fact = monitor_events.PositionMarked(
+        user_id=user_id, position_id=position_id, mark_price=price, unrealized_pnl="1.50", stop_loss="64000"
+    )
+    fact.marked_at.FromDatetime(NOW)
+    return Received("monitor.ephemeral.v1.position_marked.demo", fact.SerializeToString(), "", 0, NOW, 1)
+
+
+async def test_who_comes_back_gets_what_was_missed_and_then_what_comes(world: World, url: str) -> None:
+    world.past.kept = [opened(sequence=n) for n in (3, 6, 9)]
+    world.place = 8
+    for how in ("message", "subprotocol"):
+        offered = None if how == "message" else protocols(world.token(), since=3)
+        async with connect(url, subprotocols=offered) as socket:
+            if how == "message":
+                await socket.send(json.dumps({"type": "auth", "token": world.token(), "lastSequence": 3}))
+            assert await receive(socket) == {"type": "ready", "sequence": 9}
+            assert [(await receive(socket))["sequence"] for _ in range(2)] == [6, 9]
+            facts = Facts(world.hub)
+            await facts.handle(opened(sequence=11))
+            assert (await receive(socket))["sequence"] == 11
+    subjects, after = world.past.asked[0]
+    assert after == 3
+    assert {name.rsplit(".", 1)[1] for name in subjects} == {"demo"}
+
+
+async def test_what_comes_while_the_past_is_read_is_given_once_and_in_order(world: World, url: str) -> None:
+    entered, go = asyncio.Event(), asyncio.Event()
+    read = world.past.read_past
+
+    async def slowly(subjects: list[str], after: int, limit: int) -> list[Received]:
+        found = await read(subjects, after, limit)
+        entered.set()
+        await go.wait()
+        return found
+
+    world.past.read_past = slowly  # type: ignore[method-assign]
+    world.past.kept = [opened(sequence=n) for n in (6, 7)]
+    facts = Facts(world.hub)
+    async with connect(url, subprotocols=protocols(world.token(), since=5)) as socket:
+        await entered.wait()
+        for sequence in (7, 8):
+            await facts.handle(opened(sequence=sequence))
+        go.set()
+        assert (await receive(socket))["type"] == "ready"
+        assert [(await receive(socket))["sequence"] for _ in range(3)] == [6, 7, 8]
+
+
+@pytest.mark.parametrize("failure", [PastGone(after=1), BusUnavailable()])
+async def test_where_the_past_is_gone_the_client_reads_anew(world: World, url: str, failure: Exception) -> None:
+    world.past.fails = failure
+    async with connect(url, subprotocols=protocols(world.token(), since=1)) as socket:
+        assert await receive(socket) == READY
+        assert await receive(socket) == {"type": "resync_required"}
+        await Facts(world.hub).handle(opened(sequence=7))
+        assert (await receive(socket))["sequence"] == 7
+
+
+async def test_more_than_the_backlog_can_be_caught_up_on(world: World, url: str) -> None:
+    world.past.kept = [opened(sequence=n) for n in range(10, 10 + 2 * BACKLOG)]
+    async with connect(url, subprotocols=protocols(world.token(), since=9)) as socket:
+        await receive(socket)
+        await Facts(world.hub).handle(opened(sequence=100))
+        sequences = [(await receive(socket))["sequence"] for _ in range(2 * BACKLOG + 1)]
+    assert sequences == [*range(10, 10 + 2 * BACKLOG), 100]
+
+
+async def test_a_message_of_another_user_is_not_replayed(world: World, url: str) -> None:
+    world.past.kept = [opened(sequence=6, user_id="somebody else"), opened(sequence=7)]
+    async with connect(url, subprotocols=protocols(world.token(), since=1)) as socket:
+        await receive(socket)
+        assert (await receive(socket))["sequence"] == 7
+
+
+async def test_runs_and_alerts_are_pushed(world: World, url: str) -> None:
+    facts = Facts(world.hub)
+    run = reconciler_events.ReconciliationFinished(user_id="demo")
+    run.run.run_id = "r"
+    alert = monitor_events.AlertTriggered(
+        user_id="demo", kind=monitor_events.ALERT_KIND_LIQUIDATION_NEAR, symbol="BTCUSDT", price="1.0"
+    )
+    async with connect(url, subprotocols=protocols(world.token())) as socket:
+        await receive(socket)
+        for owner, kind, fact in (
+            ("reconciler", "reconciliation_finished", run),
+            ("monitor", "alert_triggered", alert),
+        ):
+            message = Received(f"{owner}.v1.{kind}.demo", fact.SerializeToString(), "e", 9, NOW, 1)
+            await facts.handle(message)
+        first, second = await receive(socket), await receive(socket)
+    assert (first["type"], first["data"]["runId"]) == ("reconciliation_finished", "r")
+    assert (second["type"], second["data"]["kind"], second["data"]["price"]) == (
+        "alert_triggered",
+        "liquidation_near",
+        1,
+    )
+
+
+async def test_marks_are_pushed_without_a_sequence_to_their_user_alone(world: World, url: str) -> None:
+    facts = Facts(world.hub)
+    async with connect(url, subprotocols=protocols(world.token())) as socket:
+        await receive(socket)
+        await facts.handle_mark(mark("1", user_id="somebody else"))
+        await facts.handle_mark(mark("66000.50"))
+        assert await receive(socket) == {
+            "type": "position_marked",
+            "timestamp": "2025-10-21T12:00:00.000Z",
+            "data": {
+                "id": "OP_1_1",
+                "currentPrice": 66000.5,
+                "pnl": 1.5,
+                "pnlPercent": None,
+                "stopLoss": 64000,
+            },
+        }
+
+
+async def test_a_user_has_so_many_sockets_and_no_more(world: World, url: str) -> None:
+    async with AsyncExitStack() as stack:
+        for _ in range(SOCKETS):
+            socket = await stack.enter_async_context(connect(url, subprotocols=protocols(world.token())))
+            await receive(socket)
+        async with connect(url, subprotocols=protocols(world.token())) as socket:
+            assert await closed(socket) == (4429, "TOO_MANY_SOCKETS")
+        async with connect(url, subprotocols=protocols(world.token("other"))) as socket:
+            assert await receive(socket) == READY
+
+
+async def test_a_client_that_takes_no_marks_is_dropped_with_a_reason(world: World) -> None:
+    world.stall_seconds = 0.2
+    facts = Facts(world.hub)
+    padding = "P" * 60_000
+    async with serving(world) as url:
+        slow = await connect(url, subprotocols=protocols(world.token()), max_queue=1)
+        quick = await connect(url, subprotocols=protocols(world.token("quick")))
+        await receive(slow)
+        await receive(quick)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            n = 0
+            while world.hub.watches("demo"):
+                n += 1
+                await facts.handle_mark(mark("1", position_id=f"{padding}{n % 3}"))
+                await facts.handle_mark(mark(str(n), user_id="quick"))
+                assert (await receive(quick))["data"]["currentPrice"] == n
+        await quick.close()
+        slow.transport.abort()

@@ -44,7 +44,7 @@ async def test_who_asks_is_told_of_at_once_and_once() -> None:
 
 
 async def test_who_has_a_socket_is_told_of_again_and_again() -> None:
-    told, hub = Told(), Hub(8)
+    told, hub = Told(), Hub(8, per_user=3)
     subscription = hub.attach("u")
     watch = UserWatch(lambda: hub.users, told, interval_seconds=0)
     async with telling(watch):

@@ -52,7 +52,7 @@ async def test_null_takes_a_level_away(world: World, client: httpx.AsyncClient) 
 
 
 async def test_a_close_takes_no_body_that_it_would_pass_over(world: World, client: httpx.AsyncClient) -> None:
-    assert (await client.post(f"/api/positions/{ID}/close", json={"quantity": 0.5})).status_code == 422
+    assert (await client.post(f"/api/positions/{ID}/close", json={"size": 0.5})).status_code == 422
     assert world.closing.closed == []
     assert (await client.post(f"/api/positions/{ID}/close", json={})).status_code == 200
     answer = await client.post(f"/api/positions/{ID}/close")
@@ -63,7 +63,9 @@ async def test_a_close_takes_no_body_that_it_would_pass_over(world: World, clien
         "exitPrice": 66000,
         "quantity": 0.001,
     }
-    assert [closed[:2] for closed in world.closing.closed] == [("demo", ID)] * 2
+    assert [(closed.user_id, closed.position_id, closed.quantity) for closed in world.closing.closed] == [
+        ("demo", ID, "")
+    ] * 2
 
 
 async def test_a_sync_says_what_it_found(world: World, client: httpx.AsyncClient) -> None:
@@ -146,7 +148,7 @@ async def test_a_key_belongs_to_one_request_of_one_user(world: World, client: ht
 async def test_writes_without_a_key_are_each_done(world: World, client: httpx.AsyncClient) -> None:
     for _ in range(2):
         await client.post(f"/api/positions/{ID}/close")
-    assert len({request_id for *_, request_id in world.closing.closed}) == 2
+    assert len({closed.request_id for closed in world.closing.closed}) == 2
 
 
 @pytest.mark.parametrize("key", ["", "x" * 129, "two words", "\u00e9"])
@@ -186,8 +188,8 @@ async def test_every_write_is_in_the_audit_log_with_its_outcome(world: World, cl
     await client.patch("/api/positions/OP_1_1/take-profit", json={"price": None})
     written = [(a.user_id, a.role, a.action, a.target, a.details) for a in world.write_log.attempts.values()]
     assert written == [
-        ("demo", "user", "set_stop_loss", ID, {"price": "64000"}),
-        ("demo", "user", "set_take_profit", "OP_1_1", {"price": None}),
+        ("demo", "user", "set_stop_loss", ID, {"level": "64000"}),
+        ("demo", "user", "set_take_profit", "OP_1_1", {"level": "none"}),
     ]
     assert list(world.write_log.outcomes.values()) == [(200, None), (404, "POSITION_NOT_FOUND")]
 
