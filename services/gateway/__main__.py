@@ -93,6 +93,7 @@ async def serve(settings: GatewaySettings, process: Process) -> None:
             stream=EventStream(hub, verifier, clock, auth_seconds=settings.socket_auth_seconds),
             clock=clock,
             instruments=HttpInstruments(process.instruments.registry),
+            demo_token=settings.gateway_demo_token,
         )
     )
     server = HttpServer(

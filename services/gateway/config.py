@@ -43,3 +43,6 @@ class GatewaySettings(ServiceSettings, PositionsClientSettings, ReconcilerClient
     socket_backlog: PositiveInt = Field(
         256, description="messages, above 0: a socket that is further behind is dropped"
     )
+    gateway_demo_token: SecretStr | None = Field(
+        None, description="a token that anyone on this machine may have: of a local stack's demo user, never elsewhere"
+    )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from fastapi import FastAPI
+from pydantic import SecretStr
 
 from services.common.clock import Clock
 from services.gateway.clients import Accounts, Books, Closing, History, LivePositions, Reconciliation
@@ -12,6 +13,7 @@ from services.gateway.http.errors import install_error_handlers
 from services.gateway.http.identity import Authenticate, Verifier
 from services.gateway.http.observation import HttpInstruments, Observation
 from services.gateway.http.openapi import install_openapi
+from services.gateway.http.web import install_website
 from services.gateway.http.writes import WriteLog, Writes
 from services.gateway.stream import EventStream
 
@@ -54,6 +56,7 @@ class Parts:
     stream: EventStream
     clock: Clock
     instruments: HttpInstruments
+    demo_token: SecretStr | None = None
 
 
 def create_app(parts: Parts) -> FastAPI:
@@ -71,4 +74,5 @@ def create_app(parts: Parts) -> FastAPI:
     app.add_middleware(Observation, instruments=parts.instruments)
     install_error_handlers(app)
     install_openapi(app, _TYPES, _DESCRIPTION)
+    install_website(app, demo_token=parts.demo_token)
     return app
