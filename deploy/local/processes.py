@@ -7,15 +7,17 @@ database role and NATS user are derived from that.
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from deploy.local.certificates import CertificateFiles
 from deploy.local.child import Launch
 from deploy.local.config import StackConfig, split_nats_url
+from deploy.local.demo import USER_ID as DEMO_USER_ID
 from deploy.local.layout import Layout
 from deploy.local.ports import LOOPBACK
 from deploy.local.secrets import Secrets, write_service_secrets
-from deploy.local.token import AUDIENCE, ISSUER
+from deploy.local.token import AUDIENCE, ISSUER, mint_token
 
 ROOT = Path(__file__).resolve().parents[2]
 SANDBOX = "sandbox"
@@ -127,4 +129,12 @@ class Surroundings:
             _, _, password = split_nats_url(self.config.nats_url)
             values |= {} if password is None else {"nats_password": password}
         own = {"encryption_keys": self.secrets.encryption_keys, "jwt_secret": self.secrets.jwt_secret}
-        return values | {name: own[name] for name in service.secrets}
+        values |= {name: own[name] for name in service.secrets}
+        if "jwt_secret" in service.secrets and self._offers_demo:
+            values["gateway_demo_token"] = mint_token(self.secrets.jwt_secret, DEMO_USER_ID, "user", datetime.now(UTC))
+        return values
+
+    @property
+    def _offers_demo(self) -> bool:
+        """Whether anybody who reaches the gateway may be the demo user: on the sandbox, and from this machine only."""
+        return not self.config.live and self.config.gateway_host in (LOOPBACK, "localhost", "::1")

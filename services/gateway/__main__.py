@@ -117,6 +117,7 @@ async def serve(settings: GatewaySettings, process: Process) -> None:
             clock=clock,
             instruments=HttpInstruments(process.instruments.registry),
             cors_origins=settings.cors_origins,
+            demo_token=settings.gateway_demo_token,
         )
     )
     server = HttpServer(

@@ -94,6 +94,9 @@ class GatewaySettings(ServiceSettings, PositionsClientSettings, ReconcilerClient
     socket_replay_limit: PositiveInt = Field(
         1000, description="messages, above 0: a client that missed more reads anew instead"
     )
+    gateway_demo_token: SecretStr | None = Field(
+        None, description="a token that anyone on this machine may have: of a local stack's demo user, never elsewhere"
+    )
 
     @model_validator(mode="after")
     def _one_way_to_verify(self) -> Self:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fastapi import FastAPI
+from pydantic import SecretStr
 from starlette.middleware.cors import CORSMiddleware
 
 from services.common.clock import Clock
@@ -38,6 +39,7 @@ from services.gateway.http.identity import Authenticate, Verifier
 from services.gateway.http.limits import RateLimits
 from services.gateway.http.observation import HttpInstruments, Observation
 from services.gateway.http.openapi import install_openapi
+from services.gateway.http.web import install_website
 from services.gateway.http.writes import KEY_HEADER, WriteLog, Writes
 from services.gateway.stream import EventStream
 
@@ -105,6 +107,7 @@ class Parts:
     clock: Clock
     instruments: HttpInstruments
     cors_origins: Sequence[str] = ()
+    demo_token: SecretStr | None = None
 
 
 def create_app(parts: Parts) -> FastAPI:
@@ -140,4 +143,5 @@ def create_app(parts: Parts) -> FastAPI:
     app.add_middleware(Observation, instruments=parts.instruments)
     install_error_handlers(app)
     install_openapi(app, _TYPES, _DESCRIPTION)
+    install_website(app, demo_token=parts.demo_token)
     return app

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from protos.positions.v1 import history_pb2
 from services.common.errors import FieldInvalid
 from services.gateway.clients import History
-from services.gateway.http import examples, words
+from services.gateway.http import history_examples, words
 from services.gateway.http.identity import Authenticate, Caller
 from services.gateway.http.json import (
     Document,
@@ -141,7 +141,7 @@ def history_router(history: History, authenticate: Authenticate) -> APIRouter:
     @router.get(
         "/api/positions/history",
         summary="Closed positions",
-        **documented(HistoryAnswer, examples.HISTORY),
+        **documented(HistoryAnswer, history_examples.HISTORY),
     )
     async def list_history(
         caller: Annotated[Caller, Depends(authenticate)],
@@ -166,7 +166,7 @@ def history_router(history: History, authenticate: Authenticate) -> APIRouter:
     @router.get(
         "/api/positions/analytics",
         summary="Figures of a period",
-        **documented(AnalyticsAnswer, examples.ANALYTICS),
+        **documented(AnalyticsAnswer, history_examples.ANALYTICS),
     )
     async def get_analytics(
         caller: Annotated[Caller, Depends(authenticate)],

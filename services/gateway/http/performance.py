@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from protos.positions.v1 import history_pb2
 from services.gateway.clients import History
-from services.gateway.http import examples
+from services.gateway.http import history_examples
 from services.gateway.http.history import AnalyticsAnswer, Chosen, analytics_document
 from services.gateway.http.identity import Authenticate, Caller
 from services.gateway.http.json import Document, number, optional_instant, optional_number, optional_percent, respond
@@ -70,14 +70,14 @@ class BreakdownAnswer(Document, kw_only=True, frozen=True):
 def performance_router(history: History, authenticate: Authenticate) -> APIRouter:
     router = APIRouter(prefix="/api/performance", tags=["performance"])
 
-    @router.get("/summary", summary="Figures of a period", **documented(AnalyticsAnswer, examples.ANALYTICS))
+    @router.get("/summary", summary="Figures of a period", **documented(AnalyticsAnswer, history_examples.ANALYTICS))
     async def get_summary(caller: Annotated[Caller, Depends(authenticate)], choice: Chosen) -> Response:
         figures = await history.get_analytics(
             history_pb2.GetAnalyticsRequest(user_id=caller.user_id, period=choice.period, filter=choice.filter)
         )
         return respond(AnalyticsAnswer(analytics=analytics_document(figures, choice.name)))
 
-    @router.get("/equity", summary="The equity curve", **documented(EquityAnswer, examples.EQUITY))
+    @router.get("/equity", summary="The equity curve", **documented(EquityAnswer, history_examples.EQUITY))
     async def get_equity(caller: Annotated[Caller, Depends(authenticate)], choice: Chosen) -> Response:
         curve = await history.get_equity_curve(
             history_pb2.GetEquityCurveRequest(user_id=caller.user_id, period=choice.period, filter=choice.filter)
@@ -85,7 +85,7 @@ def performance_router(history: History, authenticate: Authenticate) -> APIRoute
         points = [_point(point) for point in curve.points]
         return respond(EquityAnswer(points=points, count=len(points), period=choice.name))
 
-    @router.get("/breakdown", summary="Figures by part", **documented(BreakdownAnswer, examples.BREAKDOWN))
+    @router.get("/breakdown", summary="Figures by part", **documented(BreakdownAnswer, history_examples.BREAKDOWN))
     async def get_breakdown(caller: Annotated[Caller, Depends(authenticate)], choice: Chosen) -> Response:
         parts = await history.get_breakdown(
             history_pb2.GetBreakdownRequest(user_id=caller.user_id, period=choice.period, filter=choice.filter)

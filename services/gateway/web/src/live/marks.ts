@@ -1,0 +1,97 @@
+/** How pushes change what is shown: pure, so that it can be tested without a browser. */
+import type { Mark, Position, Row } from "../api/types";
+
+/** A row, and the moment at which it was seen to close, if it has: a closed one stays until it was noticed. */
+export interface Shown {
+  key: string;
+  row: Row;
+  closed: Position | null;
+}
+
+export function rowKey(row: Pick<Row, "id" | "exchange" | "pair" | "type">): string {
+  return row.id ?? `${row.exchange}:${row.pair}:${row.type}`;
+}
+
+/** The rows of a fresh reading. What closed while one watched stays in its place; what reopened is shown anew. */
+export function mergeReading(shown: readonly Shown[], rows: readonly Row[]): Shown[] {
+  const fresh = rows.map((row) => ({ key: rowKey(row), row, closed: null }));
+  const present = new Set(fresh.map((one) => one.key));
+  const merged: Shown[] = [...fresh];
+  shown.forEach((one, place) => {
+    if (one.closed && !present.has(one.key)) merged.splice(Math.min(place, merged.length), 0, one);
+  });
+  // A reading that was asked for before the close may still hold the row: what the books said stands.
+  const closed = new Map(shown.filter((one) => one.closed).map((one) => [one.key, one]));
+  return merged.map((one) => closed.get(one.key) ?? one);
+}
+
+/** The rows with a mark merged in; the same array where it is about none of them. */
+export function mergeMark(shown: readonly Shown[], mark: Mark): readonly Shown[] {
+  const id = mark.id ?? mark.positionId;
+  const place = shown.findIndex((one) => one.row.id === id && one.closed === null);
+  const found = shown[place];
+  if (!id || !found) return shown;
+  const row: Row = {
+    ...found.row,
+    currentPrice: mark.currentPrice ?? found.row.currentPrice,
+    pnl: mark.pnl ?? found.row.pnl,
+    pnlPercent: mark.pnlPercent ?? found.row.pnlPercent,
+    stopLoss: mark.stopLoss ?? found.row.stopLoss,
+    takeProfit: mark.takeProfit ?? found.row.takeProfit,
+    guarded: mark.guarded ?? found.row.guarded,
+    inSync: mark.inSync ?? found.row.inSync,
+  };
+  return shown.with(place, { ...found, row });
+}
+
+/** The rows after a position closed; it is shown as closed also where a reading has dropped its row already. */
+export function mergeClose(shown: readonly Shown[], position: Position): readonly Shown[] {
+  const place = shown.findIndex((one) => one.row.id === position.id);
+  const found = shown[place];
+  if (found) return shown.with(place, { ...found, closed: position });
+  return [...shown, { key: position.id, row: lastRow(position), closed: position }];
+}
+
+/** A position that is not open any more, as a row. */
+function lastRow(position: Position): Row {
+  return {
+    id: position.id,
+    pair: position.symbol,
+    type: position.side === "long" ? "LONG" : "SHORT",
+    entryPrice: position.entryPrice,
+    currentPrice: position.exit?.price ?? null,
+    quantity: position.quantity,
+    pnl: position.exit?.pnl ?? null,
+    pnlPercent: position.exit?.pnlPercent ?? null,
+    status: "CLOSED",
+    stopLoss: null,
+    takeProfit: null,
+    dataSource: "database",
+    inSync: true,
+    exchange: position.exchange,
+    managed: position.managed,
+    stopLossEnforced: false,
+    takeProfitEnforced: false,
+    guarded: false,
+  };
+}
+
+/** The rows after the levels or the size of a position changed. Only what the books alone decide; prices come live. */
+export function mergeLevels(shown: readonly Shown[], position: Position): readonly Shown[] {
+  const place = shown.findIndex((one) => one.row.id === position.id && one.closed === null);
+  const found = shown[place];
+  if (!found) return shown;
+  const { stopLoss, takeProfit } = position;
+  const row: Row = {
+    ...found.row,
+    quantity: position.quantity,
+    entryPrice: position.entryPrice,
+    managed: position.managed,
+    stopLoss: stopLoss.rule === "pinned" ? stopLoss.price : stopLoss.rule === "none" ? null : found.row.stopLoss,
+    takeProfit:
+      takeProfit.rule === "pinned" ? takeProfit.price : takeProfit.rule === "none" ? null : found.row.takeProfit,
+    stopLossEnforced: stopLoss.enforced,
+    takeProfitEnforced: takeProfit.enforced,
+  };
+  return shown.with(place, { ...found, row });
+}

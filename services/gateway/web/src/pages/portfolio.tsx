@@ -1,0 +1,105 @@
+/** All accounts as one book. */
+
+import { type Exposure, exposures } from "../exposure";
+import { capital, exchangeName, formatAmount, formatPnl } from "../format";
+import { keyless, operations, refresh } from "../live/positions";
+import { FeedBadge } from "../parts/feed-badge";
+import { Pnl } from "../parts/figures";
+import { Empty, Failure, Loading, NoKeyYet } from "../parts/states";
+import { Link } from "../router";
+
+export function PortfolioPage() {
+  const state = operations.use();
+  const rows = state.shown.filter((one) => !one.closed).map((one) => one.row);
+  const whole = exposures(rows, () => "all")[0];
+  return (
+    <>
+      <header class="page-head">
+        <h1>Portfolio</h1>
+        <span class="badge live">Live</span>
+        <FeedBadge />
+      </header>
+      {state.error && !keyless(state) && <Failure error={state.error} retry={() => void refresh()} />}
+      {!state.loaded && <Loading what="portfolio" />}
+      {state.loaded && keyless(state) && <NoKeyYet />}
+      {state.loaded && !whole && !state.error && (
+        <Empty icon="portfolio" title="No exposure">
+          <p>
+            Nothing is open at any exchange. Accounts are added on <Link to="/keys">Keys</Link>.
+          </p>
+        </Empty>
+      )}
+      {whole && (
+        <>
+          <dl class="tiles">
+            <div class="tile">
+              <dt>Open P&amp;L</dt>
+              <dd>
+                <Pnl value={whole.pnl} large />
+              </dd>
+            </div>
+            <div class="tile">
+              <dt>Gross exposure</dt>
+              <dd class="figure">{formatAmount(whole.gross)}</dd>
+            </div>
+            <div class="tile">
+              <dt>Net exposure</dt>
+              <dd class="figure">
+                {formatPnl(whole.net)} <small>{whole.net.startsWith("-") ? "short" : "long"}</small>
+              </dd>
+            </div>
+            <div class="tile">
+              <dt>Long / short</dt>
+              <dd class="figure">
+                {formatAmount(whole.long, 0)} <small>/ {formatAmount(whole.short, 0)}</small>
+              </dd>
+            </div>
+          </dl>
+          <div class="three-columns">
+            <Split title="By exchange" parts={exposures(rows, (row) => row.exchange)} show={exchangeName} />
+            <Split title="By symbol" parts={exposures(rows, (row) => row.pair)} show={(name) => name} />
+            <Split
+              title="By side"
+              parts={exposures(rows, (row) => row.type)}
+              show={(name) => capital(name.toLowerCase())}
+            />
+          </div>
+          <p class="caption">Notional at the present price, in quote currency (USDT), over all your accounts.</p>
+        </>
+      )}
+    </>
+  );
+}
+
+function Split({ title, parts, show }: { title: string; parts: Exposure[]; show: (name: string) => string }) {
+  const largest = Math.max(...parts.map((part) => Number(part.gross)), 1e-9);
+  return (
+    <section class="panel split" aria-label={title}>
+      <header class="exchange-head">
+        <h2>{title}</h2>
+      </header>
+      <ul>
+        {parts.map((part) => {
+          const width = (value: string) => (Number(value) / largest) * 100;
+          return (
+            <li key={part.name}>
+              <div class="split-head">
+                <b>{show(part.name)}</b>
+                <span class="figure">{formatAmount(part.gross)}</span>
+                <Pnl value={part.pnl} />
+              </div>
+              <svg class="bar" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">
+                <rect class="track" width="100" height="6" />
+                <rect class="long" width={width(part.long)} height="6" />
+                <rect class="short" x={width(part.long)} width={width(part.short)} height="6" />
+              </svg>
+              <small class="muted figure">
+                long {formatAmount(part.long)} · short {formatAmount(part.short)} · net {formatPnl(part.net)}
+              </small>
+            </li>
+          );
+        })}
+      </ul>
+    </section>
+  );
+}

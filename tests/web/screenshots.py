@@ -1,0 +1,168 @@
+"""`make screenshots`: every page, dark and light, on a desktop and a phone, of a stack in which something happened.
+
+Prints where the pictures are. The trades are made on the sandbox at prices of their own, by the demo user.
+"""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+from playwright.async_api import Browser, Page
+
+from deploy.local.processes import ROOT
+from tests.servers import reachable_directory
+from tests.stack import RunningStack, running_stack
+from tests.web.browser import BUILT, CHROMIUM, DESKTOP, PHONE, running_browser, signed_in
+
+FOLDER = ROOT / "docs" / "screenshots"
+WATCH_MILLISECONDS = 45_000
+SETTLE_MILLISECONDS = 1_500
+WHOLE_WINDOW = ("close", "sign-in")
+# What is traded and closed again, so that there is a history: symbol, side, quantity, change of the price in percent.
+TRADES = (
+    ("BNBUSDT", "buy", "1.5", 1.4),
+    ("XRPUSDT", "buy", "900", -0.9),
+    ("DOGEUSDT", "sell", "6000", -1.6),
+    ("ADAUSDT", "buy", "1500", 1.1),
+    ("LINKUSDT", "sell", "40", 0.7),
+    ("AVAXUSDT", "buy", "25", 1.9),
+    ("BNBUSDT", "sell", "1.2", -0.8),
+)
+PAGES = (
+    "operations",
+    "performance",
+    "position",
+    "closed",
+    "portfolio",
+    "keys",
+    "settings",
+    "sign-in",
+    "close",
+    "empty",
+)
+
+
+async def make_history(stack: RunningStack) -> dict[str, str]:
+    """Trade, close, and arm some levels; the addresses of an open and of a closed position."""
+    description = stack.description
+    headers = {"Authorization": f"Bearer {description['tokens']['user']}"}
+    key = description["accounts"]["binance"]["apiKey"]
+    async with (
+        httpx.AsyncClient(base_url=stack.sandbox, timeout=30, trust_env=False) as sandbox,
+        httpx.AsyncClient(base_url=stack.gateway, headers=headers, timeout=60, trust_env=False) as gateway,
+    ):
+
+        async def call(client: httpx.AsyncClient, method: str, path: str, body: Any = None) -> Any:
+            answer = await client.request(method, path, json=body)
+            if answer.is_error:
+                sys.stderr.write(f"{method} {path} {body}: {answer.status_code} {answer.text[:200]}\n")
+            return answer.json()
+
+        async def rows() -> dict[tuple[str, str], Any]:
+            found = (await call(gateway, "GET", "/api/positions/current"))["positions"]
+            return {(row["exchange"], row["pair"]): row for row in found}
+
+        await call(gateway, "POST", "/api/positions/sync")
+        for symbol, side, quantity, change in TRADES:
+            trade = {"exchange": "binance", "apiKey": key, "symbol": symbol, "side": side, "quantity": quantity}
+            await call(sandbox, "POST", "/sandbox/trade", trade)
+            await call(gateway, "POST", "/api/positions/sync")
+            row = (await rows()).get(("binance", symbol))
+            if row is None or row["id"] is None:
+                continue
+            price = f"{row['currentPrice'] * (1 + change / 100):.4f}"
+            await call(sandbox, "POST", "/sandbox/price", {"symbol": symbol, "price": price})
+            await call(gateway, "POST", f"/api/positions/{row['id']}/close")
+        open_now = await rows()
+        bitcoin = open_now["binance", "BTCUSDT"]
+        ether = open_now["bybit", "ETHUSDT"]
+        stop, target = round(bitcoin["currentPrice"] * 0.991), round(bitcoin["currentPrice"] * 1.014)
+        await call(gateway, "PATCH", f"/api/positions/{bitcoin['id']}/stop-loss", {"price": stop})
+        await call(gateway, "PATCH", f"/api/positions/{bitcoin['id']}/take-profit", {"price": target})
+        await call(
+            gateway,
+            "PATCH",
+            f"/api/positions/{ether['id']}/stop-loss",
+            {"price": round(ether["currentPrice"] * 0.985, 1)},
+        )
+        history = await call(gateway, "GET", "/api/positions/history")
+        return {"position": f"/positions/{bitcoin['id']}", "closed": f"/positions/{history['positions'][0]['id']}"}
+
+
+async def take(browser: Browser, stack: RunningStack, addresses: dict[str, str], only: set[str]) -> None:
+    """Every page in every dress. Each watches the market for a while first, so that its charts have a line."""
+    tokens = stack.description["tokens"]["user"]
+
+    async def dress(scheme: str, device: str) -> None:
+        options: dict[str, Any] = {"viewport": DESKTOP if device == "desktop" else PHONE, "color_scheme": scheme}
+        if device == "phone":
+            options |= {"device_scale_factor": 2, "has_touch": True, "is_mobile": True}
+        async with signed_in(browser, stack.gateway, tokens, **options) as context:
+            page = await context.new_page()
+            await page.goto("/")
+            await page.locator(".row").first.wait_for()
+            await page.wait_for_timeout(WATCH_MILLISECONDS)
+            for name in PAGES:
+                if only and name not in only:
+                    continue
+                await _show(page, name, device, addresses, stack)
+                path = FOLDER / f"{name}-{device}-{scheme}.png"
+                await page.screenshot(path=path, full_page=name not in WHOLE_WINDOW, scale="css")
+
+    await asyncio.gather(*(dress(scheme, device) for scheme in ("dark", "light") for device in ("desktop", "phone")))
+
+
+async def _show(page: Page, name: str, device: str, addresses: dict[str, str], stack: RunningStack) -> None:
+    go: dict[str, Callable[[], Awaitable[Any]]] = {
+        "operations": lambda: page.evaluate("0"),
+        "sign-in": lambda: _sign_out(page),
+        "close": lambda: _ask_to_close(page, device),
+        "empty": lambda: _be_nobody(page, stack),
+        "position": lambda: page.goto(addresses["position"]),
+        "closed": lambda: page.goto(addresses["closed"]),
+    }
+    if name in go:
+        await go[name]()
+    else:
+        await page.goto(f"/{name}")
+    if name == "operations" and device == "phone":
+        await page.locator(".row").first.tap()
+    await page.wait_for_timeout(SETTLE_MILLISECONDS)
+
+
+async def _sign_out(page: Page) -> None:
+    await page.goto("/settings")
+    await page.get_by_role("button", name="Sign out").click()
+    await page.get_by_role("button", name="Continue as the demo trader").wait_for()
+
+
+async def _ask_to_close(page: Page, device: str) -> None:
+    await page.get_by_role("button", name="Continue as the demo trader").click()
+    await page.get_by_role("link", name="Operations", exact=True).click()
+    if device == "phone":
+        await page.locator(".row").first.tap()
+    await page.get_by_role("button", name="Close position…").click()
+
+
+async def _be_nobody(page: Page, stack: RunningStack) -> None:
+    await page.goto("/settings")
+    await page.get_by_role("button", name="Sign out").click()
+    await page.get_by_label("Access token").fill(stack.token("nobody"))
+    await page.get_by_role("button", name="Sign in").click()
+    await page.get_by_role("link", name="Operations", exact=True).click()
+
+
+async def main(only: set[str]) -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with reachable_directory() as folder:
+        async with running_stack(folder / "stack") as stack, running_browser() as browser:
+            await take(browser, stack, await make_history(stack), only)
+    sys.stdout.write(f"pictures in {FOLDER}\n")
+
+
+if __name__ == "__main__":
+    if CHROMIUM is None or not BUILT:
+        raise SystemExit("screenshots need chromium (apt-get install chromium) and the dashboard (make web)")
+    asyncio.run(main(set(sys.argv[1:])))
