@@ -12,7 +12,7 @@ from deploy.local.certificates import CertificateFiles, issue_certificates
 from deploy.local.database import SERVICES, prepare_database
 from deploy.local.nats import NatsServer
 from tests.servers import reachable_directory, throwaway_nats, throwaway_postgres
-from tests.stack import RunningStack, running_stack
+from tests.stack import RunningStack, lift_limits, running_stack
 
 # Where something has brought rich, structlog would take seconds to draw one traceback.
 structlog.configure(
@@ -71,6 +71,11 @@ async def service_databases(postgres_admin_url: str, database_passwords: dict[st
 
 @pytest.fixture(scope="session")
 async def stack(session_dir: Path) -> AsyncIterator[RunningStack]:
-    """The session's whole stack. Tests share it: each uses a user and a symbol of its own, and none stops a process."""
-    async with running_stack(session_dir / "stack") as running:
+    """The session's whole stack. Tests share it: each uses a user and a symbol of its own, and none stops a process.
+
+    They share its address as well, so the venues' limits on an address are lifted: tests of limits have their own.
+    """
+    limits = {"BINANCE_WEIGHT_PER_MINUTE": "100000", "BYBIT_REQUESTS_PER_SECOND": "10000"}
+    async with running_stack(session_dir / "stack", limits) as running:
+        await lift_limits(running.sandbox)
         yield running

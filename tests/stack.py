@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+import httpx
+
 from deploy.local.layout import Layout
 from deploy.local.processes import ROOT
 from deploy.local.token import Role, mint_token
@@ -126,3 +128,11 @@ async def running_stack(directory: Path, environment: Mapping[str, str] | None =
             yield stack
         finally:
             await stack.stop()
+
+
+async def lift_limits(sandbox: str) -> None:
+    """Let one address ask the sandbox's venues as often as it likes."""
+    async with httpx.AsyncClient(base_url=sandbox, trust_env=False) as client:
+        for exchange in ("binance", "bybit"):
+            answer = await client.post("/sandbox/limits", json={"exchange": exchange, "limit": 1_000_000})
+            assert answer.status_code == 200, answer.text

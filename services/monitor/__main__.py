@@ -196,6 +196,10 @@ async def reach_venues(settings: MonitorSettings, process: Process, bus: Bus, cl
             mode=settings.exchange_mode,
             sandbox_url=settings.exchange_sandbox_url,
             shares=dict.fromkeys(Venue, settings.venue_share),
+            address_limits={
+                Venue.BINANCE: settings.binance_weight_per_minute,
+                Venue.BYBIT: settings.bybit_requests_per_second,
+            },
         ),
         now=clock.now,
         on_ban=bans.tell,

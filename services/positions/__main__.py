@@ -206,7 +206,14 @@ async def reach_venues(settings: PositionsSettings, process: Process, bus: Bus, 
     bans = BanTeller(bus.publish_ephemeral, clock)
     process.spawn("told bans", bans.run())
     context = open_venues(
-        ExchangeSettings(mode=settings.exchange_mode, sandbox_url=settings.exchange_sandbox_url),
+        ExchangeSettings(
+            mode=settings.exchange_mode,
+            sandbox_url=settings.exchange_sandbox_url,
+            address_limits={
+                Venue.BINANCE: settings.binance_weight_per_minute,
+                Venue.BYBIT: settings.bybit_requests_per_second,
+            },
+        ),
         now=clock.now,
         on_ban=bans.tell,
     )

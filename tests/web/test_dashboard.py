@@ -125,7 +125,7 @@ async def test_it_goes_on_after_the_gateway_was_restarted(web_stack: RunningStac
 
     async def answers() -> bool:
         try:
-            return (await trader.gateway.get("/healthz")).status_code == 200
+            return (await trader.gateway.get("/api/status")).status_code == 200
         except Exception:  # noqa: BLE001 - whatever keeps it from answering, it does not answer yet
             return False
 

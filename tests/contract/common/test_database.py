@@ -196,12 +196,14 @@ async def test_health_follows_the_database(engine: AsyncEngine) -> None:
     health, instruments = HealthRegistry(), Instruments(CollectorRegistry())
     watch = asyncio.create_task(watch_database(engine, health, instruments, interval_seconds=0.02))
     await until(lambda: health.serving(DATABASE) is True)
+    assert not watch.done()
+    watch.cancel()
+    await asyncio.wait([watch])
     absent = create_engine("postgresql://a:b@127.0.0.1:1/c", "positions", 1)
     other = asyncio.create_task(watch_database(absent, health, instruments, interval_seconds=0.02))
     await until(lambda: health.serving(DATABASE) is False)
-    for task in (watch, other):
-        task.cancel()
-    assert not watch.done()
+    assert not other.done()
+    other.cancel()
 
 
 def test_constraints_get_postgres_own_names() -> None:

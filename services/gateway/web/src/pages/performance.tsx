@@ -141,12 +141,12 @@ function Exports({ period }: { period: Period }) {
 
 function Tiles({ figures, drawdown, complete }: { figures: Analytics; drawdown: string | null; complete: boolean }) {
   const known = figures as Analytics & {
-    sharpe?: string | null;
     sharpeRatio?: string | null;
-    maxDrawdown?: string | null;
+    maxDrawdown?: { amount: string | null } | null;
   };
-  const sharpe = known.sharpe ?? known.sharpeRatio ?? null;
-  const worst = known.maxDrawdown ?? (complete ? drawdown : null);
+  const sharpe = known.sharpeRatio ?? null;
+  const fall = known.maxDrawdown?.amount ?? null;
+  const worst = fall === null ? (complete ? drawdown : null) : Number(fall) === 0 ? "0" : `-${fall}`;
   return (
     <dl class="tiles">
       <div class="tile">
