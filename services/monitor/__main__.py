@@ -36,13 +36,14 @@ from services.monitor.config import MonitorSettings
 from services.monitor.domain.following import Change
 from services.monitor.domain.price_check import PriceLimits
 from services.monitor.domain.triggers.index import BookIndex
-from services.monitor.events import FOLLOWED, WATCHED, FactHandler, write_mark
+from services.monitor.events.followed import FOLLOWED, WATCHED, FactHandler
+from services.monitor.events.told import write_mark
 from services.monitor.marks.marking import Marking
 from services.monitor.partitions.announcing import Announcer
 from services.monitor.partitions.guarding import Guarding
 from services.monitor.partitions.holding import PartitionHolder, fence
 from services.monitor.prices.watch import PriceWatch
-from services.monitor.rpc import ACCESS, FULL_NAME, registrations
+from services.monitor.rpc.trading import ACCESS, FULL_NAME, registrations
 from services.monitor.triggers.firing import Firing
 from services.monitor.triggers.following import LevelFollower
 from services.monitor.triggers.keeping import Keeping

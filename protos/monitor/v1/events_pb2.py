@@ -23,10 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from protos.monitor.v1 import evaluations_pb2 as protos_dot_monitor_dot_v1_dot_evaluations__pb2
+from protos.monitor.v1 import flows_pb2 as protos_dot_monitor_dot_v1_dot_flows__pb2
 from protos.positions.v1 import types_pb2 as protos_dot_positions_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eprotos/monitor/v1/events.proto\x12\nmonitor.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fprotos/positions/v1/types.proto\"\x97\x01\n\x0cGuardChanged\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12/\n\x0boccurred_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07user_id\x18\x03 \x01(\t\x12\x12\n\naccount_id\x18\x04 \x01(\t\x12\x0f\n\x07guarded\x18\x05 \x01(\x08\x12\x0e\n\x06reason\x18\x06 \x01(\t\"\x84\x02\n\x0eGuardHeartbeat\x12+\n\x07sent_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05owner\x18\x02 \x01(\t\x12\x12\n\npartitions\x18\x03 \x03(\x05\x12M\n\x12unguarded_accounts\x18\x04 \x03(\x0b\x32\x31.monitor.v1.GuardHeartbeat.UnguardedAccountsEntry\x12\x19\n\x11\x66ollowed_sequence\x18\x05 \x01(\x04\x1a\x38\n\x16UnguardedAccountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"@\n\x07\x45xtreme\x12\r\n\x05price\x18\x01 \x01(\t\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x83\x02\n\x0c\x45xtremeMoved\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12/\n\x0boccurred_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x08\x65xchange\x18\x03 \x01(\x0e\x32\x16.positions.v1.Exchange\x12\x0e\n\x06symbol\x18\x04 \x01(\t\x12/\n\rtrigger_price\x18\x05 \x01(\x0e\x32\x18.monitor.v1.TriggerPrice\x12\"\n\x05highs\x18\x06 \x03(\x0b\x32\x13.monitor.v1.Extreme\x12!\n\x04lows\x18\x07 \x03(\x0b\x32\x13.monitor.v1.Extreme\"\xa0\x02\n\x0e\x41lertTriggered\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12/\n\x0boccurred_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07user_id\x18\x03 \x01(\t\x12\x12\n\naccount_id\x18\x04 \x01(\t\x12\x13\n\x0bposition_id\x18\x05 \x01(\t\x12#\n\x04kind\x18\x06 \x01(\x0e\x32\x15.monitor.v1.AlertKind\x12(\n\x08\x65xchange\x18\x07 \x01(\x0e\x32\x16.positions.v1.Exchange\x12\x0e\n\x06symbol\x18\x08 \x01(\t\x12\r\n\x05price\x18\t \x01(\t\x12\x13\n\x0blevel_price\x18\n \x01(\t\x12\x0e\n\x06reason\x18\x0b \x01(\t\"\xc4\x01\n\x0ePositionMarked\x12-\n\tmarked_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x13\n\x0bposition_id\x18\x03 \x01(\t\x12\x12\n\nmark_price\x18\x04 \x01(\t\x12\x16\n\x0eunrealized_pnl\x18\x05 \x01(\t\x12\x1e\n\x16unrealized_pnl_percent\x18\x06 \x01(\t\x12\x11\n\tstop_loss\x18\x07 \x01(\t*]\n\x0cTriggerPrice\x12\x1d\n\x19TRIGGER_PRICE_UNSPECIFIED\x10\x00\x12\x16\n\x12TRIGGER_PRICE_MARK\x10\x01\x12\x16\n\x12TRIGGER_PRICE_LAST\x10\x02*\x92\x02\n\tAlertKind\x12\x1a\n\x16\x41LERT_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41LERT_KIND_FEED_STALE\x10\x01\x12\x1c\n\x18\x41LERT_KIND_CLOSE_REFUSED\x10\x02\x12$\n ALERT_KIND_CROSSED_AND_RECOVERED\x10\x03\x12 \n\x1c\x41LERT_KIND_CROSSED_UNWATCHED\x10\x04\x12\x1f\n\x1b\x41LERT_KIND_LIQUIDATION_NEAR\x10\x05\x12\'\n#ALERT_KIND_RESTING_ORDERS_CANCELLED\x10\x06\x12\x1e\n\x1a\x41LERT_KIND_OPEN_UNRESOLVED\x10\x07\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eprotos/monitor/v1/events.proto\x12\nmonitor.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#protos/monitor/v1/evaluations.proto\x1a\x1dprotos/monitor/v1/flows.proto\x1a\x1fprotos/positions/v1/types.proto\"\x97\x01\n\x0cGuardChanged\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12/\n\x0boccurred_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07user_id\x18\x03 \x01(\t\x12\x12\n\naccount_id\x18\x04 \x01(\t\x12\x0f\n\x07guarded\x18\x05 \x01(\x08\x12\x0e\n\x06reason\x18\x06 \x01(\t\"\x84\x02\n\x0eGuardHeartbeat\x12+\n\x07sent_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05owner\x18\x02 \x01(\t\x12\x12\n\npartitions\x18\x03 \x03(\x05\x12M\n\x12unguarded_accounts\x18\x04 \x03(\x0b\x32\x31.monitor.v1.GuardHeartbeat.UnguardedAccountsEntry\x12\x19\n\x11\x66ollowed_sequence\x18\x05 \x01(\x04\x1a\x38\n\x16UnguardedAccountsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"@\n\x07\x45xtreme\x12\r\n\x05price\x18\x01 \x01(\t\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x83\x02\n\x0c\x45xtremeMoved\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12/\n\x0boccurred_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x08\x65xchange\x18\x03 \x01(\x0e\x32\x16.positions.v1.Exchange\x12\x0e\n\x06symbol\x18\x04 \x01(\t\x12/\n\rtrigger_price\x18\x05 \x01(\x0e\x32\x18.monitor.v1.TriggerPrice\x12\"\n\x05highs\x18\x06 \x03(\x0b\x32\x13.monitor.v1.Extreme\x12!\n\x04lows\x18\x07 \x03(\x0b\x32\x13.monitor.v1.Extreme\"\xc0\x02\n\x0e\x41lertTriggered\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12/\n\x0boccurred_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07user_id\x18\x03 \x01(\t\x12\x12\n\naccount_id\x18\x04 \x01(\t\x12\x13\n\x0bposition_id\x18\x05 \x01(\t\x12#\n\x04kind\x18\x06 \x01(\x0e\x32\x15.monitor.v1.AlertKind\x12(\n\x08\x65xchange\x18\x07 \x01(\x0e\x32\x16.positions.v1.Exchange\x12\x0e\n\x06symbol\x18\x08 \x01(\t\x12\r\n\x05price\x18\t \x01(\t\x12\x13\n\x0blevel_price\x18\n \x01(\t\x12\x0e\n\x06reason\x18\x0b \x01(\t\x12\x10\n\x08\x61lert_id\x18\x0c \x01(\t\x12\x0c\n\x04note\x18\r \x01(\t\"\xa7\x01\n\x11PositionEvaluated\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12/\n\x0boccurred_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07user_id\x18\x03 \x01(\t\x12\x12\n\naccount_id\x18\x04 \x01(\t\x12*\n\nevaluation\x18\x05 \x01(\x0b\x32\x16.monitor.v1.Evaluation\"\xbd\x01\n\x10\x45xecutionUpdated\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12/\n\x0boccurred_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07user_id\x18\x03 \x01(\t\x12+\n\x06update\x18\x04 \x01(\x0b\x32\x1b.monitor.v1.ExecutionUpdate\x12(\n\texecution\x18\x05 \x01(\x0b\x32\x15.monitor.v1.Execution\"\xc4\x01\n\x0ePositionMarked\x12-\n\tmarked_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x13\n\x0bposition_id\x18\x03 \x01(\t\x12\x12\n\nmark_price\x18\x04 \x01(\t\x12\x16\n\x0eunrealized_pnl\x18\x05 \x01(\t\x12\x1e\n\x16unrealized_pnl_percent\x18\x06 \x01(\t\x12\x11\n\tstop_loss\x18\x07 \x01(\t*]\n\x0cTriggerPrice\x12\x1d\n\x19TRIGGER_PRICE_UNSPECIFIED\x10\x00\x12\x16\n\x12TRIGGER_PRICE_MARK\x10\x01\x12\x16\n\x12TRIGGER_PRICE_LAST\x10\x02*\xf0\x03\n\tAlertKind\x12\x1a\n\x16\x41LERT_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41LERT_KIND_FEED_STALE\x10\x01\x12\x1c\n\x18\x41LERT_KIND_CLOSE_REFUSED\x10\x02\x12$\n ALERT_KIND_CROSSED_AND_RECOVERED\x10\x03\x12 \n\x1c\x41LERT_KIND_CROSSED_UNWATCHED\x10\x04\x12\x1f\n\x1b\x41LERT_KIND_LIQUIDATION_NEAR\x10\x05\x12\'\n#ALERT_KIND_RESTING_ORDERS_CANCELLED\x10\x06\x12\x1e\n\x1a\x41LERT_KIND_OPEN_UNRESOLVED\x10\x07\x12\x1b\n\x17\x41LERT_KIND_PRICE_TARGET\x10\x08\x12\x1c\n\x18\x41LERT_KIND_PROFIT_AMOUNT\x10\t\x12\x1d\n\x19\x41LERT_KIND_PROFIT_PERCENT\x10\n\x12\x19\n\x15\x41LERT_KIND_STOP_MOVED\x10\x0b\x12\x1e\n\x1a\x41LERT_KIND_POSITION_CLOSED\x10\x0c\x12(\n$ALERT_KIND_RECONCILIATION_SUSPICIOUS\x10\r\x12\x1d\n\x19\x41LERT_KIND_TRADING_PAUSED\x10\x0e\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,22 +37,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GUARDHEARTBEAT_UNGUARDEDACCOUNTSENTRY']._loaded_options = None
   _globals['_GUARDHEARTBEAT_UNGUARDEDACCOUNTSENTRY']._serialized_options = b'8\001'
-  _globals['_TRIGGERPRICE']._serialized_start=1347
-  _globals['_TRIGGERPRICE']._serialized_end=1440
-  _globals['_ALERTKIND']._serialized_start=1443
-  _globals['_ALERTKIND']._serialized_end=1717
-  _globals['_GUARDCHANGED']._serialized_start=113
-  _globals['_GUARDCHANGED']._serialized_end=264
-  _globals['_GUARDHEARTBEAT']._serialized_start=267
-  _globals['_GUARDHEARTBEAT']._serialized_end=527
-  _globals['_GUARDHEARTBEAT_UNGUARDEDACCOUNTSENTRY']._serialized_start=471
-  _globals['_GUARDHEARTBEAT_UNGUARDEDACCOUNTSENTRY']._serialized_end=527
-  _globals['_EXTREME']._serialized_start=529
-  _globals['_EXTREME']._serialized_end=593
-  _globals['_EXTREMEMOVED']._serialized_start=596
-  _globals['_EXTREMEMOVED']._serialized_end=855
-  _globals['_ALERTTRIGGERED']._serialized_start=858
-  _globals['_ALERTTRIGGERED']._serialized_end=1146
-  _globals['_POSITIONMARKED']._serialized_start=1149
-  _globals['_POSITIONMARKED']._serialized_end=1345
+  _globals['_TRIGGERPRICE']._serialized_start=1809
+  _globals['_TRIGGERPRICE']._serialized_end=1902
+  _globals['_ALERTKIND']._serialized_start=1905
+  _globals['_ALERTKIND']._serialized_end=2401
+  _globals['_GUARDCHANGED']._serialized_start=181
+  _globals['_GUARDCHANGED']._serialized_end=332
+  _globals['_GUARDHEARTBEAT']._serialized_start=335
+  _globals['_GUARDHEARTBEAT']._serialized_end=595
+  _globals['_GUARDHEARTBEAT_UNGUARDEDACCOUNTSENTRY']._serialized_start=539
+  _globals['_GUARDHEARTBEAT_UNGUARDEDACCOUNTSENTRY']._serialized_end=595
+  _globals['_EXTREME']._serialized_start=597
+  _globals['_EXTREME']._serialized_end=661
+  _globals['_EXTREMEMOVED']._serialized_start=664
+  _globals['_EXTREMEMOVED']._serialized_end=923
+  _globals['_ALERTTRIGGERED']._serialized_start=926
+  _globals['_ALERTTRIGGERED']._serialized_end=1246
+  _globals['_POSITIONEVALUATED']._serialized_start=1249
+  _globals['_POSITIONEVALUATED']._serialized_end=1416
+  _globals['_EXECUTIONUPDATED']._serialized_start=1419
+  _globals['_EXECUTIONUPDATED']._serialized_end=1608
+  _globals['_POSITIONMARKED']._serialized_start=1611
+  _globals['_POSITIONMARKED']._serialized_end=1807
 # @@protoc_insertion_point(module_scope)

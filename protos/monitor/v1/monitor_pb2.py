@@ -22,19 +22,24 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from protos.positions.v1 import types_pb2 as protos_dot_positions_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fprotos/monitor/v1/monitor.proto\x12\nmonitor.v1\"b\n\x14\x43losePositionRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x13\n\x0bposition_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\t\"e\n\x15\x43losePositionResponse\x12\x11\n\tintent_id\x18\x01 \x01(\t\x12\x13\n\x0bposition_id\x18\x02 \x01(\t\x12\x12\n\nexit_price\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\t2f\n\x0eMonitorService\x12T\n\rClosePosition\x12 .monitor.v1.ClosePositionRequest\x1a!.monitor.v1.ClosePositionResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fprotos/monitor/v1/monitor.proto\x12\nmonitor.v1\x1a\x1fprotos/positions/v1/types.proto\"b\n\x14\x43losePositionRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x13\n\x0bposition_id\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\t\"e\n\x15\x43losePositionResponse\x12\x11\n\tintent_id\x18\x01 \x01(\t\x12\x13\n\x0bposition_id\x18\x02 \x01(\t\x12\x12\n\nexit_price\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\t\"\x80\x03\n\x13OpenPositionRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x0e\n\x06symbol\x18\x03 \x01(\t\x12 \n\x04side\x18\x04 \x01(\x0e\x32\x12.positions.v1.Side\x12\x12\n\x08quantity\x18\x05 \x01(\tH\x00\x12\x12\n\x08notional\x18\x06 \x01(\tH\x00\x12\x16\n\x0crisk_percent\x18\x07 \x01(\tH\x00\x12\x10\n\x08leverage\x18\x08 \x01(\t\x12&\n\tstop_loss\x18\t \x01(\x0b\x32\x13.positions.v1.Level\x12(\n\x0btake_profit\x18\n \x01(\x0b\x32\x13.positions.v1.Level\x12$\n\x06origin\x18\x0b \x01(\x0e\x32\x14.positions.v1.Origin\x12,\n\nprovenance\x18\x0c \x01(\x0b\x32\x18.positions.v1.Provenance\x12\x12\n\nrequest_id\x18\r \x01(\tB\x06\n\x04size\"S\n\x14OpenPositionResponse\x12\x11\n\tintent_id\x18\x01 \x01(\t\x12(\n\x08position\x18\x02 \x01(\x0b\x32\x16.positions.v1.Position2\xb9\x01\n\x0eMonitorService\x12T\n\rClosePosition\x12 .monitor.v1.ClosePositionRequest\x1a!.monitor.v1.ClosePositionResponse\x12Q\n\x0cOpenPosition\x12\x1f.monitor.v1.OpenPositionRequest\x1a .monitor.v1.OpenPositionResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.monitor.v1.monitor_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CLOSEPOSITIONREQUEST']._serialized_start=47
-  _globals['_CLOSEPOSITIONREQUEST']._serialized_end=145
-  _globals['_CLOSEPOSITIONRESPONSE']._serialized_start=147
-  _globals['_CLOSEPOSITIONRESPONSE']._serialized_end=248
-  _globals['_MONITORSERVICE']._serialized_start=250
-  _globals['_MONITORSERVICE']._serialized_end=352
+  _globals['_CLOSEPOSITIONREQUEST']._serialized_start=80
+  _globals['_CLOSEPOSITIONREQUEST']._serialized_end=178
+  _globals['_CLOSEPOSITIONRESPONSE']._serialized_start=180
+  _globals['_CLOSEPOSITIONRESPONSE']._serialized_end=281
+  _globals['_OPENPOSITIONREQUEST']._serialized_start=284
+  _globals['_OPENPOSITIONREQUEST']._serialized_end=668
+  _globals['_OPENPOSITIONRESPONSE']._serialized_start=670
+  _globals['_OPENPOSITIONRESPONSE']._serialized_end=753
+  _globals['_MONITORSERVICE']._serialized_start=756
+  _globals['_MONITORSERVICE']._serialized_end=941
 # @@protoc_insertion_point(module_scope)

@@ -39,6 +39,11 @@ class MonitorServiceStub:
                 request_serializer=protos_dot_monitor_dot_v1_dot_monitor__pb2.ClosePositionRequest.SerializeToString,
                 response_deserializer=protos_dot_monitor_dot_v1_dot_monitor__pb2.ClosePositionResponse.FromString,
                 _registered_method=True)
+        self.OpenPosition = channel.unary_unary(
+                '/monitor.v1.MonitorService/OpenPosition',
+                request_serializer=protos_dot_monitor_dot_v1_dot_monitor__pb2.OpenPositionRequest.SerializeToString,
+                response_deserializer=protos_dot_monitor_dot_v1_dot_monitor__pb2.OpenPositionResponse.FromString,
+                _registered_method=True)
 
 
 class MonitorServiceServicer:
@@ -53,6 +58,17 @@ class MonitorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def OpenPosition(self, request, context):
+        """Opens a position at market, with its levels enforced. The same request_id gives the same position. An order whose
+        outcome is not known is never sent again.
+        Errors: ACCOUNT_NOT_FOUND (another user's as well), TRADING_NOT_ENABLED, OPENING_PAUSED, FIELD_INVALID,
+        SYMBOL_UNKNOWN, STOP_BEYOND_LIQUIDATION, LEVEL_ALREADY_CROSSED, PRICE_UNAVAILABLE, SLOT_TAKEN (the account holds
+        a position of that symbol and side already), OPEN_REJECTED, OPEN_UNRESOLVED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MonitorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -60,6 +76,11 @@ def add_MonitorServiceServicer_to_server(servicer, server):
                     servicer.ClosePosition,
                     request_deserializer=protos_dot_monitor_dot_v1_dot_monitor__pb2.ClosePositionRequest.FromString,
                     response_serializer=protos_dot_monitor_dot_v1_dot_monitor__pb2.ClosePositionResponse.SerializeToString,
+            ),
+            'OpenPosition': grpc.unary_unary_rpc_method_handler(
+                    servicer.OpenPosition,
+                    request_deserializer=protos_dot_monitor_dot_v1_dot_monitor__pb2.OpenPositionRequest.FromString,
+                    response_serializer=protos_dot_monitor_dot_v1_dot_monitor__pb2.OpenPositionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -89,6 +110,33 @@ class MonitorService:
             '/monitor.v1.MonitorService/ClosePosition',
             protos_dot_monitor_dot_v1_dot_monitor__pb2.ClosePositionRequest.SerializeToString,
             protos_dot_monitor_dot_v1_dot_monitor__pb2.ClosePositionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OpenPosition(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/monitor.v1.MonitorService/OpenPosition',
+            protos_dot_monitor_dot_v1_dot_monitor__pb2.OpenPositionRequest.SerializeToString,
+            protos_dot_monitor_dot_v1_dot_monitor__pb2.OpenPositionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,7 @@ class Account(_message.Message):
     IP_RESTRICTED_FIELD_NUMBER: _builtins.int
     AUTO_MANAGE_FIELD_NUMBER: _builtins.int
     REFUSAL_FIELD_NUMBER: _builtins.int
+    TRIGGER_PRICE_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
     user_id: _builtins.str
     exchange: _types_pb2.Exchange.ValueType
@@ -55,6 +56,7 @@ class Account(_message.Message):
     """Positions that are adopted from now on are managed."""
     refusal: _builtins.str
     """Why the key is no longer verified; empty otherwise."""
+    trigger_price: _types_pb2.TriggerPrice.ValueType
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -75,10 +77,11 @@ class Account(_message.Message):
         ip_restricted: _builtins.bool = ...,
         auto_manage: _builtins.bool = ...,
         refusal: _builtins.str = ...,
+        trigger_price: _types_pb2.TriggerPrice.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "verified_at", b"verified_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "auto_manage", b"auto_manage", "can_trade", b"can_trade", "created_at", b"created_at", "exchange", b"exchange", "ip_restricted", b"ip_restricted", "masked_key", b"masked_key", "name", b"name", "refusal", b"refusal", "trading_enabled", b"trading_enabled", "user_id", b"user_id", "verified", b"verified", "verified_at", b"verified_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "auto_manage", b"auto_manage", "can_trade", b"can_trade", "created_at", b"created_at", "exchange", b"exchange", "ip_restricted", b"ip_restricted", "masked_key", b"masked_key", "name", b"name", "refusal", b"refusal", "trading_enabled", b"trading_enabled", "trigger_price", b"trigger_price", "user_id", b"user_id", "verified", b"verified", "verified_at", b"verified_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -420,6 +423,54 @@ class SetAutoManageResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetAutoManageResponse: _TypeAlias = SetAutoManageResponse  # noqa: Y015
+
+@_typing.final
+class SetTriggerPriceRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    TRIGGER_PRICE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    account_id: _builtins.str
+    trigger_price: _types_pb2.TriggerPrice.ValueType
+    request_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        account_id: _builtins.str = ...,
+        trigger_price: _types_pb2.TriggerPrice.ValueType = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "request_id", b"request_id", "trigger_price", b"trigger_price", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetTriggerPriceRequest: _TypeAlias = SetTriggerPriceRequest  # noqa: Y015
+
+@_typing.final
+class SetTriggerPriceResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def account(self) -> Global___Account: ...
+    def __init__(
+        self,
+        *,
+        account: Global___Account | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetTriggerPriceResponse: _TypeAlias = SetTriggerPriceResponse  # noqa: Y015
 
 @_typing.final
 class RemoveAccountRequest(_message.Message):

@@ -69,6 +69,11 @@ class AccountsServiceStub:
                 request_serializer=protos_dot_positions_dot_v1_dot_accounts__pb2.SetAutoManageRequest.SerializeToString,
                 response_deserializer=protos_dot_positions_dot_v1_dot_accounts__pb2.SetAutoManageResponse.FromString,
                 _registered_method=True)
+        self.SetTriggerPrice = channel.unary_unary(
+                '/positions.v1.AccountsService/SetTriggerPrice',
+                request_serializer=protos_dot_positions_dot_v1_dot_accounts__pb2.SetTriggerPriceRequest.SerializeToString,
+                response_deserializer=protos_dot_positions_dot_v1_dot_accounts__pb2.SetTriggerPriceResponse.FromString,
+                _registered_method=True)
         self.RemoveAccount = channel.unary_unary(
                 '/positions.v1.AccountsService/RemoveAccount',
                 request_serializer=protos_dot_positions_dot_v1_dot_accounts__pb2.RemoveAccountRequest.SerializeToString,
@@ -142,6 +147,14 @@ class AccountsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetTriggerPrice(self, request, context):
+        """Which price triggers the levels of this account's positions, open ones too; the trailing ones are armed anew.
+        Errors: ACCOUNT_NOT_FOUND, FIELD_INVALID, PRICE_UNAVAILABLE.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RemoveAccount(self, request, context):
         """Forgets the key; what happened stays in the history.
         Errors: ACCOUNT_NOT_FOUND, ACCOUNT_HAS_MANAGED_POSITIONS.
@@ -201,6 +214,11 @@ def add_AccountsServiceServicer_to_server(servicer, server):
                     servicer.SetAutoManage,
                     request_deserializer=protos_dot_positions_dot_v1_dot_accounts__pb2.SetAutoManageRequest.FromString,
                     response_serializer=protos_dot_positions_dot_v1_dot_accounts__pb2.SetAutoManageResponse.SerializeToString,
+            ),
+            'SetTriggerPrice': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetTriggerPrice,
+                    request_deserializer=protos_dot_positions_dot_v1_dot_accounts__pb2.SetTriggerPriceRequest.FromString,
+                    response_serializer=protos_dot_positions_dot_v1_dot_accounts__pb2.SetTriggerPriceResponse.SerializeToString,
             ),
             'RemoveAccount': grpc.unary_unary_rpc_method_handler(
                     servicer.RemoveAccount,
@@ -407,6 +425,33 @@ class AccountsService:
             '/positions.v1.AccountsService/SetAutoManage',
             protos_dot_positions_dot_v1_dot_accounts__pb2.SetAutoManageRequest.SerializeToString,
             protos_dot_positions_dot_v1_dot_accounts__pb2.SetAutoManageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetTriggerPrice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/positions.v1.AccountsService/SetTriggerPrice',
+            protos_dot_positions_dot_v1_dot_accounts__pb2.SetTriggerPriceRequest.SerializeToString,
+            protos_dot_positions_dot_v1_dot_accounts__pb2.SetTriggerPriceResponse.FromString,
             options,
             channel_credentials,
             insecure,

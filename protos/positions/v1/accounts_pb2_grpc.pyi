@@ -53,6 +53,10 @@ class AccountsServiceStub:
     """Whether positions that are adopted from now on are managed; those already there stay as they are.
     Errors: ACCOUNT_NOT_FOUND.
     """
+    SetTriggerPrice: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.SetTriggerPriceRequest, _accounts_pb2.SetTriggerPriceResponse]
+    """Which price triggers the levels of this account's positions, open ones too; the trailing ones are armed anew.
+    Errors: ACCOUNT_NOT_FOUND, FIELD_INVALID, PRICE_UNAVAILABLE.
+    """
     RemoveAccount: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.RemoveAccountRequest, _accounts_pb2.RemoveAccountResponse]
     """Forgets the key; what happened stays in the history.
     Errors: ACCOUNT_NOT_FOUND, ACCOUNT_HAS_MANAGED_POSITIONS.
@@ -86,6 +90,10 @@ class AccountsServiceAsyncStub(AccountsServiceStub):
     SetAutoManage: _aio.UnaryUnaryMultiCallable[_accounts_pb2.SetAutoManageRequest, _accounts_pb2.SetAutoManageResponse]  # type: ignore[assignment]
     """Whether positions that are adopted from now on are managed; those already there stay as they are.
     Errors: ACCOUNT_NOT_FOUND.
+    """
+    SetTriggerPrice: _aio.UnaryUnaryMultiCallable[_accounts_pb2.SetTriggerPriceRequest, _accounts_pb2.SetTriggerPriceResponse]  # type: ignore[assignment]
+    """Which price triggers the levels of this account's positions, open ones too; the trailing ones are armed anew.
+    Errors: ACCOUNT_NOT_FOUND, FIELD_INVALID, PRICE_UNAVAILABLE.
     """
     RemoveAccount: _aio.UnaryUnaryMultiCallable[_accounts_pb2.RemoveAccountRequest, _accounts_pb2.RemoveAccountResponse]  # type: ignore[assignment]
     """Forgets the key; what happened stays in the history.
@@ -159,6 +167,16 @@ class AccountsServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_accounts_pb2.SetAutoManageResponse, _abc.Awaitable[_accounts_pb2.SetAutoManageResponse]]:
         """Whether positions that are adopted from now on are managed; those already there stay as they are.
         Errors: ACCOUNT_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def SetTriggerPrice(
+        self,
+        request: _accounts_pb2.SetTriggerPriceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_accounts_pb2.SetTriggerPriceResponse, _abc.Awaitable[_accounts_pb2.SetTriggerPriceResponse]]:
+        """Which price triggers the levels of this account's positions, open ones too; the trailing ones are armed anew.
+        Errors: ACCOUNT_NOT_FOUND, FIELD_INVALID, PRICE_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod

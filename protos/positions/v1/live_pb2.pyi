@@ -152,6 +152,12 @@ class LivePosition(_message.Message):
     AGE_SECONDS_FIELD_NUMBER: _builtins.int
     NOTIONAL_FIELD_NUMBER: _builtins.int
     INITIAL_MARGIN_FIELD_NUMBER: _builtins.int
+    PLAN_FIELD_NUMBER: _builtins.int
+    COMMISSION_FIELD_NUMBER: _builtins.int
+    PROVENANCE_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    TRIGGER_PRICE_FIELD_NUMBER: _builtins.int
+    SHOULD_CLOSE_FIELD_NUMBER: _builtins.int
     position_id: _builtins.str
     """Empty while it is not in the books."""
     account_id: _builtins.str
@@ -193,11 +199,24 @@ class LivePosition(_message.Message):
     """Base units times mark price, quote currency; empty without a price."""
     initial_margin: _builtins.str
     """What the position keeps of the account's margin, quote currency; empty where the venue does not say."""
+    plan: _builtins.str
+    """The user's plan: its name, and the commission on the profit if it were realised now. Empty without a plan."""
+    commission: _builtins.str
+    origin: _types_pb2.Origin.ValueType
+    trigger_price: _types_pb2.TriggerPrice.ValueType
     @_builtins.property
     def opened_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def out_of_sync_reasons(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Why it is not in sync, in plain words; empty where it is."""
+
+    @_builtins.property
+    def provenance(self) -> _types_pb2.Provenance:
+        """Of the books; absent while it is not in them."""
+
+    @_builtins.property
+    def should_close(self) -> _types_pb2.CloseAdvice:
+        """The standing advice; absent without any."""
 
     def __init__(
         self,
@@ -232,10 +251,16 @@ class LivePosition(_message.Message):
         age_seconds: _builtins.float = ...,
         notional: _builtins.str = ...,
         initial_margin: _builtins.str = ...,
+        plan: _builtins.str = ...,
+        commission: _builtins.str = ...,
+        provenance: _types_pb2.Provenance | None = ...,
+        origin: _types_pb2.Origin.ValueType = ...,
+        trigger_price: _types_pb2.TriggerPrice.ValueType = ...,
+        should_close: _types_pb2.CloseAdvice | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["opened_at", b"opened_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["opened_at", b"opened_at", "provenance", b"provenance", "should_close", b"should_close"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "age_seconds", b"age_seconds", "current_price", b"current_price", "data_source", b"data_source", "entry_price", b"entry_price", "exchange", b"exchange", "guarded", b"guarded", "in_sync", b"in_sync", "initial_margin", b"initial_margin", "leverage", b"leverage", "liquidation_price", b"liquidation_price", "managed", b"managed", "margin_level", b"margin_level", "notional", b"notional", "opened_at", b"opened_at", "out_of_sync_reasons", b"out_of_sync_reasons", "pnl", b"pnl", "pnl_percent", b"pnl_percent", "position_id", b"position_id", "position_side", b"position_side", "quantity", b"quantity", "risk_level", b"risk_level", "side", b"side", "stop_loss", b"stop_loss", "stop_loss_enforced", b"stop_loss_enforced", "symbol", b"symbol", "take_profit", b"take_profit", "take_profit_enforced", b"take_profit_enforced", "unguarded_reason", b"unguarded_reason", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "age_seconds", b"age_seconds", "commission", b"commission", "current_price", b"current_price", "data_source", b"data_source", "entry_price", b"entry_price", "exchange", b"exchange", "guarded", b"guarded", "in_sync", b"in_sync", "initial_margin", b"initial_margin", "leverage", b"leverage", "liquidation_price", b"liquidation_price", "managed", b"managed", "margin_level", b"margin_level", "notional", b"notional", "opened_at", b"opened_at", "origin", b"origin", "out_of_sync_reasons", b"out_of_sync_reasons", "plan", b"plan", "pnl", b"pnl", "pnl_percent", b"pnl_percent", "position_id", b"position_id", "position_side", b"position_side", "provenance", b"provenance", "quantity", b"quantity", "risk_level", b"risk_level", "should_close", b"should_close", "side", b"side", "stop_loss", b"stop_loss", "stop_loss_enforced", b"stop_loss_enforced", "symbol", b"symbol", "take_profit", b"take_profit", "take_profit_enforced", b"take_profit_enforced", "trigger_price", b"trigger_price", "unguarded_reason", b"unguarded_reason", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -75,6 +75,24 @@ POSITION_SIDE_LONG: PositionSide.ValueType  # 2
 POSITION_SIDE_SHORT: PositionSide.ValueType  # 3
 Global___PositionSide: _TypeAlias = PositionSide  # noqa: Y015
 
+class _TriggerPrice:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TriggerPriceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TriggerPrice.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TRIGGER_PRICE_UNSPECIFIED: _TriggerPrice.ValueType  # 0
+    TRIGGER_PRICE_MARK: _TriggerPrice.ValueType  # 1
+    TRIGGER_PRICE_LAST: _TriggerPrice.ValueType  # 2
+
+class TriggerPrice(_TriggerPrice, metaclass=_TriggerPriceEnumTypeWrapper):
+    """Which of a venue's prices triggers the levels of an account's positions."""
+
+TRIGGER_PRICE_UNSPECIFIED: TriggerPrice.ValueType  # 0
+TRIGGER_PRICE_MARK: TriggerPrice.ValueType  # 1
+TRIGGER_PRICE_LAST: TriggerPrice.ValueType  # 2
+Global___TriggerPrice: _TypeAlias = TriggerPrice  # noqa: Y015
+
 class _OrderSide:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -666,6 +684,7 @@ class Position(_message.Message):
     COMMISSION_PERCENT_FIELD_NUMBER: _builtins.int
     COMMISSION_FIELD_NUMBER: _builtins.int
     INTENT_ID_FIELD_NUMBER: _builtins.int
+    TRIGGER_PRICE_FIELD_NUMBER: _builtins.int
     position_id: _builtins.str
     """OP_<unix seconds>_<n>"""
     user_id: _builtins.str
@@ -696,6 +715,8 @@ class Position(_message.Message):
     """In quote currency: percent of a profit that was realised; empty while open or without a plan."""
     intent_id: _builtins.str
     """The intent of Tandem that opened it; empty for a position opened elsewhere."""
+    trigger_price: Global___TriggerPrice.ValueType
+    """By the setting of its account."""
     @_builtins.property
     def opened_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -739,10 +760,11 @@ class Position(_message.Message):
         commission_percent: _builtins.str = ...,
         commission: _builtins.str = ...,
         intent_id: _builtins.str = ...,
+        trigger_price: Global___TriggerPrice.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ai_management", b"ai_management", "entry", b"entry", "exit", b"exit", "levels", b"levels", "opened_at", b"opened_at", "provenance", b"provenance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "ai_management", b"ai_management", "commission", b"commission", "commission_percent", b"commission_percent", "entry", b"entry", "entry_price", b"entry_price", "exchange", b"exchange", "exit", b"exit", "funding", b"funding", "intent_id", b"intent_id", "levels", b"levels", "leverage", b"leverage", "managed", b"managed", "opened_at", b"opened_at", "origin", b"origin", "plan", b"plan", "position_id", b"position_id", "position_side", b"position_side", "provenance", b"provenance", "quantity", b"quantity", "realized_pnl", b"realized_pnl", "side", b"side", "status", b"status", "symbol", b"symbol", "user_id", b"user_id", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "ai_management", b"ai_management", "commission", b"commission", "commission_percent", b"commission_percent", "entry", b"entry", "entry_price", b"entry_price", "exchange", b"exchange", "exit", b"exit", "funding", b"funding", "intent_id", b"intent_id", "levels", b"levels", "leverage", b"leverage", "managed", b"managed", "opened_at", b"opened_at", "origin", b"origin", "plan", b"plan", "position_id", b"position_id", "position_side", b"position_side", "provenance", b"provenance", "quantity", b"quantity", "realized_pnl", b"realized_pnl", "side", b"side", "status", b"status", "symbol", b"symbol", "trigger_price", b"trigger_price", "user_id", b"user_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -19,7 +19,7 @@ from services.monitor.domain.alert import alert_of_intent
 from services.monitor.domain.attempts import Begun, Joined, Opening, Settled, begin
 from services.monitor.domain.errors import IntentMoved
 from services.monitor.domain.intent import Claim, Decision, Intent, Outcome
-from services.monitor.events import alert_triggered
+from services.monitor.events.told import alert_triggered
 from services.monitor.store import CLOSE_REQUESTS, INTENTS
 
 Fence = Callable[[AsyncConnection, Claim], Awaitable[None]]

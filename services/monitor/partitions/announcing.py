@@ -15,7 +15,7 @@ from services.common.database import transaction
 from services.common.outbox import append
 from services.monitor.domain.alert import Alert, AlertKind
 from services.monitor.domain.guard import GuardState
-from services.monitor.events import alert_triggered, guard_changed, heartbeat_subject, write_heartbeat
+from services.monitor.events.told import alert_triggered, guard_changed, heartbeat_subject, write_heartbeat
 from services.monitor.partitions.guarding import Heartbeat
 from services.monitor.store import GUARDS
 

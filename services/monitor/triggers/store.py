@@ -17,7 +17,7 @@ from services.common.trading.extremes import Extreme, Extremes, TriggerPrice
 from services.common.trading.side import Side, Venue
 from services.monitor.domain.alert import Alert
 from services.monitor.domain.position import Instrument
-from services.monitor.events import alert_triggered, extreme_moved
+from services.monitor.events.told import alert_triggered, extreme_moved
 from services.monitor.store import PRICE_EXTREMES, PRICES_WATCHED
 from services.monitor.triggers.watermarks import News
 

@@ -17,7 +17,7 @@ from services.common.server import GrpcServer
 from services.common.telemetry import Instruments
 from services.monitor.config import MonitorSettings
 from services.monitor.domain.errors import CloseRejected
-from services.monitor.rpc import ACCESS, registrations
+from services.monitor.rpc.trading import ACCESS, registrations
 from tests.fakes.orders import Answer
 from tests.unit.monitor.replica import Monitor
 

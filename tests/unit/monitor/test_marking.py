@@ -12,7 +12,7 @@ from services.monitor.domain.following import Change
 from services.monitor.domain.intent import Claim
 from services.monitor.domain.mark import Mark
 from services.monitor.domain.price_check import Price
-from services.monitor.events import write_mark
+from services.monitor.events.told import write_mark
 from services.monitor.marks.marking import WATCHED_FOR, Marking
 from tests.fakes.clock import FixedClock
 from tests.unit.monitor.world import PARTITION, a_position

@@ -1,33 +1,24 @@
-"""Facts that the monitor follows and tells."""
+"""Facts that the monitor tells."""
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from protos.monitor.v1 import events_pb2
-from protos.positions.v1 import events_pb2 as positions_pb2
 from protos.positions.v1 import types_pb2
-from services.common.bus import Received
 from services.common.outbox import OutboxEvent
-from services.common.subjects import all_users, all_users_ephemeral, ephemeral_subject, subject
+from services.common.subjects import ephemeral_subject, subject
 from services.common.trading.extremes import Extreme, TriggerPrice
 from services.common.trading.money import format_decimal
 from services.common.trading.side import Venue
-from services.monitor.clients.messages import read_position
 from services.monitor.domain.alert import Alert, AlertKind
 from services.monitor.domain.guard import GuardState
 from services.monitor.domain.mark import Mark
-from services.monitor.domain.position import Instrument, Position
+from services.monitor.domain.position import Instrument
 
-_POSITION_FACTS: dict[str, Callable[[bytes], types_pb2.Position]] = {
-    "position_opened": lambda payload: positions_pb2.PositionOpened.FromString(payload).position,
-    "position_levels_changed": lambda payload: positions_pb2.PositionLevelsChanged.FromString(payload).position,
-    "position_closed": lambda payload: positions_pb2.PositionClosed.FromString(payload).position,
-}
-_ACCOUNT_CHANGED = "account_changed"
 _EXCHANGES = {Venue.BINANCE: types_pb2.EXCHANGE_BINANCE, Venue.BYBIT: types_pb2.EXCHANGE_BYBIT}
 _TRIGGER_PRICES = {
     TriggerPrice.MARK: events_pb2.TRIGGER_PRICE_MARK,
@@ -42,28 +33,6 @@ _ALERT_KINDS = {
     AlertKind.RESTING_ORDERS_CANCELLED: events_pb2.ALERT_KIND_RESTING_ORDERS_CANCELLED,
     AlertKind.OPEN_UNRESOLVED: events_pb2.ALERT_KIND_OPEN_UNRESOLVED,
 }
-
-FOLLOWED = tuple(all_users("positions", fact) for fact in (*_POSITION_FACTS, _ACCOUNT_CHANGED))
-"""The subjects to follow."""
-
-WATCHED = all_users_ephemeral("gateway", "user_watched")
-"""Where the gateway says, every ten seconds, which users somebody watches."""
-
-
-class FactHandler:
-    """Hands followed facts on: positions by version, and the accounts whose key or switches changed."""
-
-    def __init__(self, on_position: Callable[[Position], object], on_account: Callable[[str], None]) -> None:
-        self._on_position = on_position
-        self._on_account = on_account
-
-    async def __call__(self, received: Received) -> None:
-        """Take in one fact. Raises ValueError, KeyError for one that cannot be understood."""
-        fact = received.subject.split(".")[2]
-        if fact == _ACCOUNT_CHANGED:
-            self._on_account(positions_pb2.AccountChanged.FromString(received.payload).account_id)
-        else:
-            self._on_position(read_position(_POSITION_FACTS[fact](received.payload)))
 
 
 def heartbeat_subject(owner: str) -> str:

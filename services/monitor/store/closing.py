@@ -1,4 +1,4 @@
-"""The monitor's tables. The queries are in the rooms: closing/store.py and partitions/store.py."""
+"""The tables of closing: intents, and the requests that asked for them."""
 
 from sqlalchemy import (
     BigInteger,
@@ -16,14 +16,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from services.common.database import Money, UtcDateTime, table_metadata
-from services.common.leases import lease_table
-from services.common.outbox import outbox_table
-
-METADATA = table_metadata()
-
-outbox_table(METADATA)
-lease_table(METADATA)
+from services.common.database import Money, UtcDateTime
+from services.monitor.store.metadata import METADATA
 
 INTENTS = Table(
     "intents",
@@ -82,35 +76,4 @@ CLOSE_REQUESTS = Table(
     Column("position_id", Text, nullable=False),
     Column("closing_id", Uuid, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
-)
-
-PRICE_EXTREMES = Table(
-    "price_extremes",
-    METADATA,
-    Column("venue", Text, primary_key=True),
-    Column("symbol", Text, primary_key=True),
-    Column("trigger_price", Text, primary_key=True),
-    Column("side", Text, primary_key=True),
-    Column("at", UtcDateTime, primary_key=True),
-    Column("price", Money, nullable=False),
-)
-
-PRICES_WATCHED = Table(
-    "prices_watched",
-    METADATA,
-    Column("venue", Text, primary_key=True),
-    Column("symbol", Text, primary_key=True),
-    Column("trigger_price", Text, primary_key=True),
-    Column("until", UtcDateTime, nullable=False),
-)
-
-GUARDS = Table(
-    "guards",
-    METADATA,
-    Column("account_id", Text, primary_key=True),
-    Column("user_id", Text, nullable=False),
-    Column("guarded", Boolean, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("version", BigInteger, nullable=False),
-    Column("changed_at", UtcDateTime, nullable=False),
 )

@@ -1,0 +1,1 @@
+"""Facts that the monitor follows and tells, a module a concern."""

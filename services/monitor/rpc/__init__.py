@@ -1,0 +1,1 @@
+"""What the monitor serves, a module a gRPC service."""
