@@ -33,7 +33,7 @@ help: ## list these targets
 run: $(RUN_STAMP) web-where-possible ## run Tandem in the foreground; Ctrl-C stops it and keeps the data [GATEWAY_PORT=3333]
 	@exec $(STACK) run --directory "$(DIRECTORY)"
 
-up: $(RUN_STAMP) web-where-possible ## run Tandem in the background; returns when everything is ready
+up: $(RUN_STAMP) web-where-possible ## run Tandem in the background; returns when everything is ready [REPLICAS=2]
 	@$(STACK) up --directory "$(DIRECTORY)"
 
 down: $(RUN_STAMP) ## stop what `make up` started
@@ -70,10 +70,12 @@ web-lint: ## check the dashboard's types and style, and run its unit tests
 screenshots: $(DEV_STAMP) web ## take pictures of every page into docs/screenshots, on a stack of their own
 	@$(BIN)/python -m tests.web.screenshots
 
-lint: $(DEV_STAMP) protos-check ## check style, types and the contract
+lint: $(DEV_STAMP) protos-check ## check style, types, the contract, the image and the manifests
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy --strict services deploy tests
+	@$(BIN)/hadolint deploy/Dockerfile
+	@BIN=$(BIN) deploy/k8s/check
 
 format: $(DEV_STAMP) ## put the code in shape
 	@$(BIN)/ruff check --fix .

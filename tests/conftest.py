@@ -11,6 +11,7 @@ import structlog
 from deploy.local.certificates import CertificateFiles, issue_certificates
 from deploy.local.database import SERVICES, prepare_database
 from deploy.local.nats import NatsServer
+from tests.collector import Collector, running_collector
 from tests.servers import reachable_directory, throwaway_nats, throwaway_postgres
 from tests.stack import RunningStack, lift_limits, running_stack
 
@@ -70,12 +71,24 @@ async def service_databases(postgres_admin_url: str, database_passwords: dict[st
 
 
 @pytest.fixture(scope="session")
-async def stack(session_dir: Path) -> AsyncIterator[RunningStack]:
+async def collector() -> AsyncIterator[Collector]:
+    """Where the session's stack sends its traces: only those that a test asked for by its own trace context."""
+    async with running_collector() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+async def stack(session_dir: Path, collector: Collector) -> AsyncIterator[RunningStack]:
     """The session's whole stack. Tests share it: each uses a user and a symbol of its own, and none stops a process.
 
     They share its address as well, so the venues' limits on an address are lifted: tests of limits have their own.
     """
     limits = {"BINANCE_WEIGHT_PER_MINUTE": "100000", "BYBIT_REQUESTS_PER_SECOND": "10000"}
-    async with running_stack(session_dir / "stack", limits) as running:
+    traces = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
+        "OTEL_TRACES_SAMPLER_ARG": "0",
+        "OTEL_BSP_SCHEDULE_DELAY": "200",
+    }
+    async with running_stack(session_dir / "stack", {**limits, **traces}) as running:
         await lift_limits(running.sandbox)
         yield running

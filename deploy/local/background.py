@@ -88,7 +88,7 @@ def status(config: StackConfig, announce: Callable[[str], None]) -> bool:
         return False
     announce(f"Tandem is running (pid {running}): {described['gateway']}")
     for name, pid in described["processes"].items():
-        announce(f"  {name:<12} pid {pid:<8} {layout.log(name)}")
+        announce(f"  {name:<14} pid {pid:<8} {layout.log(name)}")
     return True
 
 

@@ -15,6 +15,7 @@ from deploy.local.ports import LOOPBACK, choose_port
 DEFAULT_DIRECTORY = Path(".local")
 DEFAULT_GATEWAY_PORT = 3333
 HIGHEST_PORT = 65_535
+MOST_REPLICAS = 5
 # Decided by the stack, or by the secret files that it writes: not passed on as they are.
 DECIDED_HERE = frozenset(
     {
@@ -23,7 +24,7 @@ DECIDED_HERE = frozenset(
         *("POSITIONS_TARGET", "RECONCILER_TARGET", "MONITOR_TARGET", "EXCHANGE_MODE", "EXCHANGE_SANDBOX_URL"),
         # Without compiled modules on disk every start would compile them again, which takes longer than all the rest.
         "PYTHONDONTWRITEBYTECODE",
-        *("JWT_SECRET", "JWT_ISSUER", "JWT_AUDIENCE", "GATEWAY_HOST", "GATEWAY_PORT", "GATEWAY_DEMO_TOKEN"),
+        *("REPLICAS", "JWT_SECRET", "JWT_ISSUER", "JWT_AUDIENCE", "GATEWAY_HOST", "GATEWAY_PORT", "GATEWAY_DEMO_TOKEN"),
     }
 )
 
@@ -34,7 +35,8 @@ class StackConfig:
 
     `database_url` (an administrator's) and `nats_url` are None for the embedded servers. `live` means the real
     exchanges: no sandbox and no demo account. `throwaway` trades durability for speed (tests). `jwt_secret` and
-    `encryption_keys` are None where the stack makes its own. The services are modules of `services_package`.
+    `encryption_keys` are None where the stack makes its own. The services are modules of `services_package`, and each
+    runs `replicas` times.
     """
 
     directory: Path
@@ -44,6 +46,7 @@ class StackConfig:
     nats_url: str | None = field(default=None, repr=False)
     live: bool = False
     throwaway: bool = False
+    replicas: int = 1
     jwt_secret: str | None = field(default=None, repr=False)
     encryption_keys: str | None = field(default=None, repr=False)
     services_package: str = "services"
@@ -78,6 +81,7 @@ def read_config(
         nats_url=nats_url,
         live=mode == "live",
         throwaway=throwaway,
+        replicas=_replicas(environment.get("REPLICAS") or "1"),
         jwt_secret=environment.get("JWT_SECRET") or None,
         encryption_keys=environment.get("ENCRYPTION_KEYS") or None,
         passed_on={name: value for name, value in environment.items() if name not in DECIDED_HERE},
@@ -89,6 +93,12 @@ def _gateway_port(text: str) -> int:
     if not text.isdecimal() or int(text) > HIGHEST_PORT:
         raise StackError(f"GATEWAY_PORT is not a port: choose a number from 1 to {HIGHEST_PORT}")
     return int(text) or choose_port()
+
+
+def _replicas(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_REPLICAS:
+        raise StackError(f"REPLICAS is not a number of processes: choose one from 1 to {MOST_REPLICAS}")
+    return int(text)
 
 
 def split_nats_url(url: str) -> tuple[str, str | None, str | None]:

@@ -7,7 +7,7 @@ from nats.errors import Error as NatsError
 from deploy.local import nats, postgres
 from deploy.local.child import Child, Launch
 from deploy.local.errors import StackError
-from deploy.local.processes import NATS, POSTGRES, SANDBOX, Service, Surroundings
+from deploy.local.processes import NATS, POSTGRES, SANDBOX, Replica, Surroundings
 from deploy.local.readiness import answers_http, read_readiness
 from deploy.local.supervisor import Managed
 from services.common import stream
@@ -63,20 +63,23 @@ def manage_sandbox(around: Surroundings, client: httpx.AsyncClient) -> Managed:
     return Managed(SANDBOX, prepare, ready)
 
 
-def manage_service(around: Surroundings, service: Service, client: httpx.AsyncClient) -> Managed:
-    """One of the services; ready is what its own /readyz says."""
+def manage_service(around: Surroundings, replica: Replica, client: httpx.AsyncClient) -> Managed:
+    """A process of one of the services; ready is what its own /readyz says."""
 
     async def prepare() -> Launch:
-        return around.launch(service)
+        return around.launch(replica)
 
     async def ready(_: Child) -> bool:
-        return (await read_readiness(client, around.ports[f"{service.name}.admin"])).ready
+        return (await read_readiness(client, around.ports[replica.admin])).ready
 
-    return Managed(service.name, prepare, ready)
+    return Managed(replica.name, prepare, ready)
 
 
-async def declare_stream(url: str) -> None:
-    """Declare the stream of events as the administrator. Raises StackError where the server cannot be used."""
+async def declare_stream(url: str, *, replicas: int = 1) -> None:
+    """Declare the stream of events as the administrator; `replicas` servers keep each message.
+
+    Raises StackError where the server cannot be used.
+    """
     said: list[Exception] = []
 
     async def hear(error: Exception) -> None:
@@ -92,7 +95,7 @@ async def declare_stream(url: str) -> None:
             error_cb=hear,
         )
         try:
-            await stream.declare_stream(client.jetstream())
+            await stream.declare_stream(client.jetstream(), replicas=replicas)
         finally:
             await client.close()
     except (NatsError, OSError, TimeoutError) as error:

@@ -12,7 +12,7 @@ import asyncpg
 from deploy.local.child import Child, describe_exit, tail
 from deploy.local.errors import StackError
 from deploy.local.layout import read_json, write_json
-from deploy.local.processes import ROOT, Service, Surroundings
+from deploy.local.processes import ROOT, Replica, Service, Surroundings
 
 TIMEOUT_SECONDS = 120.0
 
@@ -44,7 +44,7 @@ async def migrate(around: Surroundings, service: Service, turn: asyncio.Lock) ->
 
 async def _run(around: Surroundings, service: Service) -> int | None:
     """Run the migration; returns its exit code, None where it took too long and was ended."""
-    child = await Child.start(around.launch(service, "migrate"))
+    child = await Child.start(around.launch(Replica(service), "migrate"))
     try:
         return await asyncio.wait_for(child.wait(), TIMEOUT_SECONDS)
     except TimeoutError:

@@ -43,10 +43,42 @@ SERVICES = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One process of a service. The first bears the service's name; the others are numbered from 2."""
+
+    service: Service
+    number: int = 1
+
+    @property
+    def name(self) -> str:
+        return self.service.name if self.number == 1 else f"{self.service.name}-{self.number}"
+
+    @property
+    def admin(self) -> str:
+        """The name of its admin port."""
+        return f"{self.name}.admin"
+
+    @property
+    def public(self) -> str:
+        """The name of the port where it serves others."""
+        return f"{self.name}.{'grpc' if self.service.serves_grpc else 'http'}"
+
+
+def replicas_of(service: Service, config: StackConfig) -> list[Replica]:
+    """The processes of a service."""
+    return [Replica(service, number) for number in range(1, config.replicas + 1)]
+
+
+def all_replicas(config: StackConfig) -> list[Replica]:
+    """The processes of all services."""
+    return [replica for service in SERVICES for replica in replicas_of(service, config)]
+
+
 def port_names(config: StackConfig) -> list[str]:
-    """The names of the ports that this stack chooses for itself."""
-    names = [f"{service.name}.admin" for service in SERVICES]
-    names += [f"{service.name}.grpc" for service in SERVICES if service.serves_grpc]
+    """The names of the ports that this stack chooses for itself; the first gateway's is chosen by a person."""
+    names = [replica.admin for replica in all_replicas(config)]
+    names += [replica.public for replica in all_replicas(config) if replica.service.serves_grpc or replica.number > 1]
     names += [] if config.database_url else [POSTGRES]
     names += [] if config.nats_url else [NATS]
     names += [] if config.live else [SANDBOX]
@@ -66,14 +98,15 @@ class Surroundings:
     nats_url: str = field(repr=False)
     database_urls: Mapping[str, str] = field(repr=False)
 
-    def launch(self, service: Service, verb: str = "serve") -> Launch:
-        """How to start a service, or another of its commands (`migrate`). Writes its secret files."""
+    def launch(self, replica: Replica, verb: str = "serve") -> Launch:
+        """How to start a process, or another of its service's commands (`migrate`). Writes its secret files."""
+        service = replica.service
         write_service_secrets(self.layout, service.name, self._secret_files(service))
         return Launch(
-            name=service.name,
+            name=replica.name,
             command=(sys.executable, "-m", f"{self.config.services_package}.{service.name}", verb),
-            log_file=self.layout.log(service.name),
-            environment={**self.config.passed_on, **self._environment(service)},
+            log_file=self.layout.log(replica.name),
+            environment={**self.config.passed_on, **self._environment(replica)},
             directory=ROOT,
         )
 
@@ -92,13 +125,18 @@ class Surroundings:
     def sandbox_url(self) -> str:
         return f"http://{LOOPBACK}:{self.ports[SANDBOX]}"
 
-    def _environment(self, service: Service) -> dict[str, str]:
+    def gateway_url(self, replica: Replica) -> str:
+        """Where a gateway is reached on this machine."""
+        return self.config.gateway_url if replica.number == 1 else f"http://{LOOPBACK}:{self.ports[replica.public]}"
+
+    def _environment(self, replica: Replica) -> dict[str, str]:
+        service = replica.service
         files = self.certificates[service.name]
         address, user, _ = split_nats_url(self.nats_url)
         environment = {
             "SECRETS_DIR": str(self.layout.secrets(service.name)),
             "NATS_URL": address,
-            "ADMIN_LISTEN": f"{LOOPBACK}:{self.ports[f'{service.name}.admin']}",
+            "ADMIN_LISTEN": f"{LOOPBACK}:{self.ports[replica.admin]}",
             "TLS_CERT_FILE": str(files.certificate),
             "TLS_KEY_FILE": str(files.key),
             "TLS_CA_FILE": str(files.authority),
@@ -113,12 +151,16 @@ class Surroundings:
         if not self.config.live:
             environment["EXCHANGE_SANDBOX_URL"] = self.sandbox_url
         if service.serves_grpc:
-            environment["GRPC_LISTEN"] = f"{LOOPBACK}:{self.ports[f'{service.name}.grpc']}"
+            environment["GRPC_LISTEN"] = f"{LOOPBACK}:{self.ports[replica.public]}"
         else:
             environment["GATEWAY_HOST"] = self.config.gateway_host
-            environment["GATEWAY_PORT"] = str(self.config.gateway_port)
-        for called in service.calls:
-            environment[f"{called.upper()}_TARGET"] = f"ipv4:{LOOPBACK}:{self.ports[f'{called}.grpc']}"
+            first = replica.number == 1
+            environment["GATEWAY_PORT"] = str(self.config.gateway_port if first else self.ports[replica.public])
+        for called in SERVICES:
+            if called.name in service.calls:
+                ports = [self.ports[other.public] for other in replicas_of(called, self.config)]
+                addresses = ",".join(f"{LOOPBACK}:{port}" for port in ports)
+                environment[f"{called.name.upper()}_TARGET"] = f"ipv4:{addresses}"
         return environment
 
     def _secret_files(self, service: Service) -> dict[str, str]:

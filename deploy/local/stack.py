@@ -30,7 +30,16 @@ from deploy.local.leftovers import end_leftovers, record_children
 from deploy.local.lock import hold
 from deploy.local.migrations import migrate
 from deploy.local.ports import LOOPBACK, choose_port, refusal, reserve
-from deploy.local.processes import NATS, POSTGRES, SANDBOX, SERVICES, Service, Surroundings
+from deploy.local.processes import (
+    NATS,
+    POSTGRES,
+    SANDBOX,
+    SERVICES,
+    Service,
+    Surroundings,
+    all_replicas,
+    replicas_of,
+)
 from deploy.local.readiness import open_client, read_readiness
 from deploy.local.startup import STARTING, STARTUP_LINES, announce_startup
 from deploy.local.supervisor import Supervisor
@@ -81,7 +90,7 @@ class Stack:
         self._reserve(*around.ports.values())
 
         async def read_serving() -> frozenset[str]:
-            ports = [around.ports[f"{service.name}.admin"] for service in SERVICES]
+            ports = [around.ports[replica.admin] for replica in all_replicas(self._config)]
             answers = await asyncio.gather(*(read_readiness(client, port) for port in ports))
             return frozenset[str]().union(*(answer.serving for answer in answers))
 
@@ -130,7 +139,10 @@ class Stack:
         await migrate(around, service, self._migrating)
         for other in others:
             await asyncio.shield(other)
-        await self._supervisor.start(manage_service(around, service, client))
+        replicas = replicas_of(service, self._config)
+        for replica in replicas[1:]:
+            self._layout.rotate_log(replica.name)
+        await asyncio.gather(*(self._supervisor.start(manage_service(around, one, client)) for one in replicas))
 
     async def _keep(self) -> None:
         """Keep the certificates young for as long as the processes run."""
@@ -146,7 +158,7 @@ class Stack:
         self._around = None
         if self._supervisor.pids:
             self._announce("Stopping...")
-        await self._supervisor.stop([service.name for service in SERVICES])
+        await self._supervisor.stop([replica.name for replica in all_replicas(self._config)])
         await self._supervisor.stop([SANDBOX, NATS, POSTGRES])
         self._layout.children_file.unlink(missing_ok=True)
         self._reserved.close()
@@ -168,6 +180,9 @@ class Stack:
     def _describe(self, around: Surroundings) -> dict[str, Any]:
         return {
             "gateway": self._config.gateway_url,
+            "gateways": [
+                around.gateway_url(replica) for replica in all_replicas(self._config) if not replica.service.serves_grpc
+            ],
             "sandbox": None if self._config.live else around.sandbox_url,
             "database": database_url(around.database_url),
             "nats": around.nats_url,
@@ -177,7 +192,8 @@ class Stack:
             },
             "processes": self._supervisor.pids,
             "admin": {
-                service.name: f"http://{LOOPBACK}:{around.ports[f'{service.name}.admin']}" for service in SERVICES
+                replica.name: f"http://{LOOPBACK}:{around.ports[replica.admin]}"
+                for replica in all_replicas(self._config)
             },
         }
 

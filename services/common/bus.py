@@ -20,6 +20,7 @@ from services.common.messages import Gap, Handler, Received
 from services.common.past import read_past
 from services.common.subjects import STREAM, is_kept, subject, user_token
 from services.common.telemetry import Instruments
+from services.common.tracing import TRACE_PARENT
 
 __all__ = ["Bus", "Gap", "Handler", "PublishRefused", "Received", "subject", "user_token"]
 
@@ -48,7 +49,13 @@ class Bus:
         await self._connection.client()
 
     async def publish(
-        self, subject: str, payload: bytes, message_id: str, *, timeout_seconds: float = API_TIMEOUT_SECONDS
+        self,
+        subject: str,
+        payload: bytes,
+        message_id: str,
+        *,
+        trace_parent: str | None = None,
+        timeout_seconds: float = API_TIMEOUT_SECONDS,
     ) -> int:
         """Publish a kept fact and wait until the stream has it; its sequence there.
 
@@ -65,7 +72,7 @@ class Bus:
                     payload,
                     timeout=timeout_seconds,
                     stream=STREAM,
-                    headers={"Nats-Msg-Id": message_id},
+                    headers={"Nats-Msg-Id": message_id, **({TRACE_PARENT: trace_parent} if trace_parent else {})},
                 )
         except APIError as error:
             if (error.code or 500) < 500:

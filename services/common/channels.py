@@ -17,6 +17,7 @@ from services.common.certificates import CertificateFiles, Credentials, TlsSetti
 from services.common.interceptors import REQUEST_ID, new_request_id
 from services.common.status import from_rpc_error
 from services.common.telemetry import Instruments
+from services.common.tracing import client_span, with_trace_parent
 
 _OLD_CHANNEL_GRACE_SECONDS = 30.0
 _OPTIONS = (
@@ -147,12 +148,13 @@ class _UnaryMethod(_Method):
     async def __call__(self, request: Any, *, timeout: float | None = None, metadata: Any = None, **kwargs: Any) -> Any:
         started, code = time.perf_counter(), "OK"
         try:
-            return await self._callable()(
-                request,
-                timeout=self._channel.timeout_seconds if timeout is None else timeout,
-                metadata=_with_request_id(metadata),
-                **kwargs,
-            )
+            with client_span(self._method.lstrip("/"), **{"rpc.system": "grpc"}):
+                return await self._callable()(
+                    request,
+                    timeout=self._channel.timeout_seconds if timeout is None else timeout,
+                    metadata=with_trace_parent(_with_request_id(metadata)),
+                    **kwargs,
+                )
         except grpc.aio.AioRpcError as error:
             code = error.code().name
             raise self._typed(error) from error
@@ -175,7 +177,8 @@ class _StreamMethod(_Method):
         self, request: Any, timeout: float | None, metadata: Any, kwargs: dict[str, Any]
     ) -> AsyncIterator[Any]:
         started, code = time.perf_counter(), "OK"
-        call = self._callable()(request, timeout=timeout, metadata=_with_request_id(metadata), **kwargs)
+        carried = with_trace_parent(_with_request_id(metadata))
+        call = self._callable()(request, timeout=timeout, metadata=carried, **kwargs)
         try:
             async for response in call:
                 yield response

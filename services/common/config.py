@@ -47,6 +47,13 @@ def _nats_url(value: str) -> str:
     return value
 
 
+def _collector_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        raise ValueError("expected http://host:port or https://host:port")
+    return value
+
+
 def _readable(value: Path) -> Path:
     if not value.is_file():
         raise ValueError("expected a file that exists")
@@ -56,6 +63,7 @@ def _readable(value: Path) -> Path:
 Address = Annotated[str, AfterValidator(_address)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 NatsUrl = Annotated[str, AfterValidator(_nats_url)]
+CollectorUrl = Annotated[str, AfterValidator(_collector_url)]
 File = Annotated[Path, AfterValidator(_readable)]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
@@ -85,6 +93,12 @@ class ServiceSettings(Settings):
     rpc_timeout_seconds: PositiveFloat = Field(10, description="seconds, above 0: default deadline of a call")
     drain_timeout_seconds: PositiveFloat = Field(15, description="seconds, above 0: the most that a shutdown may take")
     log_level: LogLevel = Field("INFO", description="DEBUG, INFO, WARNING, ERROR or CRITICAL")
+    otel_exporter_otlp_endpoint: CollectorUrl | None = Field(
+        None, description="http://host:port or https://host:port of an OTLP collector (gRPC) for traces"
+    )
+    otel_traces_sampler_arg: float = Field(
+        1, ge=0, le=1, description="from 0 to 1: which part of the traces that begin here is kept"
+    )
 
     @classmethod
     def load(cls) -> Self:

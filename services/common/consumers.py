@@ -36,6 +36,7 @@ from services.common.messages import (
     unsubscribe,
 )
 from services.common.subjects import STREAM
+from services.common.tracing import consumer_span
 
 _log = structlog.get_logger(__name__)
 
@@ -119,7 +120,8 @@ class DurableConsumer:
         alive = asyncio.create_task(_say_in_progress(message))
         try:
             async with asyncio.timeout(self._handle_timeout_seconds):
-                await self._handler(fact)
+                with consumer_span(fact.subject, fact.trace_parent):
+                    await self._handler(fact)
         except asyncio.CancelledError:
             await _settle(message.nak())  # for another replica, at once
             raise

@@ -33,6 +33,7 @@ from services.common.messages import (
     unsubscribe,
 )
 from services.common.subjects import STREAM
+from services.common.tracing import consumer_span
 
 _log = structlog.get_logger(__name__)
 
@@ -149,7 +150,8 @@ class Follower:
         failures = attempts = 0
         while True:
             try:
-                await self._handler(fact)
+                with consumer_span(fact.subject, fact.trace_parent):
+                    await self._handler(fact)
                 return
             except Unavailable as error:
                 _log.info("message waits", subject=fact.subject, reason=error.reason)

@@ -19,6 +19,7 @@ from services.common.errors import DomainError
 from services.common.identity import AccessTable, authorize, identify, set_current_peer
 from services.common.status import to_status
 from services.common.telemetry import Instruments
+from services.common.tracing import TRACE_PARENT, server_span
 
 _log = structlog.get_logger(__name__)
 
@@ -52,7 +53,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if handler is None:
             return None  # gRPC answers UNIMPLEMENTED
         method = handler_call_details.method
-        request_id = _request_id(handler_call_details)
+        request_id, carrier = _request_id(handler_call_details), _carrier(handler_call_details)
         codec = {
             "request_deserializer": handler.request_deserializer,
             "response_serializer": handler.response_serializer,
@@ -61,7 +62,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             behavior = handler.stream_stream if handler.request_streaming else handler.unary_stream
 
             async def stream(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-                async with self._around(method, request_id, context):
+                async with self._around(method, request_id, carrier, context):
                     responses = behavior(request, context)
                     if not hasattr(responses, "__aiter__"):  # a coroutine that writes to the context itself
                         await responses
@@ -80,7 +81,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         unary_behavior = handler.stream_unary if handler.request_streaming else handler.unary_unary
 
         async def unary(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-            async with self._around(method, request_id, context):
+            async with self._around(method, request_id, carrier, context):
                 return await unary_behavior(request, context)
 
         make_unary = (
@@ -90,7 +91,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     @asynccontextmanager
     async def _around(
-        self, method: str, request_id: str, context: grpc.aio.ServicerContext[Any, Any]
+        self, method: str, request_id: str, carrier: dict[str, str], context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[None]:
         started = time.perf_counter()
         caller, code = "unknown", grpc.StatusCode.OK
@@ -102,7 +103,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             set_current_peer(peer)
             structlog.contextvars.bind_contextvars(caller=caller)
             authorize(self._access, method, peer)
-            yield
+            with server_span(method.lstrip("/"), carrier, **{"rpc.system": "grpc", "tandem.caller": caller}):
+                yield
         except DomainError as error:
             code, message, trailing = to_status(error)
             _log.info("rpc refused", reason=error.reason, error=error.message)
@@ -129,6 +131,11 @@ def _request_id(details: grpc.HandlerCallDetails) -> str:
         if key == REQUEST_ID and isinstance(value, str) and _PLAIN_REQUEST_ID.fullmatch(value):
             return value
     return new_request_id()
+
+
+def _carrier(details: grpc.HandlerCallDetails) -> dict[str, str]:
+    metadata: Any = details.invocation_metadata
+    return {key: value for key, value in metadata or () if key == TRACE_PARENT and isinstance(value, str)}
 
 
 def _aborted_code(context: grpc.aio.ServicerContext[Any, Any]) -> grpc.StatusCode:

@@ -14,6 +14,8 @@ from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
 from nats.js.errors import APIError
 
+from services.common.tracing import TRACE_PARENT
+
 _log = structlog.get_logger(__name__)
 
 # A fetch waits this long for messages before its consumer is looked after: a server that restarted has lost the fetch.
@@ -37,6 +39,8 @@ class Received:
     """When the stream took it (for an ephemeral fact: when it arrived), aware, UTC."""
     deliveries: int
     """How often this consumer has been given it, this time included."""
+    trace_parent: str = ""
+    """The trace in which it came about; empty where that was not kept."""
 
 
 Handler = Callable[[Received], Awaitable[object]]
@@ -53,6 +57,7 @@ def received(message: Msg) -> Received:
         sequence=metadata.sequence.stream,
         time=metadata.timestamp.astimezone(UTC),
         deliveries=metadata.num_delivered,
+        trace_parent=(message.headers or {}).get(TRACE_PARENT, ""),
     )
 
 

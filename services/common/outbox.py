@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.subjects import is_kept
+from services.common.tracing import current_trace_parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class OutboxEvent:
     """From services.common.subjects.subject; ValueError on append for one that the stream does not keep."""
     payload: bytes
     id: uuid.UUID = field(default_factory=uuid.uuid4)
+    trace_parent: str | None = field(default_factory=current_trace_parent, compare=False)
+    """The trace in which it came about."""
 
 
 def outbox_table(metadata: MetaData) -> Table:
@@ -52,6 +55,7 @@ def outbox_table(metadata: MetaData) -> Table:
         Column("payload", LargeBinary, nullable=False),
         Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
         Column("published_at", DateTime(timezone=True)),
+        Column("trace_parent", Text),
         Index(
             "outbox_unpublished_idx", "aggregate_id", "version", "place", postgresql_where=text("published_at IS NULL")
         ),
@@ -76,5 +80,6 @@ async def append(connection: AsyncConnection, event: OutboxEvent) -> None:
             "version": event.version,
             "subject": event.subject,
             "payload": event.payload,
+            "trace_parent": event.trace_parent,
         },
     )

@@ -19,6 +19,7 @@ from services.common.config import ServiceSettings
 from services.common.errors import StartupError
 from services.common.health import HealthRegistry
 from services.common.telemetry import Instruments, configure_logging
+from services.common.tracing import configure_tracing, flush_traces
 
 _log = structlog.get_logger(__name__)
 
@@ -136,13 +137,17 @@ class Process:
 def run(settings: ServiceSettings, main: Callable[[Process], Awaitable[object]]) -> NoReturn:
     """Run a service until a signal ends it or it fails; exits with 0 or 1 and never returns."""
     configure_logging(settings.service, settings.log_level)
+    configure_tracing(settings.service, settings.otel_exporter_otlp_endpoint, settings.otel_traces_sampler_arg)
 
     async def supervised() -> int:
         process = Process(settings.service, drain_timeout_seconds=settings.drain_timeout_seconds)
         with _signals(process):
             return await process.supervise(main, settings.admin_listen)
 
-    raise SystemExit(asyncio.run(supervised()))
+    try:
+        raise SystemExit(asyncio.run(supervised()))
+    finally:
+        flush_traces()
 
 
 @contextlib.contextmanager

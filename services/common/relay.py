@@ -39,7 +39,7 @@ _LOCK = "hashtext('tandem.outbox'), hashtext(current_schema())"
 class Publisher(Protocol):
     """What the relay needs of the bus."""
 
-    async def publish(self, subject: str, payload: bytes, message_id: str) -> int:
+    async def publish(self, subject: str, payload: bytes, message_id: str, *, trace_parent: str | None = None) -> int:
         """Publish and wait for the stream's acknowledgement; BusUnavailable or PublishRefused."""
         ...
 
@@ -103,7 +103,7 @@ class Relay:
         aggregates: dict[str, list[OutboxEvent]] = defaultdict(list)
         for row in rows:
             aggregates[row.aggregate_id].append(
-                OutboxEvent(row.aggregate_id, row.version, row.subject, row.payload, row.id)
+                OutboxEvent(row.aggregate_id, row.version, row.subject, row.payload, row.id, row.trace_parent)
             )
         results = await asyncio.gather(*(self._publish_in_order(events) for events in aggregates.values()))
         published = [identifier for result in results for identifier in result]
@@ -117,7 +117,7 @@ class Relay:
         published: list[uuid.UUID] = []
         for event in events:
             try:
-                await self._bus.publish(event.subject, event.payload, str(event.id))
+                await self._bus.publish(event.subject, event.payload, str(event.id), trace_parent=event.trace_parent)
             except (BusUnavailable, PublishRefused) as error:
                 self._hold(event, error)
                 break

@@ -14,6 +14,8 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from services.common.tracing import add_trace_id
+
 REDACTED = "[redacted]"
 _SECRET_KEY = re.compile(
     r"secret|signature|api[_-]?key|token(?!s)|passw|authorization|cookie|private[_-]?key|credential", re.IGNORECASE
@@ -44,6 +46,7 @@ def configure_logging(service: str, level: str = "INFO", stream: TextIO | None =
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         add_service,
+        add_trace_id,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),

@@ -1,7 +1,6 @@
-"""python -m services.gateway serve | migrate"""
+"""`python -m services.gateway serve|migrate|check-config`: wiring, and nothing else."""
 
 import asyncio
-import sys
 from functools import partial
 
 import structlog
@@ -9,11 +8,10 @@ import structlog
 from services.common.bus import Bus
 from services.common.channels import open_channel
 from services.common.clock import Clock, SystemClock
+from services.common.command_line import run_command
 from services.common.database import create_engine, watch_database
 from services.common.errors import DatabaseUnavailable
-from services.common.migration import migrate
-from services.common.process import Process, run
-from services.common.telemetry import configure_logging
+from services.common.process import Process
 from services.gateway.clients import GrpcHealth, MonitorClient, PositionsClient, ReconcilerClient, WatchingLive
 from services.gateway.config import GatewaySettings
 from services.gateway.events import MARK_SUBJECTS, SUBJECTS, Facts, Replay, telling_watched
@@ -163,15 +161,8 @@ async def forget_old_keys(write_log: PostgresWriteLog) -> None:
 
 
 def main() -> None:
-    settings = GatewaySettings.load()
-    command = sys.argv[1] if len(sys.argv) > 1 else ""
-    if command == "migrate":
-        configure_logging(settings.service, settings.log_level)
-        migrate(settings, "services.gateway")
-    elif command == "serve":
-        run(settings, partial(serve, settings))
-    else:
-        raise SystemExit("usage: python -m services.gateway serve|migrate")
+    """Do what the command line says."""
+    run_command(GatewaySettings, serve)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
-"""`python -m services.monitor serve` and `migrate`: wiring only."""
+"""`python -m services.monitor serve|migrate|check-config`: wiring only."""
 
 import asyncio
-import sys
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
@@ -12,17 +11,16 @@ import structlog
 from services.common.bus import Bus
 from services.common.channels import open_channel
 from services.common.clock import Clock, SystemClock
+from services.common.command_line import run_command
 from services.common.database import create_engine, watch_database
 from services.common.errors import DomainError, Unavailable
 from services.common.exchange.feed import PriceFeed
 from services.common.exchange.orders.market_orders import VenueOrders
 from services.common.exchange.reader import VenueReader
 from services.common.exchange.venues import ExchangeSettings, Venues, open_venues
-from services.common.migration import migrate
-from services.common.process import Process, run
+from services.common.process import Process
 from services.common.relay import Relay
 from services.common.server import GrpcServer
-from services.common.telemetry import configure_logging
 from services.common.trading.side import Venue
 from services.monitor.clients.bans import BANS, BanTeller, hear_bans
 from services.monitor.clients.positions import PositionsBooks, PositionsKeys
@@ -42,7 +40,10 @@ from services.monitor.marks.marking import Marking
 from services.monitor.partitions.announcing import Announcer
 from services.monitor.partitions.guarding import Guarding
 from services.monitor.partitions.holding import PartitionHolder, fence
+from services.monitor.pauses.store import PostgresPauses
+from services.monitor.pauses.switch import PauseSwitch
 from services.monitor.prices.watch import PriceWatch
+from services.monitor.rpc import pauses
 from services.monitor.rpc.trading import ACCESS, FULL_NAME, registrations
 from services.monitor.triggers.firing import Firing
 from services.monitor.triggers.following import LevelFollower
@@ -59,16 +60,8 @@ _log = structlog.get_logger(__name__)
 
 
 def main() -> None:
-    """Read the settings and do what the first argument says."""
-    settings = MonitorSettings.load()
-    command = sys.argv[1] if len(sys.argv) > 1 else ""
-    if command == "migrate":
-        configure_logging(settings.service, settings.log_level)
-        migrate(settings, "services.monitor")
-    elif command == "serve":
-        run(settings, partial(serve, settings))
-    else:
-        raise SystemExit("usage: python -m services.monitor serve|migrate")
+    """Do what the command line says."""
+    run_command(MonitorSettings, serve)
 
 
 async def serve(settings: MonitorSettings, process: Process) -> None:
@@ -118,7 +111,9 @@ async def serve(settings: MonitorSettings, process: Process) -> None:
         ),
         new_id=uuid.uuid4,
     )
-    closer = Closer(parts, holder)
+    switch = PauseSwitch(PostgresPauses(engine), clock, relay.notify)
+    process.spawn("pauses", switch.run())
+    closer = Closer(parts, holder, check=switch.check_closing)
     process.on_drain(partial(closer.drain, _CLOSING_DRAIN_SECONDS), "closings")
 
     index = BookIndex()
@@ -158,7 +153,7 @@ async def serve(settings: MonitorSettings, process: Process) -> None:
         loaded=lambda: levels.loaded,
         trouble_of_key=keys.trouble,
         trouble_of_price=lambda instrument: watch.trouble(instrument) or watermarks.trouble(instrument),
-        trouble_of_position=firing.trouble,
+        trouble_of_position=lambda position: switch.trouble(position) or firing.trouble(position),
         followed=lambda: max(0, facts.place - 1),
     )
     for name, work in {
@@ -177,8 +172,8 @@ async def serve(settings: MonitorSettings, process: Process) -> None:
     manual = ManualCloses(intents, closer, books, keys, clock, wait_seconds=settings.close_wait_seconds)
     server = GrpcServer(
         settings,
-        registrations(manual),
-        ACCESS,
+        (*registrations(manual), pauses.registration(switch)),
+        {**ACCESS, **pauses.ACCESS},
         process.health,
         process.instruments,
     )

@@ -1,4 +1,4 @@
-"""`python -m services.positions serve|migrate|rotate-keys`: wiring only."""
+"""`python -m services.positions serve|migrate|check-config|rotate-keys`: wiring only."""
 
 import asyncio
 import sys
@@ -11,17 +11,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.common.bus import Bus
 from services.common.clock import Clock, SystemClock
+from services.common.command_line import run_command
 from services.common.database import create_engine, watch_database
 from services.common.exchange.feed import PriceFeed
 from services.common.exchange.reader import VenueReader
 from services.common.exchange.streams import AccountStream
 from services.common.exchange.venues import ExchangeSettings, Venues, open_venues
-from services.common.migration import migrate
-from services.common.process import Process, run
+from services.common.process import Process
 from services.common.relay import Relay
 from services.common.server import GrpcServer
 from services.common.subjects import all_users, all_users_ephemeral
-from services.common.telemetry import configure_logging
 from services.common.trading.side import Venue
 from services.positions.access import ACCESS
 from services.positions.commands.accounts import AccountCommands
@@ -65,19 +64,23 @@ from services.positions.watermarks import Watermarks
 
 
 def main() -> None:
-    """Read the settings and do what the command says."""
-    settings = PositionsSettings.load()
-    match sys.argv[1:]:
-        case ["migrate"]:
-            configure_logging(settings.service, settings.log_level)
-            migrate(settings, "services.positions")
-        case ["serve"]:
-            run(settings, partial(serve, settings))
-        case ["rotate-keys"]:
-            configure_logging(settings.service, settings.log_level)
-            asyncio.run(rotate(settings))
-        case _:
-            raise SystemExit("usage: python -m services.positions serve|migrate|rotate-keys")
+    """Do what the command line says."""
+    run_command(
+        PositionsSettings,
+        serve,
+        more={
+            "rotate-keys": ("seal every key anew with the active master key", lambda given: asyncio.run(rotate(given)))
+        },
+        check=_check_keys,
+    )
+
+
+def _rotate_now(settings: PositionsSettings) -> None:
+    asyncio.run(rotate(settings))
+
+
+def _check_keys(settings: PositionsSettings) -> None:
+    Custodian(settings.encryption_keys.get_secret_value())
 
 
 async def rotate(settings: PositionsSettings) -> None:

@@ -1,19 +1,17 @@
-"""`python -m services.reconciler serve | migrate`: wiring, and nothing else."""
+"""`python -m services.reconciler serve|migrate|check-config`: wiring, and nothing else."""
 
 import os
 import socket
-import sys
 from datetime import timedelta
 
 from services.common.bus import Bus
 from services.common.channels import open_channel
 from services.common.clock import SystemClock
+from services.common.command_line import run_command
 from services.common.database import create_engine, watch_database
-from services.common.migration import migrate
-from services.common.process import Process, run
+from services.common.process import Process
 from services.common.relay import Relay
 from services.common.server import GrpcServer
-from services.common.telemetry import configure_logging
 from services.reconciler.clients.positions import PositionsObservatory
 from services.reconciler.commands import Cadence, ConfirmAbsence, Reconciliation, SyncUser
 from services.reconciler.config import ReconcilerSettings
@@ -137,19 +135,10 @@ async def serve(settings: ReconcilerSettings, process: Process) -> None:
     health.set(SERVICE, True)
 
 
-def main(arguments: list[str]) -> None:
-    """Run one of the two commands."""
-    match arguments:
-        case ["serve"]:
-            settings = ReconcilerSettings.load()
-            run(settings, lambda process: serve(settings, process))
-        case ["migrate"]:
-            settings = ReconcilerSettings.load()
-            configure_logging(settings.service, settings.log_level)
-            migrate(settings, "services.reconciler")
-        case _:
-            sys.exit("usage: python -m services.reconciler serve | migrate")
+def main() -> None:
+    """Do what the command line says."""
+    run_command(ReconcilerSettings, serve)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

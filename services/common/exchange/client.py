@@ -25,6 +25,7 @@ from services.common.exchange.classification import Answer, classify, classify_a
 from services.common.exchange.credentials import Credentials
 from services.common.exchange.errors import VenueError, VenueErrorKind
 from services.common.exchange.fields import to_milliseconds
+from services.common.tracing import client_span
 from services.common.trading.side import Venue
 
 _DEFAULT_BAN = {Venue.BINANCE: timedelta(seconds=60), Venue.BYBIT: timedelta(minutes=10)}
@@ -189,7 +190,8 @@ class VenueClient:
         answer_token = _answer.set(answer)
         signed_token = _signed_at.set(signed_at)
         try:
-            content = await self._exchange.request(endpoint.path, [endpoint.section], endpoint.method, dict(params))
+            with client_span(f"{self.venue} {endpoint.method} {endpoint.path}", **{"tandem.venue": self.venue.value}):
+                content = await self._exchange.request(endpoint.path, [endpoint.section], endpoint.method, dict(params))
         except (ccxt.BaseError, OSError) as error:
             failure = classify(self.venue, error, answer, datetime.now(UTC))
         finally:

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.common.interceptors import REQUEST_ID, new_request_id
+from services.common.tracing import TRACE_PARENT, server_span
 from services.gateway.http.errors import answer_failure
 
 _log = structlog.get_logger(__name__)
@@ -59,7 +60,9 @@ class Observation:
             await send(message)
 
         try:
-            await self._app(scope, receive, observed)
+            with server_span(scope["method"], _carrier(scope)) as span:
+                await self._app(scope, receive, observed)
+                span.update_name(f"{scope['method']} {_route(scope)}")
         except asyncio.CancelledError:
             status = status or 499
             raise
@@ -71,7 +74,7 @@ class Observation:
             self._record(scope, status, time.perf_counter() - started)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "none")
+        route = _route(scope)
         method = scope["method"] if route != "none" else "OTHER"
         self._instruments.requests.labels(method, route, str(status)).inc()
         self._instruments.seconds.labels(route).observe(seconds)
@@ -79,6 +82,15 @@ class Observation:
         plain = status < 400 and method in _READS and seconds < _SLOW_SECONDS
         log = _log.debug if plain else _log.info
         log("request", method=method, route=route, status=status, milliseconds=round(seconds * 1000, 1))
+
+
+def _route(scope: Scope) -> str:
+    return str(getattr(scope.get("route"), "path", "none"))
+
+
+def _carrier(scope: Scope) -> dict[str, str]:
+    given = [value.decode("latin-1") for name, value in scope["headers"] if name == TRACE_PARENT.encode()]
+    return {TRACE_PARENT: given[0]} if given else {}
 
 
 def _request_id(scope: Scope) -> str:

@@ -6,7 +6,7 @@ so that one intent that goes wrong keeps no other from closing.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 from uuid import UUID
 
@@ -34,10 +34,18 @@ class Closer:
     """Closes positions: `close` begins, `run` resumes what is not over."""
 
     def __init__(
-        self, parts: Parts, claims: Claims, *, scan_seconds: float = 1.0, crash_pause_seconds: float = 5.0
+        self,
+        parts: Parts,
+        claims: Claims,
+        *,
+        check: Callable[[str], None] = lambda _: None,
+        scan_seconds: float = 1.0,
+        crash_pause_seconds: float = 5.0,
     ) -> None:
+        """`check` raises where nothing of a user's may be closed now; what has begun by then is carried to its end."""
         self._parts = parts
         self._claims = claims
+        self._check = check
         self._scan_seconds = scan_seconds
         self._crash_pause_seconds = crash_pause_seconds
         self._running: dict[tuple[UUID, Claim | None], asyncio.Task[None]] = {}
@@ -46,8 +54,9 @@ class Closer:
     async def close(self, decision: Decision) -> Opening:
         """Begin to close a position that was just seen open, unless that is under way or done already.
 
-        Raises LeaseLost, DatabaseUnavailable: nothing was begun, as far as is known.
+        Raises LeaseLost, DatabaseUnavailable: nothing was begun, as far as is known; and what `check` raises.
         """
+        self._check(decision.position.user_id)
         claim = self._claims.claims().get(partition_of(decision.position.account_id))
         now = self._parts.clock.now()
         ready = claim is not None and self._parts.keys.ready(decision.position.account_id)

@@ -17,6 +17,7 @@ class AlertKind(StrEnum):
     LIQUIDATION_NEAR = "liquidation_near"
     RESTING_ORDERS_CANCELLED = "resting_orders_cancelled"
     OPEN_UNRESOLVED = "open_unresolved"
+    TRADING_PAUSED = "trading_paused"
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,17 @@ async def test_a_message_sent_twice_is_kept_once(positions_bus: Bus, gateway_bus
     assert handler.facts[1].time.utcoffset() is not None
 
 
+async def test_a_message_carries_the_trace_in_which_it_came_about(
+    positions_bus: Bus, gateway_bus: Bus, fact: str
+) -> None:
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    handler = Handler()
+    sequence = await positions_bus.publish(subject("positions", fact, "demo"), b"a", fact, trace_parent=parent)
+    async with running(gateway_bus.follow([all_users("positions", fact)], handler, start=sequence)):
+        await until(lambda: bool(handler.seen))
+    assert handler.facts[0].trace_parent == parent
+
+
 async def test_a_kept_fact_is_published_under_a_kept_subject_only(positions_bus: Bus) -> None:
     with pytest.raises(ValueError, match="not a subject of the stream"):
         await positions_bus.publish("positions.ephemeral.v1.x.demo", b"", "id")

@@ -34,7 +34,7 @@ class RecordingPublisher:
         self.refused: set[bytes] = set()
         self.down = False
 
-    async def publish(self, subject: str, payload: bytes, message_id: str) -> int:
+    async def publish(self, subject: str, payload: bytes, message_id: str, *, trace_parent: str | None = None) -> int:
         self.sent.append(payload)
         if self.down:
             raise BusUnavailable

@@ -239,7 +239,17 @@ async def main(process):
     process.spawn("worker", asyncio.Event().wait())
     print("up", flush=True)
 
-run(SimpleNamespace(service="example", log_level="INFO", drain_timeout_seconds=60, admin_listen="127.0.0.1:0"), main)
+run(
+    SimpleNamespace(
+        service="example",
+        log_level="INFO",
+        drain_timeout_seconds=60,
+        admin_listen="127.0.0.1:0",
+        otel_exporter_otlp_endpoint=None,
+        otel_traces_sampler_arg=1,
+    ),
+    main,
+)
 """
 
 

@@ -207,3 +207,22 @@ async def test_live_means_no_sandbox_and_no_demo_account(config: StackConfig) ->
     assert "sandbox" not in stack["processes"]
     assert told["EXCHANGE_MODE"] == "live"
     assert "EXCHANGE_SANDBOX_URL" not in told
+
+
+async def test_every_service_runs_as_often_as_asked(config: StackConfig) -> None:
+    config = replace(config, replicas=2)
+    async with running(config):
+        stack = described(config)
+        services = ("positions", "reconciler", "monitor", "gateway")
+        wanted = {name for service in services for name in (service, f"{service}-2")}
+        assert wanted <= set(stack["processes"])
+        assert set(stack["admin"]) == wanted
+        assert len(set(stack["admin"].values())) == len(wanted)
+        assert stack["gateways"][0] == stack["gateway"] != stack["gateways"][1]
+        assert len(stack["gateways"]) == 2
+
+
+@pytest.mark.parametrize("replicas", ["0", "two", "-1", "99"])
+def test_a_number_of_replicas_that_is_none_is_refused(replicas: str) -> None:
+    with pytest.raises(StackError, match="REPLICAS"):
+        read_config({"REPLICAS": replicas})
