@@ -21,7 +21,17 @@ from .counters import Requests
 from .faults import Fault, Faults
 from .replay import ReplayRefused, ReplayStep, read_replay
 from .wire import ENCODER, plain
-from .wishes import AccountWish, AdlWish, LimitWish, PriceWish, ReplayWish, SymbolWish, TradeWish
+from .wishes import (
+    AccountWish,
+    AdlWish,
+    FundingWish,
+    LimitWish,
+    PriceWish,
+    ReplayWish,
+    SymbolWish,
+    TradeWish,
+    TransferWish,
+)
 
 Body = TypeVar("Body")
 
@@ -52,6 +62,8 @@ class Control:
             ("POST", "/sandbox/price", lambda _request, body: self.set_price(read(body, PriceWish))),
             ("POST", "/sandbox/trade", lambda _request, body: self.trade(read(body, TradeWish))),
             ("POST", "/sandbox/adl", lambda _request, body: self.deleverage(read(body, AdlWish))),
+            ("POST", "/sandbox/funding", lambda _request, body: self.pay_funding(read(body, FundingWish))),
+            ("POST", "/sandbox/transfer", lambda _request, body: self.transfer(read(body, TransferWish))),
             ("POST", "/sandbox/accounts", lambda _request, body: self.open_account(read(body, AccountWish))),
             ("GET", "/sandbox/accounts/{exchange}/{key}", lambda request, _body: self.tell_account(request)),
             ("POST", "/sandbox/symbols", lambda _request, body: self.mint_symbol(read(body, SymbolWish))),
@@ -116,6 +128,23 @@ class Control:
         quantity = min(wish.quantity or abs(position.amount), abs(position.amount))
         order = venue.matching.deleverage(book, position, quantity)
         return {"order": order, "fills": book.fills[before:]}
+
+    def pay_funding(self, wish: FundingWish) -> Any:
+        venues = [venue for venue in self._chosen(wish.exchange) if wish.symbol in venue.board.quotes]
+        if not venues:
+            raise NotPossible(f"no symbol {wish.symbol} here; POST /sandbox/symbols makes one", 404)
+        if not abs(wish.rate) < 1:
+            raise NotPossible('"rate" is a fraction of the notional: "0.0001" is a hundredth of a percent')
+        return {
+            "symbol": wish.symbol,
+            "paid": [one for venue in venues for one in venue.pay_funding(wish.symbol, wish.rate)],
+        }
+
+    def transfer(self, wish: TransferWish) -> Any:
+        venue, book = self._book(wish.exchange, wish.api_key)
+        if not wish.amount:
+            raise NotPossible('"amount" is positive into the account and negative out of it')
+        return {"transfer": venue.transfer(book, wish.amount), "balance": plain(book.account.wallet)}
 
     def open_account(self, wish: AccountWish) -> Any:
         if wish.exchange is None:

@@ -72,6 +72,20 @@ class AdlWish(Wish):
     position_side: Leg | None = None
 
 
+class FundingWish(Wish):
+    symbol: str
+    # Longs pay the rate on their notional at the mark price; a negative rate is paid by shorts.
+    rate: Decimal
+    exchange: VenueName | None = None
+
+
+class TransferWish(Wish):
+    exchange: VenueName
+    api_key: str
+    # Positive into the account, negative out of it.
+    amount: Decimal
+
+
 class LimitWish(Wish):
     exchange: VenueName
     limit: int

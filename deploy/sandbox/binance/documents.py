@@ -214,7 +214,7 @@ def income_document(income: Income) -> dict[str, Any]:
         "income": fixed(income.amount, 8),
         "asset": "USDT",
         "time": income.time_ms,
-        "info": "" if income.kind == "TRANSFER" else income.trade_id,
+        "info": income.kind if income.kind in ("TRANSFER", "FUNDING_FEE") else income.trade_id,
         "tranId": int(income.id),
-        "tradeId": income.trade_id,
+        "tradeId": "" if income.kind == "FUNDING_FEE" else income.trade_id,
     }

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from deploy.sandbox.core.book import Book
 from deploy.sandbox.core.prices import merge_candles
-from deploy.sandbox.core.records import ZERO, Fill, Order, Position, Quote
+from deploy.sandbox.core.records import ZERO, Fill, Income, Order, Position, Quote
 from deploy.sandbox.core.venue import Venue
 from deploy.sandbox.hub import Connection, Hub
 from deploy.sandbox.wire import fixed, on_grid, plain
@@ -171,6 +171,12 @@ class BinanceStreams:
         make = self._algo_update if order.conditional else self._order_update
         self._hub.publish(f"user:{book.account.id}", lambda: make(order, fill, execution))
 
+    def on_cash(self, book: Book, income: Income) -> None:
+        # Of a crossed position's funding the venue tells the balance alone.
+        reasons = {"FUNDING_FEE": "FUNDING_FEE", "TRANSFER": "DEPOSIT" if income.amount > 0 else "WITHDRAW"}
+        change, reason = fixed(income.amount, 8), reasons[income.kind]
+        self._hub.publish(f"user:{book.account.id}", lambda: self._account_update(book, reason, [], change))
+
     def on_account(self, book: Book, reason: str, positions: list[Position]) -> None:
         make = self._margin_call if reason == "MARGIN_CALL" else self._account_update
         self._hub.publish(f"user:{book.account.id}", lambda: make(book, reason, positions))
@@ -183,14 +189,14 @@ class BinanceStreams:
         for connection in [one for one in self._hub.connections if topic in one.topics]:
             self._hub.unfollow(connection, topic)
 
-    def _account_update(self, book: Book, reason: str, positions: list[Position]) -> dict[str, Any]:
+    def _account_update(self, book: Book, reason: str, positions: list[Position], change: str = "0") -> dict[str, Any]:
         now_ms = self._venue.now_ms()
         wallet = fixed(book.account.wallet, 8)
         return {
             "e": "ACCOUNT_UPDATE", "E": now_ms, "T": now_ms,
             "a": {
                 "m": reason,
-                "B": [{"a": "USDT", "wb": wallet, "cw": wallet, "bc": "0"}],
+                "B": [{"a": "USDT", "wb": wallet, "cw": wallet, "bc": change}],
                 "P": [
                     {
                         "s": position.symbol,

@@ -10,11 +10,12 @@ from deploy.sandbox.core.records import LEGS, ZERO, Position
 from deploy.sandbox.core.venue import Venue
 from deploy.sandbox.wire import Call, plain
 
-from .documents import SIDES, position_document, wallet_document
+from .documents import ledger_document, position_document, wallet_document
 from .errors import BybitError, empty_list, invalid, not_played, require_category
-from .trading import page, read_int
+from .trading import page, read_window
 
-YEAR_MS = 365 * 86_400_000
+DAY_MS = 86_400_000
+YEAR_MS = 365 * DAY_MS
 
 
 class Accounts:
@@ -132,47 +133,18 @@ class Accounts:
         }
 
     def ledger(self, call: Call) -> Any:
-        """Trades and transfers with the wallet after each, newest first."""
+        """Trades, funding and transfers with the wallet after each, newest first; by default of one day."""
         fills = {fill.id: fill for fill in call.book.fills}
+        start, end = read_window(call, self._venue.now_ms(), unasked_ms=DAY_MS)
         balance, rows = ZERO, []
-        start, end = read_int(call, "startTime", 0), read_int(call, "endTime", 2**53)
-        kinds = {"TRANSFER": "TRANSFER_IN", "INSURANCE_CLEAR": "LIQUIDATION"}
         for line in call.book.incomes:
             balance += line.amount
-            fill = fills.get(line.trade_id)
-            realised = line.kind == "REALIZED_PNL"
-            if not start <= line.time_ms <= end or realised:
-                # The venue has one line a trade: its commission's line, with the P&L in it.
-                continue
-            change = line.amount + (fill.realised if fill else ZERO)
-            rows.append(
-                {
-                    "id": line.id,
-                    "symbol": line.symbol,
-                    "category": "linear",
-                    "side": SIDES[fill.side] if fill else "None",
-                    "transactionTime": str(line.time_ms),
-                    "type": kinds.get(line.kind, "TRADE"),
-                    "qty": plain(fill.quantity) if fill else "0",
-                    "size": "0",
-                    "currency": "USDT",
-                    "tradePrice": plain(fill.price) if fill else "0",
-                    "funding": "",
-                    "fee": plain(fill.fee) if fill else "0",
-                    "cashFlow": plain(fill.realised) if fill else plain(line.amount),
-                    "change": plain(change),
-                    "cashBalance": plain(balance),
-                    "feeRate": "0",
-                    "bonusChange": "0",
-                    "transSubType": "",
-                    "extraFees": "",
-                    "tradeId": line.trade_id,
-                    "orderId": fill.order_id if fill else "",
-                    "orderLinkId": "",
-                }
-            )
-        chosen, cursor = page(call, list(reversed(rows)), 20, 50)
-        return {"list": chosen, "nextPageCursor": cursor}
+            if start <= line.time_ms <= end and line.kind != "REALIZED_PNL":
+                rows.append(ledger_document(line, fills.get(line.trade_id), balance))
+        asked = {name: call.text(name) for name in ("type", "category", "currency") if call.text(name)}
+        chosen = [row for row in reversed(rows) if all(row[name] == value for name, value in asked.items())]
+        shown, cursor = page(call, chosen, 20, 50)
+        return {"list": shown, "nextPageCursor": cursor}
 
     def set_leverage(self, call: Call) -> Any:
         buy, sell = call.text("buyLeverage"), call.text("sellLeverage")

@@ -5,7 +5,7 @@ from typing import Any
 
 from deploy.sandbox.core.book import Book
 from deploy.sandbox.core.prices import PriceBoard
-from deploy.sandbox.core.records import ZERO, Fill, Order, Position
+from deploy.sandbox.core.records import ZERO, Fill, Income, Order, Position
 from deploy.sandbox.core.symbols import Contract
 from deploy.sandbox.wire import fixed, on_grid, plain
 
@@ -195,6 +195,79 @@ def execution_document(fill: Fill, order: Order, contract: Contract) -> dict[str
         "extraFees": "",
         "isLeverage": "0",
         "marketUnit": "",
+    }
+
+
+def funding_document(income: Income, contract: Contract) -> dict[str, Any]:
+    """A row of execution/list for a funding payment: its fee is positive where the account paid."""
+    size = abs(income.held)
+    return {
+        "category": "linear",
+        "symbol": income.symbol,
+        "orderId": f"{income.time_ms // 1000}-8-{income.account_id}-1-{LEGS[income.leg]}",
+        "orderLinkId": "",
+        "side": "Buy" if income.held > 0 else "Sell",
+        "orderPrice": "0",
+        "orderQty": "0",
+        "leavesQty": "0",
+        "createType": "",
+        "orderType": "UNKNOWN",
+        "stopOrderType": "UNKNOWN",
+        "execFee": plain(-income.amount),
+        "execId": income.trade_id,
+        "execPrice": on_grid(income.price, contract.tick),
+        "execQty": on_grid(size, contract.step),
+        "execType": "Funding",
+        "execValue": plain(income.price * size),
+        "execTime": str(income.time_ms),
+        "feeCurrency": "",
+        "isMaker": False,
+        "feeRate": plain(income.rate if income.held > 0 else -income.rate),
+        "tradeIv": "",
+        "markIv": "",
+        "markPrice": on_grid(income.price, contract.tick),
+        "indexPrice": "",
+        "underlyingPrice": "",
+        "blockTradeId": "",
+        "closedSize": "",
+        "seq": int(income.id),
+        "execPnl": "0",
+        "extraFees": "",
+        "isLeverage": "0",
+        "marketUnit": "",
+    }
+
+
+def ledger_document(income: Income, fill: Fill | None, balance: Decimal) -> dict[str, Any]:
+    """A row of transaction-log. The venue has one row a trade: its commission's, with the profit in it."""
+    funding = income.kind == "FUNDING_FEE"
+    side = fill.side if fill else ("BUY" if income.held > 0 else "SELL")
+    cash = fill.realised if fill else ZERO if funding else income.amount
+    transfer = "TRANSFER_IN" if income.amount > 0 else "TRANSFER_OUT"
+    kinds = {"TRANSFER": transfer, "INSURANCE_CLEAR": "LIQUIDATION", "FUNDING_FEE": "SETTLEMENT"}
+    return {
+        "id": income.id,
+        "symbol": income.symbol,
+        "category": "" if income.kind == "TRANSFER" else "linear",
+        "side": SIDES[side] if fill or funding else "None",
+        "transactionTime": str(income.time_ms),
+        "type": kinds.get(income.kind, "TRADE"),
+        "qty": plain(fill.quantity) if fill else plain(abs(income.held)),
+        "size": plain(income.held),
+        "currency": "USDT",
+        "tradePrice": plain(fill.price) if fill else plain(income.price),
+        "funding": plain(income.amount) if funding else "",
+        "fee": plain(fill.fee) if fill else "0",
+        "cashFlow": plain(cash),
+        "change": plain(income.amount + (fill.realised if fill else ZERO)),
+        "cashBalance": plain(balance),
+        "feeRate": plain(income.rate if income.held > 0 else -income.rate) if funding else "0",
+        "bonusChange": "",
+        "transSubType": "",
+        "extraFees": "",
+        "tradeId": income.trade_id,
+        "orderId": fill.order_id if fill else "",
+        "orderLinkId": "",
     }
 
 

@@ -14,12 +14,12 @@ from aiohttp import web
 
 from deploy.sandbox.core.book import Book
 from deploy.sandbox.core.prices import merge_candles
-from deploy.sandbox.core.records import Fill, Order, Position, Quote
+from deploy.sandbox.core.records import Fill, Income, Order, Position, Quote
 from deploy.sandbox.core.venue import Venue
 from deploy.sandbox.hub import Connection, Hub
 from deploy.sandbox.wire import on_grid, plain
 
-from .documents import execution_document, order_document, position_document, wallet_document
+from .documents import execution_document, funding_document, order_document, position_document, wallet_document
 from .instruments import ticker_document
 from .market import INTERVALS_MS
 
@@ -188,6 +188,13 @@ class BybitStreams:
         if fill is not None:
             self._tell(book, "execution", lambda: [execution_document(fill, order, contract)])
         self._tell(book, "order", lambda: [order_document(order, contract)])
+
+    def on_cash(self, book: Book, income: Income) -> None:
+        if income.kind == "FUNDING_FEE":
+            contract, position = self._board.contracts[income.symbol], book.positions[income.symbol, income.leg]
+            self._tell(book, "execution", lambda: [funding_document(income, contract)])
+            self._tell(book, "position", lambda: [position_document(book, position, self._board)])
+        self._tell(book, "wallet", lambda: [wallet_document(book)])
 
     def on_account(self, book: Book, reason: str, positions: list[Position]) -> None:
         if reason == "MARGIN_CALL":

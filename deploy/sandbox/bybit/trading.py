@@ -8,12 +8,12 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
 from deploy.sandbox.core.orders import OrderRequest
-from deploy.sandbox.core.records import ZERO, Fill, Leg, Order, Side, TimeInForce
+from deploy.sandbox.core.records import ZERO, Fill, Income, Leg, Order, Side, TimeInForce
 from deploy.sandbox.core.refusals import Fact, Refused
 from deploy.sandbox.core.venue import Venue
 from deploy.sandbox.wire import Call
 
-from .documents import EXEC_TYPES, closed_document, execution_document, order_document
+from .documents import EXEC_TYPES, closed_document, execution_document, funding_document, order_document
 from .errors import BybitError, empty_list, invalid, not_played, require_category
 
 WEEK_MS = 7 * 86_400_000
@@ -45,6 +45,20 @@ def read_int(call: Call, name: str, default: int) -> int:
     if not text.isdigit():
         raise invalid(name)
     return int(text)
+
+
+def read_window(call: Call, now_ms: int, *, unasked_ms: int) -> tuple[int, int]:
+    """The asked time window: at most seven days; where an end of it was not asked for, as long as `unasked_ms`."""
+    start, end = read_int(call, "startTime", -1), read_int(call, "endTime", -1)
+    if start < 0 and end < 0:
+        return now_ms - unasked_ms, now_ms
+    start = end - unasked_ms if start < 0 else start
+    end = start + unasked_ms if end < 0 else end
+    if start > end:
+        raise BybitError(10001, "params error: startTime should be less than endTime")
+    if end - start > WEEK_MS:
+        raise BybitError(10001, "The time range between startTime and endTime cannot exceed 7 days")
+    return start, end
 
 
 def page(call: Call, rows: Sequence[Row], default: int, largest: int) -> tuple[list[Row], str]:
@@ -123,17 +137,29 @@ class Trading:
         kind, symbol = call.text("execType"), call.text("symbol")
         named = {order.id for order in self._named(call, call.book.orders.values())}
         by_order = bool(call.text("orderId") or call.text("orderLinkId"))
-        fills = [
+        executions: list[Fill | Income] = [
             fill
-            for fill in reversed(call.book.fills)
+            for fill in call.book.fills
             if symbol in ("", fill.symbol) and kind in ("", EXEC_TYPES[fill.cause])
             if start <= fill.time_ms <= end and (not by_order or fill.order_id in named)
         ]
-        rows, cursor = page(call, fills, 50, 100)
-        documents = [
-            execution_document(fill, call.book.orders[fill.order_id], self._contracts[fill.symbol]) for fill in rows
-        ]
+        if kind in ("", "Funding") and not by_order:
+            executions += [
+                income
+                for income in call.book.incomes
+                if income.kind == "FUNDING_FEE" and symbol in ("", income.symbol) and start <= income.time_ms <= end
+            ]
+        # Of two in one millisecond, the later one comes first.
+        executions.reverse()
+        rows, cursor = page(call, sorted(executions, key=lambda one: one.time_ms, reverse=True), 50, 100)
+        documents = [self._execution(call, one) for one in rows]
         return {"category": "linear", "list": documents, "nextPageCursor": cursor}
+
+    def _execution(self, call: Call, execution: Fill | Income) -> dict[str, Any]:
+        contract = self._contracts[execution.symbol]
+        if isinstance(execution, Income):
+            return funding_document(execution, contract)
+        return execution_document(execution, call.book.orders[execution.order_id], contract)
 
     def list_closed_pnl(self, call: Call) -> Any:
         if not require_category(call.text("category")):
@@ -259,15 +285,4 @@ class Trading:
         return [order_document(order, self._contracts[order.symbol]) for order in orders]
 
     def _window(self, call: Call) -> tuple[int, int]:
-        """The asked time window: at most seven days, and the last seven if nothing was asked."""
-        start, end = read_int(call, "startTime", -1), read_int(call, "endTime", -1)
-        now_ms = self._venue.now_ms()
-        if start < 0 and end < 0:
-            return now_ms - WEEK_MS, now_ms
-        start = end - WEEK_MS if start < 0 else start
-        end = start + WEEK_MS if end < 0 else end
-        if start > end:
-            raise BybitError(10001, "params error: startTime should be less than endTime")
-        if end - start > WEEK_MS:
-            raise BybitError(10001, "The time range between startTime and endTime cannot exceed 7 days")
-        return start, end
+        return read_window(call, self._venue.now_ms(), unasked_ms=WEEK_MS)

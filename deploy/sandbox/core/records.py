@@ -141,11 +141,16 @@ class Income(msgspec.Struct):
 
     id: str
     account_id: str
-    kind: Literal["TRANSFER", "REALIZED_PNL", "COMMISSION", "INSURANCE_CLEAR"]
+    kind: Literal["TRANSFER", "REALIZED_PNL", "COMMISSION", "INSURANCE_CLEAR", "FUNDING_FEE"]
     amount: Decimal
     time_ms: int
     symbol: str = ""
     trade_id: str = ""
+    # Of a funding payment: the position that it was for (its amount signed), the mark price and the rate.
+    leg: Leg = "BOTH"
+    held: Decimal = ZERO
+    price: Decimal = ZERO
+    rate: Decimal = ZERO
 
 
 class Candle(msgspec.Struct):

@@ -33,6 +33,7 @@ class Fact(Enum):
     MODE_SAME = auto()
     MODE_HAS_POSITIONS = auto()
     MODE_HAS_ORDERS = auto()
+    TRANSFER_TOO_LARGE = auto()
 
 
 class Refused(Exception):

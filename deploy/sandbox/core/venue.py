@@ -17,6 +17,7 @@ import msgspec
 from deploy.sandbox.state import State
 
 from .book import Book
+from .margin import MONEY
 from .matching import Matching
 from .orders import OrderRequest, check_order
 from .prices import PriceBoard
@@ -36,6 +37,8 @@ class Listener(Protocol):
     def on_order(self, book: Book, order: Order, fill: Fill | None, execution: str) -> None: ...
 
     def on_account(self, book: Book, reason: str, positions: list[Position]) -> None: ...
+
+    def on_cash(self, book: Book, income: Income) -> None: ...
 
 
 class Sequence(msgspec.Struct):
@@ -120,19 +123,59 @@ class Venue:
         book.fills.append(fill)
         self._state.put(f"{self.name}.fill", fill.id, fill)
 
-    def add_income(self, book: Book, kind: str, amount: Decimal, symbol: str = "", trade_id: str = "") -> None:
+    def add_income(
+        self, book: Book, kind: str, amount: Decimal, symbol: str = "", trade_id: str = "", **funding: object
+    ) -> None:
         if not amount:
             return
         number = str(self.next_number())
         income = msgspec.convert(
             {
                 "id": number, "account_id": book.account.id, "kind": kind, "amount": amount,
-                "time_ms": self.now_ms(), "symbol": symbol, "trade_id": trade_id,
+                "time_ms": self.now_ms(), "symbol": symbol, "trade_id": trade_id, **funding,
             },
             Income,
         )  # fmt: skip
         book.incomes.append(income)
         self._state.put(f"{self.name}.income", number, income)
+
+    # Cash that no trade moved.
+
+    def pay_funding(self, symbol: str, rate: Decimal) -> list[Income]:
+        """Settle funding for all who hold the symbol: at a positive rate longs pay and shorts receive."""
+        mark = self.board.quotes[symbol].mark
+        paid = []
+        for account_id in list(self.concerned.get(symbol, ())):
+            book = self.books[account_id]
+            for position in [one for one in book.held() if one.symbol == symbol]:
+                amount = (-position.amount * mark * rate).quantize(MONEY)
+                if not amount:
+                    continue
+                book.account.wallet += amount
+                position.fees -= amount
+                self.add_income(
+                    book, "FUNDING_FEE", amount, symbol, str(uuid.uuid4()),
+                    leg=position.leg, held=position.amount, price=mark, rate=rate,
+                )  # fmt: skip
+                paid.append(self._tell_cash(book))
+                self.save_position(position)
+            self.matching.check_margin(book)
+        return paid
+
+    def transfer(self, book: Book, amount: Decimal) -> Income:
+        """Move money in (positive) or out. Raises Refused where more would leave than is available."""
+        if amount < 0 and -amount > min(book.margin().available, book.account.wallet):
+            raise Refused(Fact.TRANSFER_TOO_LARGE, amount=amount)
+        book.account.wallet += amount
+        book.account.deposited += amount
+        self.add_income(book, "TRANSFER", amount)
+        return self._tell_cash(book)
+
+    def _tell_cash(self, book: Book) -> Income:
+        self.save_account(book)
+        for listener in self.listeners:
+            listener.on_cash(book, book.incomes[-1])
+        return book.incomes[-1]
 
     def set_leverage(self, book: Book, symbol: str, leverage: int) -> None:
         """Raises Refused where the venue would not let this account have it."""

@@ -1,6 +1,6 @@
 """The parts that a reading of an account is put together from, and how far they agree.
 
-An empty or short list is believed only where the margin, which comes from an endpoint of its own, agrees with it.
+An empty, short or stale list is believed only where the margin, which comes from an endpoint of its own, agrees.
 """
 
 from collections.abc import Callable, Iterable
@@ -86,18 +86,31 @@ def _judge(part: PositionsPart, margin: MarginPart | VenueError | None) -> tuple
 
 
 def _doubt(positions: tuple[VenuePosition, ...], margin: MarginPart) -> str:
-    if margin.keys is not None:
-        missing = margin.keys - {position.key for position in positions}
-        if missing:
-            names = ", ".join(sorted(key.symbol for key in missing))
-            return f"the account holds positions that are not listed: {names}"
-    in_use = margin.position_margin
-    if in_use is None or in_use <= 0:
+    return _doubt_of_keys(positions, margin.keys) or _doubt_of_margin(positions, margin.position_margin)
+
+
+def _doubt_of_keys(positions: tuple[VenuePosition, ...], held: frozenset[PositionKey] | None) -> str:
+    listed = {position.key for position in positions}
+    if held is None or held == listed:
         return ""
-    if not positions:
-        return f"no positions are listed, but an initial margin of {in_use} is in use"
+    if missing := held - listed:
+        return f"the account holds positions that are not listed: {_names(missing)}"
+    return f"positions are listed that the account does not hold: {_names(listed - held)}"
+
+
+def _doubt_of_margin(positions: tuple[VenuePosition, ...], in_use: Decimal | None) -> str:
     stated = [position.initial_margin for position in positions]
     known = [one for one in stated if one is not None]
-    if len(known) == len(stated) and sum(known) < in_use * _MARGIN_TOLERANCE:
+    if in_use is None or len(known) < len(stated):
+        return ""
+    if in_use > 0 and not positions:
+        return f"no positions are listed, but an initial margin of {in_use} is in use"
+    if sum(known) < in_use * _MARGIN_TOLERANCE:
         return f"the listed positions account for {sum(known)} of an initial margin of {in_use}"
+    if in_use <= 0 < sum(known):
+        return f"the listed positions state an initial margin of {sum(known)}, but none is in use"
     return ""
+
+
+def _names(keys: Iterable[PositionKey]) -> str:
+    return ", ".join(sorted(key.symbol for key in keys))

@@ -23,9 +23,15 @@ from services.common.trading.side import Venue
 _BANNED_UNTIL = re.compile(r"banned until (\d{13})")
 _TOO_MANY_ORDERS = -1015
 """Binance's count of one account's orders: no reason for anybody to stop reading."""
+_EXISTS = re.compile(r"already exist", re.IGNORECASE)
 _TRUNCATED = re.compile(r"truncated to zero", re.IGNORECASE)
-_POSITION_IDX = re.compile(r"position\s?idx", re.IGNORECASE)
-_QUANTITY = re.compile(r"\bqty\b|quantity|number of contracts", re.IGNORECASE)
+_PARAMETERS = (
+    (re.compile(r"position\s?idx", re.IGNORECASE), Kind.POSITION_MODE),
+    (re.compile(r"leverage", re.IGNORECASE), Kind.LEVERAGE),
+    (re.compile(r"symbol", re.IGNORECASE), Kind.UNKNOWN_SYMBOL),
+    (re.compile(r"\bqty\b|quantity|number of contracts", re.IGNORECASE), Kind.FILTERS),
+)
+"""Bybit has one code for every wrong parameter; its text names the parameter."""
 
 
 @dataclass(slots=True)
@@ -75,16 +81,13 @@ def _kind(venue: Venue, status: int, code: int | None, message: str) -> Kind:
 
 def _kind_of_code(venue: Venue, code: int, message: str) -> Kind:
     if venue is Venue.BINANCE:
-        return BINANCE.get(code, Kind.REFUSED)
+        same = code == -4028 and _EXISTS.search(message)
+        return Kind.UNCHANGED if same else BINANCE.get(code, Kind.REFUSED)
     if code == 110017 and _TRUNCATED.search(message):
         # The position is there, but resting reduce-only orders leave nothing of it for this one.
         return Kind.REDUCE_ONLY_CONFLICT
     if code == 10001:
-        if _POSITION_IDX.search(message):
-            return Kind.POSITION_MODE
-        if "symbol" in message.lower():
-            return Kind.UNKNOWN_SYMBOL
-        return Kind.FILTERS if _QUANTITY.search(message) else Kind.REFUSED
+        return next((kind for pattern, kind in _PARAMETERS if pattern.search(message)), Kind.REFUSED)
     return BYBIT.get(code, Kind.REFUSED)
 
 

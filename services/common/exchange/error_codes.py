@@ -10,6 +10,7 @@ BINANCE: dict[int, Kind] = {
     -1006: Kind.VENUE_FAILURE,  # unexpected response from the message bus: execution status unknown
     -1007: Kind.TIMEOUT,  # backend timed out: execution status unknown
     -1008: Kind.OVERLOADED,  # throttled by system protection: surely not executed
+    -1011: Kind.NOT_PERMITTED,
     -1013: Kind.FILTERS,
     -1015: Kind.RATE_LIMITED,  # too many new orders
     -1016: Kind.MARKET_CLOSED,  # service shutting down
@@ -18,12 +19,15 @@ BINANCE: dict[int, Kind] = {
     -1099: Kind.NOT_PERMITTED,
     -1109: Kind.NOT_PERMITTED,
     -1111: Kind.FILTERS,
+    -1112: Kind.NO_LIQUIDITY,
     -1121: Kind.UNKNOWN_SYMBOL,
+    -1122: Kind.MARKET_CLOSED,
     -2008: Kind.BAD_KEY,
     -2011: Kind.NOT_FOUND,  # cancel rejected: unknown order
     -2013: Kind.NOT_FOUND,
     -2014: Kind.BAD_KEY,
     -2015: Kind.BAD_KEY,
+    -2017: Kind.BAD_KEY,  # locked
     -2018: Kind.INSUFFICIENT_MARGIN,
     -2019: Kind.INSUFFICIENT_MARGIN,
     -2020: Kind.NO_LIQUIDITY,
@@ -40,8 +44,17 @@ BINANCE: dict[int, Kind] = {
     -4013: Kind.FILTERS,
     -4014: Kind.FILTERS,
     -4023: Kind.FILTERS,
+    -4028: Kind.LEVERAGE,
+    -4050: Kind.INSUFFICIENT_MARGIN,
+    -4051: Kind.INSUFFICIENT_MARGIN,
+    -4060: Kind.POSITION_MODE,
     -4061: Kind.POSITION_MODE,
     -4062: Kind.POSITION_MODE,
+    -4087: Kind.NOT_PERMITTED,  # may only reduce
+    -4088: Kind.NOT_PERMITTED,
+    -4105: Kind.MARKET_CLOSED,  # only for reducing
+    -4106: Kind.MARKET_CLOSED,
+    -4107: Kind.MARKET_CLOSED,
     -4108: Kind.MARKET_CLOSED,
     -4109: Kind.NOT_PERMITTED,
     -4116: Kind.DUPLICATE_ID,
@@ -49,12 +62,20 @@ BINANCE: dict[int, Kind] = {
     -4131: Kind.NO_LIQUIDITY,  # the best price is outside of the price filter
     -4140: Kind.MARKET_CLOSED,
     -4141: Kind.MARKET_CLOSED,
+    -4161: Kind.LEVERAGE,  # not lower while there is an isolated position
     -4164: Kind.FILTERS,  # notional below the minimum
+    -4189: Kind.NOT_PERMITTED,  # the account may only reduce
     -4192: Kind.NOT_PERMITTED,
-    -4202: Kind.RISK_LIMIT,
+    -4202: Kind.LEVERAGE,
+    -4203: Kind.LEVERAGE,
+    -4205: Kind.LEVERAGE,
+    -4206: Kind.LEVERAGE,
+    -4208: Kind.LEVERAGE,
+    -4209: Kind.LEVERAGE,
     -4400: Kind.NOT_PERMITTED,
     -4401: Kind.NOT_PERMITTED,
     -4402: Kind.NOT_PERMITTED,
+    -4403: Kind.LEVERAGE,
     -5028: Kind.CLOCK,  # outside of the matching engine's receive window
 }
 
@@ -87,7 +108,9 @@ BYBIT: dict[int, Kind] = {
     110007: Kind.INSUFFICIENT_MARGIN,
     110008: Kind.NOT_FOUND,
     110010: Kind.NOT_FOUND,
+    110011: Kind.INSUFFICIENT_MARGIN,  # it would lead to liquidation at once
     110012: Kind.INSUFFICIENT_MARGIN,
+    110013: Kind.LEVERAGE,
     110016: Kind.RISK_LIMIT,
     110017: Kind.NOTHING_TO_REDUCE,
     110020: Kind.RISK_LIMIT,
@@ -96,9 +119,14 @@ BYBIT: dict[int, Kind] = {
     110023: Kind.MARKET_CLOSED,
     110030: Kind.DUPLICATE_ID,
     110034: Kind.NOTHING_TO_REDUCE,
+    110036: Kind.LEVERAGE,
+    110038: Kind.LEVERAGE,
+    110039: Kind.INSUFFICIENT_MARGIN,
     110042: Kind.MARKET_CLOSED,
+    110043: Kind.UNCHANGED,
     110044: Kind.INSUFFICIENT_MARGIN,
     110045: Kind.INSUFFICIENT_MARGIN,
+    110046: Kind.INSUFFICIENT_MARGIN,
     110051: Kind.INSUFFICIENT_MARGIN,
     110052: Kind.INSUFFICIENT_MARGIN,
     110053: Kind.INSUFFICIENT_MARGIN,
@@ -106,5 +134,8 @@ BYBIT: dict[int, Kind] = {
     110066: Kind.MARKET_CLOSED,
     110072: Kind.DUPLICATE_ID,
     110074: Kind.MARKET_CLOSED,
+    110086: Kind.LEVERAGE,
+    110087: Kind.LEVERAGE,
+    110090: Kind.RISK_LIMIT,
     110094: Kind.FILTERS,
 }

@@ -8,15 +8,18 @@ from datetime import datetime
 from services.common.exchange.account_parts import MarginPart, PositionsPart, assemble
 from services.common.exchange.account_settings import AccountSettings
 from services.common.exchange.binance import account as binance_account
+from services.common.exchange.binance import cash_flows as binance_cash_flows
 from services.common.exchange.binance import keys as binance_keys
 from services.common.exchange.binance import market as binance_market
 from services.common.exchange.binance.account import SymbolConfig
 from services.common.exchange.binance.fills import BinanceFills
 from services.common.exchange.budget import Lane
 from services.common.exchange.bybit import account as bybit_account
+from services.common.exchange.bybit import cash_flows as bybit_cash_flows
 from services.common.exchange.bybit import fills as bybit_fills
 from services.common.exchange.bybit import keys as bybit_keys
 from services.common.exchange.bybit import market as bybit_market
+from services.common.exchange.cash_flows import CashFlowsReading
 from services.common.exchange.client import VenueClient
 from services.common.exchange.credentials import Credentials
 from services.common.exchange.errors import VenueError, VenueErrorKind
@@ -32,7 +35,7 @@ _KEY_REFUSED = frozenset({VenueErrorKind.BAD_KEY, VenueErrorKind.NOT_PERMITTED})
 
 
 class VenueReader:
-    """Implements AccountReader, FillsReader, KeyVerifier, PriceReader and SymbolReader."""
+    """Implements AccountReader, FillsReader, CashFlowsReader, KeyVerifier, PriceReader and SymbolReader."""
 
     def __init__(self, venues: Venues) -> None:
         self._venues = venues
@@ -85,6 +88,19 @@ class VenueReader:
             return FillsReading(ReadingStatus.FAILED, (), since, end, str(error))
         return await bybit_fills.read_fills(client, symbol, info.quote, since, end, lane, hedged=hedged)
 
+    async def read_cash_flows(
+        self,
+        venue: Venue,
+        credentials: Credentials,
+        since: datetime,
+        *,
+        until: datetime | None = None,
+        lane: Lane = Lane.RECONCILIATION,
+    ) -> CashFlowsReading:
+        """Funding payments and transfers since an instant; never raises for a venue's error."""
+        read = binance_cash_flows.read_cash_flows if venue is Venue.BINANCE else bybit_cash_flows.read_cash_flows
+        return await read(self._venues.client(venue, credentials), since, until or self._venues.now(), lane)
+
     async def verify_key(self, venue: Venue, credentials: Credentials) -> KeyReport:
         """What the venue says about a key; never raises for a venue's error."""
         client = self._venues.client(venue, credentials)
@@ -129,7 +145,8 @@ class VenueReader:
             mode = await self._margin_modes.get(client)
             if mode is None:
                 return part
-            return replace(part, positions=tuple(replace(one, margin_mode=mode) for one in part.positions))
+            stated = [one if one.margin_mode is mode else replace(one, margin_mode=mode) for one in part.positions]
+            return replace(part, positions=tuple(stated))
         held = {position.symbol for position in part.positions}
         configs = await self._symbol_configs.get(client, enough=lambda known: held <= known.keys()) or {}
         joined = []
@@ -139,7 +156,8 @@ class VenueReader:
                 joined.append(position)
                 continue
             mode = position.margin_mode or config.margin_mode
-            joined.append(replace(position, leverage=config.leverage, margin_mode=mode))
+            leverage = binance_account.leverage_of(position, config.leverage)
+            joined.append(replace(position, leverage=leverage, margin_mode=mode))
         return replace(part, positions=tuple(joined))
 
 

@@ -6,6 +6,7 @@ no error: it is opened again, ever more slowly. Only a key that the venue refuse
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from services.common.exchange.binance.private_stream import BinancePrivateStream
@@ -25,8 +26,8 @@ _DIALECTS: dict[Venue, Callable[[], PrivateDialect]] = {
     Venue.BINANCE: BinancePrivateStream,
     Venue.BYBIT: BybitPrivateStream,
 }
-_SILENCE_SECONDS = 40.0
-"""Longer than two pings of a venue that answers pings by message."""
+_TIMES = SocketTimes(silence_seconds=40.0)
+"""Silence is longer than two pings of a venue that answers them by message. Others may be silent."""
 _FINAL = frozenset({VenueErrorKind.BAD_KEY, VenueErrorKind.NOT_PERMITTED})
 
 
@@ -40,12 +41,14 @@ class AccountStream:
         credentials: Credentials,
         on_hint: OnHint,
         dialect: PrivateDialect | None = None,
+        times: SocketTimes = _TIMES,
     ) -> None:
         self._venues = venues
         self._venue = venue
         self._credentials = credentials
         self._on_hint = on_hint
         self._dialect = dialect or _DIALECTS[venue]()
+        self._times = times if self._dialect.ping is not None else replace(times, silence_seconds=None)
         self._heard_at: datetime | None = None
         self._listening = False
 
@@ -100,13 +103,12 @@ class AccountStream:
             if await self._dialect.greet(client, send):
                 self._hint(HintKind.RESYNC, None)
 
-        silent = None if self._dialect.ping is None else _SILENCE_SECONDS
         await read_socket(
             client.session,
             address,
             opened=opened,
             receive=self._receive,
-            times=SocketTimes(silence_seconds=silent),
+            times=self._times,
             ping=self._dialect.ping,
         )
 

@@ -117,6 +117,9 @@ async def test_messages_that_come_twice_or_not_at_all_leave_the_newest_price(wor
         await world.sandbox.post("faults", kind="stream_duplicate", exchange=world.venue.value, times=5)
         await world.set_price("113")
         await eventually(lambda: _is(feed, world.symbol, PriceKind.MARK, "113"))
+        await world.sandbox.post("faults", kind="stream_drop", exchange=world.venue.value, times=5)
+        await world.set_price("114")
+        await eventually(lambda: _is(feed, world.symbol, PriceKind.MARK, "114"))
 
 
 async def test_without_stream_and_without_rest_the_feed_is_down(world: World) -> None:

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from services.common.exchange.client import Endpoint
 from services.common.exchange.credentials import Credentials
 from services.common.trading.reading import MarginMode, ReadingStatus
 from services.common.trading.side import PositionSide, Side, Venue
@@ -109,6 +110,14 @@ async def test_bybit_lists_twenty_rows_unless_asked_for_every_page(bybit: World)
     reading = await bybit.reader.read_account(Venue.BYBIT, Credentials(account["apiKey"], account["secret"]))
     assert reading.status is ReadingStatus.COMPLETE
     assert len(reading.positions) == 23
+
+
+async def test_a_number_without_quotes_is_a_decimal_too(binance: World) -> None:
+    brackets = Endpoint("fapiPrivate", "GET", "leverageBracket", answer=list)
+    [row] = await binance.call(brackets, symbol="BTCUSDT")
+    # A float would be 0.004000000000000000083…
+    assert row["brackets"][0]["maintMarginRatio"] == Decimal("0.004")
+    assert isinstance(row["brackets"][0]["maintMarginRatio"], Decimal)
 
 
 async def test_leverage_and_margin_mode_are_joined_where_the_row_lacks_them(binance: World) -> None:

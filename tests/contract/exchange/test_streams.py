@@ -1,35 +1,14 @@
 """Private streams: every message is a hint, and each new stream says that what came before went unheard."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 
 from services.common.exchange.binance.private_stream import BinancePrivateStream
 from services.common.exchange.credentials import Credentials
 from services.common.exchange.errors import VenueError, VenueErrorKind
-from services.common.exchange.private_dialect import PrivateDialect
 from services.common.exchange.streams import AccountStream, Hint, HintKind
-from tests.contract.exchange.world import World, eventually
-
-
-@asynccontextmanager
-async def watching(
-    world: World, hints: list[Hint], dialect: PrivateDialect | None = None
-) -> AsyncIterator[AccountStream]:
-    stream = AccountStream(world.venues, world.venue, world.credentials, hints.append, dialect)
-    running = asyncio.create_task(stream.run())
-    try:
-        await eventually(lambda: stream.listening)
-        yield stream
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-
-
-def resyncs(hints: list[Hint]) -> int:
-    return sum(hint.kind is HintKind.RESYNC for hint in hints)
+from tests.contract.exchange.world import World, eventually, resyncs, watching
 
 
 async def test_a_trade_by_hand_is_a_hint_about_its_symbol(world: World) -> None:

@@ -1,9 +1,10 @@
 """What the door's contract tests share: a sandbox exchange, its control routes, and an account and a symbol each."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -13,9 +14,14 @@ import aiohttp
 from services.common.exchange.budget import Lane
 from services.common.exchange.client import Endpoint
 from services.common.exchange.credentials import Credentials
+from services.common.exchange.errors import VenueError
 from services.common.exchange.orders.gateway import MarketOrder
 from services.common.exchange.orders.market_orders import VenueOrders
+from services.common.exchange.orders.outcome import Found, OrderLookup, OrderStatus
+from services.common.exchange.private_dialect import PrivateDialect
 from services.common.exchange.reader import VenueReader
+from services.common.exchange.sockets import SocketTimes
+from services.common.exchange.streams import AccountStream, Hint, HintKind
 from services.common.exchange.venues import ExchangeSettings, Venues
 from services.common.trading.client_order_id import ClientOrderId, OrderCause
 from services.common.trading.side import PositionSide, Side, Venue
@@ -102,6 +108,28 @@ class World:
         }
         return MarketOrder(**{**fields, **changes})
 
+    async def call_all(self) -> dict[str, Any]:
+        """What the door makes of each of its questions now: a result, or the VenueError that was raised."""
+        account, since = (self.venue, self.credentials), self.before
+        asked: dict[str, Awaitable[Any]] = {
+            "account": self.reader.read_account(*account),
+            "fills": self.reader.read_fills(*account, self.symbol, since),
+            "cash flows": self.reader.read_cash_flows(*account, since),
+            "key": self.reader.verify_key(*account),
+            "price": self.reader.read_price(self.venue, self.symbol),
+            "candles": self.reader.read_candles(
+                self.venue, self.symbol, interval_minutes=1, since=since, until=self.venues.now()
+            ),
+            "order": self.orders.find_order(*account, self.symbol, new_id(), since),
+            "sweep": self.orders.cancel_reduce_only(*account, self.symbol, Side.LONG, PositionSide.BOTH),
+            "mode": self.orders.read_position_mode(*account, self.symbol),
+            "leverage": self.orders.set_leverage(*account, self.symbol, 7),
+        }
+        answers = await asyncio.gather(*asked.values(), return_exceptions=True)
+        unforeseen = [one for one in answers if isinstance(one, BaseException) and not isinstance(one, VenueError)]
+        assert unforeseen == []
+        return dict(zip(asked, answers, strict=True))
+
     @property
     def before(self) -> Any:
         """A little before now."""
@@ -120,3 +148,33 @@ async def eventually(condition: Callable[[], bool | Awaitable[bool]], seconds: f
             if answer if isinstance(answer, bool) else await answer:
                 return
             await asyncio.sleep(0.005)
+
+
+async def find_ended(world: World, client_order_id: str, since: datetime) -> OrderLookup:
+    """Look an order up until it has ended: venues work an order a moment after they took it."""
+    async with asyncio.timeout(10):
+        while True:
+            found = await world.orders.find_order(world.venue, world.credentials, world.symbol, client_order_id, since)
+            if not (isinstance(found, Found) and found.order.status is OrderStatus.OPEN):
+                return found
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def watching(
+    world: World, hints: list[Hint], dialect: PrivateDialect | None = None, times: SocketTimes | None = None
+) -> AsyncIterator[AccountStream]:
+    """The account's private stream, listened to."""
+    more = {} if times is None else {"times": times}
+    stream = AccountStream(world.venues, world.venue, world.credentials, hints.append, dialect, **more)
+    running = asyncio.create_task(stream.run())
+    try:
+        await eventually(lambda: stream.listening)
+        yield stream
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def resyncs(hints: list[Hint]) -> int:
+    return sum(hint.kind is HintKind.RESYNC for hint in hints)

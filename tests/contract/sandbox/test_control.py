@@ -172,6 +172,8 @@ async def test_state_survives_a_kill(tmp_path: Path) -> None:
             await exchange.create_order(symbol, "market", "buy", 2)
             await exchange.create_order(symbol, "limit", "buy", 1, 75, {"newClientOrderId": "resting"})
             other = await desk.account("bybit")
+            await desk.ask("POST", "/sandbox/funding", symbol=name, rate="0.001")
+            await desk.ask("POST", "/sandbox/transfer", exchange="bybit", apiKey=other.apiKey, amount="12.5")
             before = [await desk.truth(one) for one in (exchange, other)]
             process.send_signal(signal.SIGKILL)
             await process.wait()

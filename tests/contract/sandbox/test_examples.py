@@ -63,6 +63,8 @@ async def binance_messages(desk: Desk) -> dict[str, Any]:
         "GET /fapi/v1/userTrades": (await exchange.fapiPrivateGetUserTrades({"symbol": name}))[0],
         "POST /fapi/v1/algoOrder": algo,
         "GET /fapi/v3/account": await exchange.fapiPrivateV3GetAccount(),
+        "GET /fapi/v1/income": (await exchange.fapiPrivateGetIncome())[0],
+        "GET /fapi/v1/symbolConfig": (await exchange.fapiPrivateGetSymbolConfig({"symbol": name}))[0],
     }
     await desk.set_price(name, "90")
     found["GET /fapi/v1/forceOrders"] = (await exchange.fapiPrivateGetForceOrders())[0]

@@ -61,6 +61,9 @@ def judge(part: PositionsPart, margin_part: MarginPart | VenueError | None) -> A
         ((position(),), margin(None), ReadingStatus.COMPLETE),
         ((position(),), margin("10", "BTCUSDT", "ETHUSDT"), ReadingStatus.SUSPICIOUS),
         ((position(),), margin("10", "BTCUSDT"), ReadingStatus.COMPLETE),
+        ((position(), position("ETHUSDT")), margin("20", "BTCUSDT"), ReadingStatus.SUSPICIOUS),
+        ((position(),), margin("0"), ReadingStatus.SUSPICIOUS),
+        ((position(initial_margin="0"),), margin("0"), ReadingStatus.COMPLETE),
     ],
 )
 def test_what_a_list_is_worth_beside_the_margin(
@@ -97,6 +100,14 @@ def test_a_row_that_comes_on_two_pages_is_one_position() -> None:
     part = read_rows([row, row], parse_position)
     assert len(part.positions) == 1
     assert part.positions[0].side is Side.SHORT
+
+
+def test_a_row_whose_entry_price_is_zero_is_a_position_all_the_same() -> None:
+    row = {
+        "symbol": "BTCUSDT", "positionSide": "BOTH", "positionAmt": "1", "entryPrice": "0", "markPrice": "1",
+        "unRealizedProfit": "0", "notional": "1",
+    }  # fmt: skip
+    assert [one.entry_price for one in read_rows([row], parse_position).positions] == [Decimal(0)]
 
 
 def test_a_profit_of_zero_is_zero_and_not_absent() -> None:

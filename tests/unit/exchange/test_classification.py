@@ -70,6 +70,9 @@ def test_too_many_orders_of_one_account_is_no_ban_of_the_address() -> None:
 def test_when_to_come_back_is_read_from_the_header_or_from_the_text() -> None:
     by_header = Answer(status=429, headers={"Retry-After": "17"}, body='{"code": -1003, "msg": "slow down"}')
     assert classify_answer(Venue.BINANCE, by_header, NOON).retry_at == NOON + timedelta(seconds=17)
+    reset = int((NOON + timedelta(seconds=3)).timestamp() * 1000)
+    by_limit = Answer(headers={"X-Bapi-Limit-Reset-Timestamp": str(reset)}, status=200, body='{"retCode": 10006}')
+    assert classify_answer(Venue.BYBIT, by_limit, NOON).retry_at == NOON + timedelta(seconds=3)
     until = int((NOON + timedelta(minutes=5)).timestamp() * 1000)
     by_text = Answer(status=418, body=f'{{"code": -1003, "msg": "IP banned until {until}. Please use"}}')
     assert classify_answer(Venue.BINANCE, by_text, NOON).retry_at == NOON + timedelta(minutes=5)

@@ -29,6 +29,7 @@ POSITION_RISK = Endpoint("fapiPrivateV3", "GET", "positionRisk", weight=5, answe
 ACCOUNT = Endpoint("fapiPrivateV3", "GET", "account", weight=5)
 SYMBOL_CONFIG = Endpoint("fapiPrivate", "GET", "symbolConfig", weight=5, answer=list)
 
+_ROUNDING = Decimal("0.001")
 _MARGIN_MODES = {"CROSSED": MarginMode.CROSS, "CROSS": MarginMode.CROSS, "ISOLATED": MarginMode.ISOLATED}
 
 
@@ -115,6 +116,21 @@ def parse_symbol_config(row: Row) -> SymbolConfig:
     """One row of symbolConfig. Raises ValueError."""
     mode = _MARGIN_MODES.get(str(row.get("marginType", "")).upper())
     return SymbolConfig(leverage=positive_number(row, "leverage"), margin_mode=mode)
+
+
+def leverage_of(position: VenuePosition, setting: Decimal | None) -> Decimal | None:
+    """A position's leverage: its setting, or what its margin says where the setting was changed since it was read.
+
+    A row states margin and notional at one mark price, so their ratio is the leverage, up to rounding.
+    """
+    margin = position.initial_margin
+    if margin is None or margin <= 0:
+        return setting
+    ratio = position.notional / margin
+    whole = ratio.to_integral_value()
+    if whole < 1 or abs(ratio - whole) > whole * _ROUNDING:
+        return setting
+    return whole
 
 
 def position_sides(row: Row, amount: Decimal) -> tuple[PositionSide, Side]:

@@ -24,7 +24,7 @@ async def read_key(client: VenueClient, lane: Lane) -> KeyReport:
 
 
 def parse_key(restrictions: Row, user_id: str) -> KeyReport:
-    """The answer of apiRestrictions. Whatever moves money out counts as withdrawing. Raises ValueError."""
+    """The answer of apiRestrictions. Moving money between an owner's wallets is not withdrawing. Raises ValueError."""
     text(restrictions, "enableReading")
     return KeyReport(
         valid=True,

@@ -28,6 +28,7 @@ CANCEL_ORDER = Endpoint("fapiPrivate", "DELETE", "order")
 OPEN_ORDERS = Endpoint("fapiPrivate", "GET", "openOrders", answer=list)
 OPEN_ALGO_ORDERS = Endpoint("fapiPrivate", "GET", "openAlgoOrders", answer=list)
 CANCEL_ALGO_ORDER = Endpoint("fapiPrivate", "DELETE", "algoOrder")
+LEVERAGE = Endpoint("fapiPrivate", "POST", "leverage")
 POSITION_MODE = Endpoint("fapiPrivate", "GET", "positionSide/dual", weight=30)
 
 _ENDED = frozenset({"CANCELED", "REJECTED", "EXPIRED", "EXPIRED_IN_MATCH"})
@@ -81,6 +82,14 @@ class BinanceOrders:
         facts = OrderFacts(order.client_order_id or None, order.kind)
         fills = await self._fills.read_of_order(client, order.symbol, info.quote, order.order_id, facts, Lane.ORDERS)
         return with_fills(order, fills)
+
+    async def set_leverage(self, client: VenueClient, symbol: str, leverage: int) -> int:
+        """Set a symbol's leverage and return what the venue says it is. Raises VenueError."""
+        answer = await client.call(LEVERAGE, {"symbol": symbol, "leverage": leverage}, lane=Lane.ORDERS)
+        try:
+            return int(text(answer, "leverage"))
+        except ValueError as error:
+            raise VenueError(client.venue, VenueErrorKind.BAD_ANSWER, f"the leverage is missing: {error}") from None
 
     async def read_position_mode(self, client: VenueClient) -> bool:
         """Whether the account is in hedge mode. Raises VenueError."""

@@ -26,6 +26,7 @@ from services.common.trading.side import OrderSide, PositionSide, Side
 CREATE = Endpoint("private", "POST", "v5/order/create")
 REALTIME = Endpoint("private", "GET", "v5/order/realtime")
 HISTORY = Endpoint("private", "GET", "v5/order/history")
+SET_LEVERAGE = Endpoint("private", "POST", "v5/position/set-leverage")
 CANCEL = Endpoint("private", "POST", "v5/order/cancel")
 
 _INDEXES = {PositionSide.BOTH: 0, PositionSide.LONG: 1, PositionSide.SHORT: 2}
@@ -70,6 +71,12 @@ class BybitOrders:
         hedged = order.position_side is not PositionSide.BOTH
         fills = await read_fills_of_order(client, order.symbol, info.quote, order.order_id, Lane.ORDERS, hedged=hedged)
         return with_fills(order, fills)
+
+    async def set_leverage(self, client: VenueClient, symbol: str, leverage: int) -> int:
+        """Set a symbol's leverage, for both sides. Raises VenueError."""
+        both = {"buyLeverage": str(leverage), "sellLeverage": str(leverage)}
+        await client.call(SET_LEVERAGE, {"category": "linear", "symbol": symbol, **both}, lane=Lane.ORDERS)
+        return leverage
 
     async def read_position_mode(self, client: VenueClient, symbol: str) -> bool:
         """Whether a symbol is in hedge mode. Raises VenueError."""

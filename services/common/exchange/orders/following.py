@@ -35,6 +35,7 @@ _REASONS = {
     VenueErrorKind.FILTERS: RejectionReason.FILTERS,
     VenueErrorKind.POSITION_MODE: RejectionReason.POSITION_MODE,
     VenueErrorKind.RISK_LIMIT: RejectionReason.RISK_LIMIT,
+    VenueErrorKind.LEVERAGE: RejectionReason.LEVERAGE,
     VenueErrorKind.NO_LIQUIDITY: RejectionReason.NO_LIQUIDITY,
     VenueErrorKind.MARKET_CLOSED: RejectionReason.MARKET_CLOSED,
     VenueErrorKind.REFUSED: RejectionReason.REFUSED,

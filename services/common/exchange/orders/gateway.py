@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from services.common.exchange.credentials import Credentials
-from services.common.exchange.orders.outcome import OrderLookup, OrderOutcome, Swept
+from services.common.exchange.orders.outcome import LeverageOutcome, OrderLookup, OrderOutcome, Swept
 from services.common.trading.side import PositionSide, Side, Venue
 
 ORDER_RECEIVE_WINDOW_SECONDS = 2
@@ -66,6 +66,11 @@ class OrderGateway(Protocol):
         self, venue: Venue, credentials: Credentials, symbol: str, side: Side, position_side: PositionSide
     ) -> Swept:
         """Cancel the resting orders, conditional ones too, that could only reduce a position of this side."""
+        ...
+
+    async def set_leverage(self, venue: Venue, credentials: Credentials, symbol: str, leverage: int) -> LeverageOutcome:
+        """Set a symbol's leverage (both sides of it in hedge mode). Asking for what is so already is no refusal, so
+        an unresolved answer may be followed by asking again."""
         ...
 
     async def read_position_mode(self, venue: Venue, credentials: Credentials, symbol: str) -> bool:

@@ -18,6 +18,8 @@ from services.common.exchange.orders.following import ended, orderable_quantity,
 from services.common.exchange.orders.gateway import MarketOrder
 from services.common.exchange.orders.outcome import (
     Found,
+    LeverageOutcome,
+    LeverageSet,
     NotFound,
     OrderLookup,
     OrderOutcome,
@@ -83,6 +85,16 @@ class VenueOrders:
             return await self._bybit.sweep(client, symbol, side, position_side)
         except (VenueError, ValueError) as error:
             return Swept((), complete=False, reason=str(error))
+
+    async def set_leverage(self, venue: Venue, credentials: Credentials, symbol: str, leverage: int) -> LeverageOutcome:
+        """Set a symbol's leverage; never raises for a venue's error."""
+        client = self._venues.order_client(venue, credentials)
+        try:
+            if venue is Venue.BINANCE:
+                return LeverageSet(await self._binance.set_leverage(client, symbol, leverage))
+            return LeverageSet(await self._bybit.set_leverage(client, symbol, leverage))
+        except VenueError as error:
+            return LeverageSet(leverage) if error.kind is VenueErrorKind.UNCHANGED else refusal(error)
 
     async def read_position_mode(self, venue: Venue, credentials: Credentials, symbol: str) -> bool:
         """Whether the account is in hedge mode for this symbol. Raises VenueError."""

@@ -22,6 +22,7 @@ class RejectionReason(StrEnum):
     FILTERS = "filters"
     POSITION_MODE = "position_mode"
     RISK_LIMIT = "risk_limit"
+    LEVERAGE = "leverage"
     BAD_KEY = "bad_key"
     NOT_PERMITTED = "not_permitted"
     RATE_LIMITED = "rate_limited"
@@ -101,6 +102,16 @@ class Unresolved:
 
 
 OrderOutcome = Filled | PartiallyFilled | Rejected | Unresolved
+
+
+@dataclass(frozen=True, slots=True)
+class LeverageSet:
+    """The symbol has this leverage now, whether it had it before or not."""
+
+    leverage: int
+
+
+LeverageOutcome = LeverageSet | Rejected | Unresolved
 
 
 @dataclass(frozen=True, slots=True)
