@@ -151,10 +151,10 @@ class ExchangeSettings(Settings):
         None, validate_default=True, description="http://127.0.0.1:port, with EXCHANGE_MODE=sandbox only"
     )
     binance_weight_per_minute: PositiveInt = Field(
-        1200, description="a whole number above 0: weight a minute of all processes behind one address"
+        1200, description="a whole number above 0: weight a minute of all behind one address; orders may exceed it"
     )
     bybit_requests_per_second: PositiveInt = Field(
-        100, description="a whole number above 0: requests a second of all processes behind one address"
+        100, description="a whole number above 0: requests a second of all behind one address; orders may exceed it"
     )
 
     @field_validator("exchange_sandbox_url")

@@ -18,13 +18,11 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
-from nats.js.errors import FetchTimeoutError
 
 from services.common.connection import NatsConnection
 from services.common.errors import Unavailable
 from services.common.messages import (
     FETCH_SECONDS,
-    HEARTBEAT_SECONDS,
     RETRY_SECONDS,
     Handler,
     Received,
@@ -105,8 +103,8 @@ class DurableConsumer:
             while True:
                 end_if_cancelled()
                 try:
-                    messages = await pulls.fetch(self._concurrency, FETCH_SECONDS, heartbeat=HEARTBEAT_SECONDS)
-                except FetchTimeoutError:
+                    messages = await pulls.fetch(self._concurrency, FETCH_SECONDS)
+                except TimeoutError:
                     await js.consumer_info(STREAM, self._name)  # raises where the server lost the consumer
                     continue
                 async with asyncio.TaskGroup() as group:

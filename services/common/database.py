@@ -10,13 +10,14 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from decimal import Context, Decimal
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from pydantic import SecretStr
-from sqlalchemy import DateTime, MetaData, Numeric, TypeDecorator, make_url, text
-from sqlalchemy.engine import URL, Dialect
-from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy import DateTime, MetaData, Numeric, TypeDecorator, event, make_url, text
+from sqlalchemy.engine import URL, AdaptedConnection, Dialect
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -62,13 +63,12 @@ def create_engine(
 ) -> AsyncEngine:
     """An engine whose connections see `schema` alone, in UTC, with bounded waits. It connects when it is first used."""
     milliseconds = str(int(statement_timeout_seconds * 1000))
-    return create_async_engine(
+    engine = create_async_engine(
         database_url(url),
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=_POOL_TIMEOUT_SECONDS,
         pool_recycle=_RECYCLE_SECONDS,
-        pool_pre_ping=True,
         hide_parameters=True,
         connect_args={
             "timeout": _CONNECT_TIMEOUT_SECONDS,
@@ -83,6 +83,14 @@ def create_engine(
             },
         },
     )
+    event.listen(engine.sync_engine, "checkout", _replace_closed)
+    return engine
+
+
+def _replace_closed(connection: DBAPIConnection, *_: object) -> None:
+    """Have the pool connect anew where its connection was closed. To ask the server costs three round trips a use."""
+    if cast(AdaptedConnection, connection).driver_connection.is_closed():
+        raise DisconnectionError
 
 
 @asynccontextmanager
@@ -97,6 +105,16 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     with _typed_errors():
         async with engine.begin() as connection:
             yield connection
+
+
+@asynccontextmanager
+async def statement(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection on which each statement is a transaction of its own: one way to Postgres and back, where
+    `transaction` has three or more. Raises as `transaction` does; what failed may have taken effect.
+    """
+    with _typed_errors():
+        async with engine.connect() as opened:
+            yield await opened.execution_options(isolation_level="AUTOCOMMIT")
 
 
 @asynccontextmanager
@@ -132,6 +150,20 @@ async def watch_database(
         await asyncio.sleep(max(0.0, interval_seconds - (time.monotonic() - started)))
 
 
+def exact_money(value: Decimal) -> Decimal:
+    """The amount itself, where a column of Money holds it exactly. Raises TypeError, ValueError."""
+    if not isinstance(value, Decimal):
+        raise TypeError(f"money is a Decimal, not {type(value).__name__}")
+    if not value.is_finite():
+        raise ValueError("money is a finite number")
+    _, digits, exponent = value.as_tuple()
+    if isinstance(exponent, int) and exponent < -18 and any(digits[exponent + 18 :]):
+        raise ValueError("money has at most 18 decimal places")
+    if value and value.adjusted() >= 20:
+        raise ValueError("money has at most 20 digits before the point")
+    return value
+
+
 class Money(TypeDecorator[Decimal]):
     """numeric(38,18): prices, quantities and amounts. Takes Decimal alone, whole within 18 places; gives plain
     Decimals.
@@ -143,18 +175,7 @@ class Money(TypeDecorator[Decimal]):
     cache_ok = True
 
     def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Decimal | None:
-        if value is None:
-            return None
-        if not isinstance(value, Decimal):
-            raise TypeError(f"money is a Decimal, not {type(value).__name__}")
-        if not value.is_finite():
-            raise ValueError("money is a finite number")
-        _, digits, exponent = value.as_tuple()
-        if isinstance(exponent, int) and exponent < -18 and any(digits[exponent + 18 :]):
-            raise ValueError("money has at most 18 decimal places")
-        if value and value.adjusted() >= 20:
-            raise ValueError("money has at most 20 digits before the point")
-        return value
+        return None if value is None else exact_money(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
         if value is None:

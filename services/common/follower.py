@@ -15,13 +15,11 @@ import structlog
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo, DeliverPolicy
-from nats.js.errors import FetchTimeoutError
 
 from services.common.connection import NatsConnection
 from services.common.errors import Unavailable
 from services.common.messages import (
     FETCH_SECONDS,
-    HEARTBEAT_SECONDS,
     RETRY_SECONDS,
     Gap,
     Handler,
@@ -118,8 +116,8 @@ class Follower:
             while True:
                 end_if_cancelled()
                 try:
-                    messages = await pulls.fetch(_BATCH, FETCH_SECONDS, heartbeat=HEARTBEAT_SECONDS)
-                except FetchTimeoutError:
+                    messages = await pulls.fetch(_BATCH, FETCH_SECONDS)
+                except TimeoutError:
                     await js.consumer_info(STREAM, consumer.name)  # raises where the server lost the consumer
                     continue
                 for message in messages:

@@ -61,6 +61,21 @@ _UNTIL = _NOW + func.make_interval(0, 0, 0, 0, 0, 0, bindparam("ttl_seconds", ty
 _ROW = (_LEASES.c.key, _LEASES.c.owner, _LEASES.c.epoch, _LEASES.c.expires_at)
 
 
+HELD = (
+    select(_LEASES.c.key)
+    .where(
+        _LEASES.c.key == bindparam("lease_key"),
+        _LEASES.c.owner == bindparam("lease_owner"),
+        _LEASES.c.epoch == bindparam("lease_epoch"),
+        _LEASES.c.expires_at > _NOW,
+    )
+    # FOR KEY SHARE would let a takeover's update pass: it does not touch the key.
+    .with_for_update(read=True)
+)
+"""One row where the lease lease_key is held by lease_owner in lease_epoch, which it then is until the transaction ends:
+to stand in a statement that writes what only the holder may."""
+
+
 async def ensure(connection: AsyncConnection, keys: Collection[str]) -> None:
     """Make sure that the keys exist, unowned where they are new."""
     if keys:
@@ -113,13 +128,8 @@ async def release(connection: AsyncConnection, leases: Collection[Lease]) -> Non
 
 async def holds(connection: AsyncConnection, key: str, owner: str, epoch: int) -> bool:
     """Whether the lease is held now; locks its row against a takeover until the caller's transaction ends."""
-    statement = (
-        select(_LEASES.c.key)
-        .where(_LEASES.c.key == key, _LEASES.c.owner == owner, _LEASES.c.epoch == epoch, _LEASES.c.expires_at > _NOW)
-        # FOR KEY SHARE would let a takeover's update pass: it does not touch the key.
-        .with_for_update(read=True)
-    )
-    return (await connection.execute(statement)).first() is not None
+    lease = {"lease_key": key, "lease_owner": owner, "lease_epoch": epoch}
+    return (await connection.execute(HELD, lease)).first() is not None
 
 
 async def assert_held(connection: AsyncConnection, key: str, owner: str, epoch: int) -> None:

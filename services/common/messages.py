@@ -19,8 +19,9 @@ from services.common.tracing import TRACE_PARENT
 _log = structlog.get_logger(__name__)
 
 # A fetch waits this long for messages before its consumer is looked after: a server that restarted has lost the fetch.
+# Without heartbeats: nats-py asks for them also beside a request that may not wait, which NATS refuses, and what was
+# fetched before is then dropped.
 FETCH_SECONDS = 2.0
-HEARTBEAT_SECONDS = 0.5  # NATS refuses one that is more than half of the wait
 RETRY_SECONDS = 0.5
 _LONGEST_RETRY_SECONDS = 30.0
 

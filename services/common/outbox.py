@@ -7,6 +7,7 @@ one relay at a time publishes for a schema; one aggregate that cannot be publish
 
 import uuid
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -66,20 +67,21 @@ def outbox_table(metadata: MetaData) -> Table:
 OUTBOX = outbox_table(MetaData())
 _APPEND = OUTBOX.insert()
 
+EVENT_COLUMNS = ("id", "aggregate_id", "version", "subject", "payload", "trace_parent")
+"""What `event_to_row` gives a row; the database fills in the rest."""
+
+
+def event_to_row(event: OutboxEvent) -> dict[str, Any]:
+    """The columns of an event, for a service that writes it in one statement with what it tells of.
+
+    Raises ValueError for a subject that the stream does not keep.
+    """
+    if not is_kept(event.subject):
+        raise ValueError(f"not a subject of the stream: {event.subject}")
+    return {name: getattr(event, name) for name in EVENT_COLUMNS}
+
 
 async def append(connection: AsyncConnection, event: OutboxEvent) -> None:
     """Write an event in the caller's transaction; call the relay's `notify` once that has committed."""
-    if not is_kept(event.subject):
-        raise ValueError(f"not a subject of the stream: {event.subject}")
     # Values beside the statement, not in it: to build a statement of its own each time costs more than to run it.
-    await connection.execute(
-        _APPEND,
-        {
-            "id": event.id,
-            "aggregate_id": event.aggregate_id,
-            "version": event.version,
-            "subject": event.subject,
-            "payload": event.payload,
-            "trace_parent": event.trace_parent,
-        },
-    )
+    await connection.execute(_APPEND, event_to_row(event))

@@ -16,7 +16,7 @@ from nats.js.errors import APIError
 
 from services.common.connection import NatsConnection
 from services.common.errors import BusUnavailable, Precondition
-from services.common.messages import HEARTBEAT_SECONDS, Received, received, unsubscribe
+from services.common.messages import Received, received, unsubscribe
 from services.common.subjects import STREAM
 
 _BATCH = 256
@@ -73,7 +73,7 @@ async def _fetch(client: Client, js: JetStreamContext, consumer: ConsumerInfo) -
     pulls = await js.pull_subscribe_bind(consumer=consumer.name, stream=STREAM)
     try:
         while left > 0:
-            batch = await pulls.fetch(min(left, _BATCH), _FETCH_SECONDS, heartbeat=HEARTBEAT_SECONDS)
+            batch = await pulls.fetch(min(left, _BATCH), _FETCH_SECONDS)
             messages.extend(received(message) for message in batch)
             left -= len(batch)
     finally:

@@ -17,37 +17,43 @@ from services.common.errors import DomainError, Unavailable
 from services.common.exchange.feed import PriceFeed
 from services.common.exchange.orders.market_orders import VenueOrders
 from services.common.exchange.reader import VenueReader
-from services.common.exchange.venues import ExchangeSettings, Venues, open_venues
+from services.common.exchange.venues import Venues
 from services.common.process import Process
 from services.common.relay import Relay
 from services.common.server import GrpcServer
 from services.common.trading.side import Venue
-from services.monitor.clients.bans import BANS, BanTeller, hear_bans
+from services.common.venues import reach_venues
+from services.monitor.clients.live import UserPositions
 from services.monitor.clients.positions import PositionsBooks, PositionsKeys
 from services.monitor.closing.closer import Closer
 from services.monitor.closing.keys import KeyRing
 from services.monitor.closing.manual import ManualCloses
 from services.monitor.closing.parts import Parts
+from services.monitor.closing.reporting import Reporter
 from services.monitor.closing.store import PostgresIntents
 from services.monitor.closing.timing import Timing
 from services.monitor.config import MonitorSettings
-from services.monitor.domain.following import Change
+from services.monitor.domain.position import Position
 from services.monitor.domain.price_check import PriceLimits
 from services.monitor.domain.triggers.index import BookIndex
-from services.monitor.events.followed import FOLLOWED, WATCHED, FactHandler
-from services.monitor.events.told import write_mark
+from services.monitor.events.followed import FOLLOWED, WATCHED, FactHandler, hear_watched
+from services.monitor.events.told import account_stirred, write_mark
 from services.monitor.marks.marking import Marking
+from services.monitor.marks.watched import WatchedPositions
 from services.monitor.partitions.announcing import Announcer
 from services.monitor.partitions.guarding import Guarding
 from services.monitor.partitions.holding import PartitionHolder, fence
 from services.monitor.pauses.store import PostgresPauses
 from services.monitor.pauses.switch import PauseSwitch
+from services.monitor.prices.wanted import WantedSymbols
+from services.monitor.prices.warming import keep_warm
 from services.monitor.prices.watch import PriceWatch
 from services.monitor.rpc import pauses
 from services.monitor.rpc.trading import ACCESS, FULL_NAME, registrations
 from services.monitor.triggers.firing import Firing
 from services.monitor.triggers.following import LevelFollower
 from services.monitor.triggers.keeping import Keeping
+from services.monitor.triggers.loading import settle_memory
 from services.monitor.triggers.store import PostgresExtremes
 from services.monitor.triggers.watermarks import Watermarks
 
@@ -84,7 +90,9 @@ async def serve(settings: MonitorSettings, process: Process) -> None:
     process.spawn("relay", relay.run())
     positions = open_channel(settings, settings.positions_target, "positions", process.instruments)
     process.on_drain(positions.close, "positions channel")
-    venues = await reach_venues(settings, process, bus, clock)
+    venues = await reach_venues(
+        settings.service, settings, process, bus, clock, dict.fromkeys(Venue, settings.venue_share)
+    )
 
     reader = VenueReader(venues)
     books = PositionsBooks(positions)
@@ -96,6 +104,7 @@ async def serve(settings: MonitorSettings, process: Process) -> None:
         interval_seconds=settings.partition_interval_seconds,
     )
     process.on_drain(holder.release, "partitions")
+    reporter = Reporter(books)
     intents = PostgresIntents(engine, fence, uuid.uuid4)
     parts = Parts(
         intents=intents,
@@ -110,6 +119,10 @@ async def serve(settings: MonitorSettings, process: Process) -> None:
             asking=timedelta(seconds=settings.order_asking_seconds),
         ),
         new_id=uuid.uuid4,
+        stir=lambda intent: bus.publish_ephemeral(
+            *account_stirred(intent.user_id, intent.account_id, intent.venue, clock.now())
+        ),
+        report=reporter.tell,
     )
     switch = PauseSwitch(PostgresPauses(engine), clock, relay.notify)
     process.spawn("pauses", switch.run())
@@ -126,12 +139,17 @@ async def serve(settings: MonitorSettings, process: Process) -> None:
     watch = PriceWatch(reader, clock, limits, firing.on_price)
     process.on_drain(watch.drain, "prices")
     _feed(process, venues, watch)
-    marking = Marking(holder, clock, lambda mark: bus.publish_ephemeral(*write_mark(mark)), watch.last, index.watermark)
     levels = LevelFollower(
         books,
-        _each(firing.on_change, marking.on_change),
-        lambda wanted: watch.subscribe(wanted, levels.by_last()),
+        firing.on_change,
+        lambda symbols: wanted.state("levels", symbols),
         relist_seconds=settings.relist_seconds,
+    )
+    wanted = WantedSymbols(watch.subscribe, levels.by_last)
+    watched = WatchedPositions(UserPositions(positions), clock, partial(wanted.state, "marks"))
+    marking = Marking(
+        *(holder, clock, lambda mark: bus.publish_ephemeral(*write_mark(mark))),
+        *(watched.open, watch.last, index.watermark),
     )
     keeping = Keeping(
         watermarks,
@@ -143,7 +161,7 @@ async def serve(settings: MonitorSettings, process: Process) -> None:
         lambda instrument: price.value if (price := watch.last(instrument)) else None,
         relay.notify,
     )
-    facts = bus.follow(FOLLOWED, FactHandler(levels.apply, keys.forget), on_gap=levels.relist)
+    facts = bus.follow(FOLLOWED, FactHandler(_each(levels.apply, watched.apply), keys.forget), on_gap=levels.relist)
     process.spawn("facts", facts.run())
     process.spawn("levels", levels.run(facts.started))
     guarding = Guarding(
@@ -159,11 +177,14 @@ async def serve(settings: MonitorSettings, process: Process) -> None:
     for name, work in {
         "partitions": holder.run(),
         "closings": closer.run(),
+        "orders without fills": reporter.run(),
         "recheck": _recheck(watch, firing, settings.recheck_seconds),
         "trading keys": _keep_keys(keys, guarding.accounts, settings.key_check_seconds),
+        "order hosts": keep_warm(reader, levels.symbols, settings.order_host_seconds),
         "extremes": keeping.run(settings.extremes_seconds),
         "pruning": _prune(intents, clock, timedelta(days=settings.intents_kept_days)),
-        "watched": bus.subscribe_ephemeral([WATCHED], marking.hear).run(),
+        "watched": bus.subscribe_ephemeral([WATCHED], hear_watched(watched.hear)).run(),
+        "watched positions": watched.run(settings.marks_seconds),
         "marks": marking.run(settings.marks_seconds),
         "guard": guarding.run(settings.heartbeat_seconds),
     }.items():
@@ -183,38 +204,12 @@ async def serve(settings: MonitorSettings, process: Process) -> None:
     process.health.set(FULL_NAME, True)
 
 
-async def reach_venues(settings: MonitorSettings, process: Process, bus: Bus, clock: Clock) -> Venues:
-    """The venues, until the process drains; a ban that one process meets is every process's."""
-    bans = BanTeller(bus.publish_ephemeral, clock)
-    process.spawn("told bans", bans.run())
-    context = open_venues(
-        ExchangeSettings(
-            mode=settings.exchange_mode,
-            sandbox_url=settings.exchange_sandbox_url,
-            shares=dict.fromkeys(Venue, settings.venue_share),
-            address_limits={
-                Venue.BINANCE: settings.binance_weight_per_minute,
-                Venue.BYBIT: settings.bybit_requests_per_second,
-            },
-        ),
-        now=clock.now,
-        on_ban=bans.tell,
-    )
-    venues = await context.__aenter__()
-    process.on_drain(partial(context.__aexit__, None, None, None), "venues")
-    heard = bus.subscribe_ephemeral(
-        BANS, hear_bans(lambda venue, until, reason: venues.budget(venue).apply_ban(until, reason, announce=False))
-    )
-    process.spawn("heard bans", heard.run())
-    return venues
-
-
-def _each(*told: Callable[[Change], None]) -> Callable[[Change], None]:
+def _each(*told: Callable[[Position], object]) -> Callable[[Position], None]:
     """Tell all of them, in this order."""
 
-    def tell(change: Change) -> None:
+    def tell(position: Position) -> None:
         for one in told:
-            one(change)
+            one(position)
 
     return tell
 
@@ -228,10 +223,11 @@ def _feed(process: Process, venues: Venues, watch: PriceWatch) -> None:
 
 
 async def _watching(levels: LevelFollower, watch: PriceWatch) -> None:
-    """Return once the levels are known and the prices that they need arrive."""
+    """Return once the levels are known and the prices that they need arrive; what was loaded stays for good."""
     while True:
         needed = frozenset(venue for venue, symbols in levels.symbols().items() if symbols)
         if levels.loaded and watch.up(needed):
+            settle_memory()
             return
         await asyncio.sleep(_READINESS_POLL_SECONDS)
 
@@ -240,6 +236,7 @@ async def _recheck(watch: PriceWatch, firing: Firing, interval_seconds: float) -
     """Hold the last prices against the levels again: one may have been set, or a partition taken, since they came."""
     while True:
         await asyncio.sleep(interval_seconds)
+        watch.ask_for_quiet()
         for price in watch.current():
             firing.recheck(price)
 

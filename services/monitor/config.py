@@ -27,6 +27,9 @@ class MonitorSettings(ServiceSettings, GrpcServerSettings, PositionsClientSettin
     price_gap_seconds: PositiveFloat = Field(
         15, description="seconds, above 0: prices further apart leave a time that is asked for in candles"
     )
+    order_host_seconds: PositiveFloat = Field(
+        10, description="seconds, above 0 and below 15: between two requests that keep the connection for orders open"
+    )
     marks_seconds: PositiveFloat = Field(1, description="seconds, above 0: between two live marks of a position")
     intents_kept_days: PositiveInt = Field(30, description="days, above 0: how long decisions that are over are kept")
     close_wait_seconds: PositiveFloat = Field(8, description="seconds, above 0: how long a manual close is waited for")

@@ -16,26 +16,32 @@ from services.common.database import create_engine, watch_database
 from services.common.exchange.feed import PriceFeed
 from services.common.exchange.reader import VenueReader
 from services.common.exchange.streams import AccountStream
-from services.common.exchange.venues import ExchangeSettings, Venues, open_venues
+from services.common.exchange.venues import Venues
 from services.common.process import Process
 from services.common.relay import Relay
 from services.common.server import GrpcServer
-from services.common.subjects import all_users, all_users_ephemeral
+from services.common.subjects import all_users_ephemeral
 from services.common.trading.side import Venue
+from services.common.venues import reach_venues
 from services.positions.access import ACCESS
+from services.positions.cash.reading import CashCadence, CashReading
 from services.positions.commands.accounts import AccountCommands
 from services.positions.commands.decisions import DecisionCommands
 from services.positions.commands.fills import FillCommands
 from services.positions.commands.journal import Journal
 from services.positions.commands.levels import LevelCommands
 from services.positions.commands.openings import OpeningCommands
+from services.positions.commands.orders import OrderCommands
+from services.positions.commands.requests import Requests
 from services.positions.commands.rotation import rotate_keys
+from services.positions.commands.trigger_prices import TriggerPriceCommands
 from services.positions.config import PositionsSettings
 from services.positions.custody import Custodian
 from services.positions.equity.recording import EquityRecorder, record_equity
-from services.positions.events import forget, hear_account_changes, hear_heartbeats
+from services.positions.events import hear_heartbeats
 from services.positions.guards import Guards, LevelPlaces
 from services.positions.keys import KeptKeys
+from services.positions.prices import TriggerPrices
 from services.positions.queries.books import BookQueries
 from services.positions.queries.documents import DocumentQueries
 from services.positions.queries.live import LiveQueries, open_rows
@@ -44,15 +50,12 @@ from services.positions.queries.observation import ObservationQueries
 from services.positions.readings import AccountReadings, Keys, ReadingLimits
 from services.positions.rpc import accounts, history, live, observation, positions
 from services.positions.streams.events import (
-    BANS,
     EXTREMES,
     OWN_FACTS,
     WATCHED,
-    BanTeller,
     ExtremeFacts,
     OwnFacts,
     follow_own,
-    hear_bans,
     hear_watched,
     stirring,
 )
@@ -60,6 +63,7 @@ from services.positions.streams.following import FollowedAccount, Surroundings
 from services.positions.streams.holding import Holding, StreamKeeper
 from services.positions.streams.marks import Marks
 from services.positions.streams.watching import WatchedUsers
+from services.positions.trailing import TrailKeeper
 from services.positions.watermarks import Watermarks
 
 
@@ -68,9 +72,7 @@ def main() -> None:
     run_command(
         PositionsSettings,
         serve,
-        more={
-            "rotate-keys": ("seal every key anew with the active master key", lambda given: asyncio.run(rotate(given)))
-        },
+        more={"rotate-keys": ("wrap every key anew under the active master key", _rotate_now)},
         check=_check_keys,
     )
 
@@ -101,22 +103,7 @@ async def serve(settings: PositionsSettings, process: Process) -> None:
     """Wire the service and serve; what was started last is stopped first."""
     clock = SystemClock()
     custodian = Custodian(settings.encryption_keys.get_secret_value())
-    engine = create_engine(
-        settings.database_url,
-        settings.service,
-        settings.database_pool_size,
-        statement_timeout_seconds=settings.database_statement_timeout_seconds,
-    )
-    process.on_drain(engine.dispose, "database")
-    replica = engine
-    if settings.database_replica_url is not None:
-        replica = create_engine(
-            settings.database_replica_url,
-            settings.service,
-            settings.database_replica_pool_size,
-            statement_timeout_seconds=settings.database_statement_timeout_seconds,
-        )
-        process.on_drain(replica.dispose, "replica")
+    engine, replica = open_databases(settings, process)
     process.spawn("database watch", watch_database(engine, process.health, process.instruments))
     bus = Bus(settings, settings.service, process.instruments)
     process.spawn("bus", bus.run())
@@ -129,7 +116,7 @@ async def serve(settings: PositionsSettings, process: Process) -> None:
     )
     process.spawn("heartbeats", heartbeats.run())
 
-    venues = await reach_venues(settings, process, bus, clock)
+    venues = await reach_venues(settings.service, settings, process, bus, clock)
     reader = VenueReader(venues)
     keys = KeptKeys(engine, custodian, clock)
     equity = EquityRecorder(partial(record_equity, engine))
@@ -147,43 +134,46 @@ async def serve(settings: PositionsSettings, process: Process) -> None:
         on_reading=equity.note,
     )
     memory: Memory[live.Answer] = Memory(settings.view_max_age_seconds)
-    changes = bus.follow(
-        [all_users("positions", "account_changed")],
-        hear_account_changes(keys.drop, readings.drop),
-        on_gap=forget(keys.drop_all),
-    )
-    process.spawn("account changes", changes.run())
 
     def written() -> None:
         memory.forget_all()
         relay.notify()
 
     journal = Journal(engine, written)
+    cash = CashReading(journal, reader, keys, clock, CashCadence(timedelta(seconds=settings.cash_interval_seconds)))
+    process.spawn("cash flows", cash.run(settings.cash_poll_seconds))
     account_commands = AccountCommands(
         journal, reader, custodian, readings, clock, timedelta(seconds=settings.credential_lease_seconds), keys
     )
+    prices = TriggerPrices(reader)
+    trigger_prices = TriggerPriceCommands(journal, account_commands, prices, clock)
+    requests = Requests(engine, clock)
+    process.spawn("requests", requests.run(settings.requests_prune_seconds))
     books = BookQueries(engine, clock, replica=replica)
     marks, nudged = keep_streams(settings, process, Parts(clock, engine, bus, venues, readings, keys))
     watermarks = Watermarks()
+    trails = TrailKeeper(engine, watermarks, clock)
     extremes = ExtremeFacts(watermarks)
-    process.spawn("extremes", bus.follow(EXTREMES, extremes.handle, "all", on_gap=extremes.missed).run())
+    process.spawn("extremes", follow_extremes(bus, extremes, trails, settings.trail_interval_seconds))
 
     def changed(account_id: str) -> None:
         keys.drop(account_id)
         nudged.set()
 
-    own = OwnFacts(readings, places, clock, on_user=memory.forget, on_account=changed)
+    own = OwnFacts(readings, places, clock, on_user=memory.forget, on_account=changed, on_missed=keys.drop_all)
     facts = bus.follow(OWN_FACTS, own.handle, on_gap=own.missed)
     process.spawn("own facts", follow_own(facts, own))
     services = [
-        accounts.registration(accounts.AccountsRpc(account_commands)),
+        accounts.registration(accounts.AccountsRpc(account_commands, trigger_prices, requests)),
         positions.registration(
             positions.PositionsRpc(
                 books,
-                LevelCommands(journal, readings, clock),
+                LevelCommands(journal, readings, prices, clock),
                 FillCommands(journal, readings, clock),
-                OpeningCommands(journal, readings, clock),
+                OpeningCommands(journal, readings, prices, clock),
+                OrderCommands(journal, clock),
                 DocumentQueries(engine),
+                requests,
                 clock,
             )
         ),
@@ -193,7 +183,7 @@ async def serve(settings: PositionsSettings, process: Process) -> None:
         history.registration(history.HistoryRpc(books, clock)),
         observation.registration(
             observation.ObservationRpc(
-                ObservationQueries(engine, readings, reader, keys), DecisionCommands(journal, readings, clock)
+                ObservationQueries(engine, readings, reader, keys), DecisionCommands(journal, readings, prices, clock)
             )
         ),
     ]
@@ -204,29 +194,34 @@ async def serve(settings: PositionsSettings, process: Process) -> None:
         process.health.set(service.full_name, True)
 
 
-async def reach_venues(settings: PositionsSettings, process: Process, bus: Bus, clock: Clock) -> Venues:
-    """The venues, until the process drains; a ban that one process meets is every process's."""
-    bans = BanTeller(bus.publish_ephemeral, clock)
-    process.spawn("told bans", bans.run())
-    context = open_venues(
-        ExchangeSettings(
-            mode=settings.exchange_mode,
-            sandbox_url=settings.exchange_sandbox_url,
-            address_limits={
-                Venue.BINANCE: settings.binance_weight_per_minute,
-                Venue.BYBIT: settings.bybit_requests_per_second,
-            },
-        ),
-        now=clock.now,
-        on_ban=bans.tell,
+def open_databases(settings: PositionsSettings, process: Process) -> tuple[AsyncEngine, AsyncEngine]:
+    """The primary, and the replica that figures are read from: without one, the primary is both."""
+    engine = create_engine(
+        settings.database_url,
+        settings.service,
+        settings.database_pool_size,
+        statement_timeout_seconds=settings.database_statement_timeout_seconds,
     )
-    venues = await context.__aenter__()
-    process.on_drain(partial(context.__aexit__, None, None, None), "venues")
-    heard = bus.subscribe_ephemeral(
-        BANS, hear_bans(lambda venue, until, reason: venues.budget(venue).apply_ban(until, reason, announce=False))
-    )
-    process.spawn("heard bans", heard.run())
-    return venues
+    process.on_drain(engine.dispose, "database")
+    replica = engine
+    if settings.database_replica_url is not None:
+        replica = create_engine(
+            settings.database_replica_url,
+            settings.service,
+            settings.database_replica_pool_size,
+            statement_timeout_seconds=settings.database_statement_timeout_seconds,
+        )
+        process.on_drain(replica.dispose, "replica")
+    return engine, replica
+
+
+async def follow_extremes(bus: Bus, extremes: ExtremeFacts, trails: TrailKeeper, interval_seconds: float) -> None:
+    """Follow the extremes from where they were kept last: the first time all that the stream still has of them."""
+    place = await trails.restore_patiently()
+    follower = bus.follow(EXTREMES, extremes.handle, place or "all", on_gap=extremes.missed)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(follower.run())
+        group.create_task(trails.run(lambda: follower.place, interval_seconds))
 
 
 @dataclass(frozen=True, slots=True)

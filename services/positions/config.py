@@ -45,6 +45,18 @@ class PositionsSettings(ServiceSettings, GrpcServerSettings, ExchangeSettings):
     watched_seconds: PositiveFloat = Field(
         30, description="seconds, above 0: how long a user counts as watched after the last word of it"
     )
+    trail_interval_seconds: PositiveFloat = Field(
+        60, description="seconds, above 0: how often the timeline samples where trailing stops have come to"
+    )
+    requests_prune_seconds: PositiveFloat = Field(
+        600, description="seconds, above 0: how often writes of more than two days ago are forgotten"
+    )
+    cash_interval_seconds: PositiveFloat = Field(
+        3600, description="seconds, above 0: how often an account's funding and transfers are read"
+    )
+    cash_poll_seconds: PositiveFloat = Field(
+        20, description="seconds, above 0: how often it is looked whose funding and transfers are due"
+    )
     equity_interval_seconds: PositiveFloat = Field(
         30, description="seconds, above 0: how often the equity that was read is written"
     )

@@ -41,7 +41,7 @@ def position_closed(position: Position, now: datetime) -> OutboxEvent:
 
 
 def position_exit_completed(position: Position, now: datetime) -> OutboxEvent:
-    """Fills were found for a close that had been estimated."""
+    """Fills were found for a close that had been estimated, or funding for one that is exact."""
     event_id = uuid4()
     message = events_pb2.PositionExitCompleted(
         event_id=str(event_id), occurred_at=stamp_of(now), position=position_to_proto(position)
@@ -94,26 +94,6 @@ def hear_heartbeats(guards: Guards, clock: Clock) -> Callable[[Received], Awaita
         guards.hear(message.partitions, message.unguarded_accounts, clock.now(), message.followed_sequence)
 
     return hear
-
-
-def hear_account_changes(*drops: Callable[[str], None]) -> Callable[[Received], Awaitable[None]]:
-    """A handler of account_changed, of this replica's and every other's: what is kept of the account is dropped."""
-
-    async def hear(received: Received) -> None:
-        message = events_pb2.AccountChanged.FromString(received.payload)
-        for drop in drops:
-            drop(message.account_id)
-
-    return hear
-
-
-def forget(drop_all: Callable[[], None]) -> Callable[[], Awaitable[None]]:
-    """What to do where changes of accounts may have been missed."""
-
-    async def gap() -> None:
-        drop_all()
-
-    return gap
 
 
 def _of_position(fact: str, position: Position, payload: bytes, event_id: UUID) -> OutboxEvent:

@@ -18,7 +18,9 @@ POINTS_KEPT = 10_000
 class WatermarkSource(Protocol):
     """Knows the best price in a position's favour since a moment."""
 
-    def watermark(self, venue: Venue, symbol: str, side: Side, since: datetime) -> Decimal | None:
+    def watermark(
+        self, venue: Venue, symbol: str, side: Side, since: datetime, trigger_price: TriggerPrice = TriggerPrice.MARK
+    ) -> Decimal | None:
         """None where none is known."""
         ...
 
@@ -29,6 +31,7 @@ class Watermarks:
     def __init__(self, points_kept: int = POINTS_KEPT) -> None:
         self._points_kept = points_kept
         self._stacks: dict[tuple[Venue, str, TriggerPrice], Extremes] = {}
+        self._moved: set[tuple[Venue, str, TriggerPrice]] = set()
         self.moves = 0
         """How many facts told something new."""
 
@@ -44,6 +47,8 @@ class Watermarks:
         stack = self._stacks.setdefault((venue, symbol, trigger_price), Extremes())
         news = (*stack.take(Side.LONG, highs), *stack.take(Side.SHORT, lows))
         self.moves += bool(news)
+        if news:
+            self._moved.add((venue, symbol, trigger_price))
         if len(stack) > self._points_kept:
             moments = sorted(point.at for side in Side for point in stack.points(side))
             stack.prune(moments[len(moments) // 2])
@@ -54,3 +59,12 @@ class Watermarks:
         """The best price in that side's favour since a moment; None where none is known."""
         stack = self._stacks.get((venue, symbol, trigger_price))
         return None if stack is None else stack.watermark(side, since)
+
+    def stacks(self) -> Iterable[tuple[tuple[Venue, str, TriggerPrice], Extremes]]:
+        """What is kept of every symbol and source."""
+        return self._stacks.items()
+
+    def take_moved(self) -> frozenset[tuple[Venue, str, TriggerPrice]]:
+        """Whose extremes have moved since this was asked last."""
+        moved, self._moved = frozenset(self._moved), set()
+        return moved

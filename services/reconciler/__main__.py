@@ -117,7 +117,7 @@ async def serve(settings: ReconcilerSettings, process: Process) -> None:
     consumer = bus.subscribe_durable("reconciler-accounts", [ACCOUNT_CHANGED], AccountEvents(schedule))
     process.spawn("account events", watch_accounts(consumer, schedule))
 
-    process.spawn("prompts", bus.subscribe_ephemeral([ACCOUNT_STIRRED], Prompts(schedule)).run())
+    process.spawn("prompts", bus.subscribe_ephemeral(ACCOUNT_STIRRED, Prompts(schedule)).run())
 
     status = StatusQuery(history, clock, interval, lambda: schedule.is_running)
     retention = timedelta(days=settings.reconcile_retention_days)

@@ -6,6 +6,7 @@ no other's.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,6 +18,7 @@ import structlog
 from services.common.clock import Clock
 from services.common.errors import DomainError, NoVerifiedApiKeys
 from services.common.outbox import OutboxEvent
+from services.common.trading.side import Venue
 from services.reconciler.clients.observatory import Observatory
 from services.reconciler.domain.errors import AccountNotScheduled
 from services.reconciler.domain.observation import ObservableAccount
@@ -67,6 +69,7 @@ class _UnderWay:
 
     task: "asyncio.Task[AccountRun]"
     claim: Claim
+    trigger: Trigger
     joined: bool = field(default=False)
 
 
@@ -100,15 +103,31 @@ class Reconciliation:
         """How many accounts this process is looking at now."""
         return len(self._under_way)
 
-    async def claim_due(self, limit: int) -> list[Claim]:
-        """Claim accounts that are due."""
-        return await self._accounts.claim_due(self._owner, self._clock.now(), self._cadence.lease, limit)
+    def busy(self) -> Counter[Venue | Trigger]:
+        """How many runs of the schedule are under way at each venue, and how many others for each reason.
+
+        They are counted apart, so that a venue that answers slowly, or whose budget is used up, holds up neither the
+        other venue nor what somebody asked for.
+        """
+        scheduled = Trigger.SCHEDULE
+        return Counter(
+            running.claim.account.exchange if running.trigger is scheduled else running.trigger
+            for running in self._under_way.values()
+        )
+
+    async def claim_prompted(self, limit: int) -> list[Claim]:
+        """Claim accounts that were asked for."""
+        return await self._accounts.claim_prompted(self._owner, self._clock.now(), self._cadence.lease, limit)
+
+    async def claim_due(self, exchange: Venue, limit: int) -> list[Claim]:
+        """Claim accounts of a venue that are due."""
+        return await self._accounts.claim_due(self._owner, self._clock.now(), self._cadence.lease, limit, exchange)
 
     def start(self, claim: Claim, trigger: Trigger) -> "asyncio.Task[AccountRun]":
         """Look at a claimed account. The task raises DomainErrors where the result could not be kept."""
         account_id = claim.account.account_id
         task = asyncio.create_task(self._run(claim, trigger), name=f"reconcile {account_id}")
-        self._under_way[account_id] = _UnderWay(task, claim)
+        self._under_way[account_id] = _UnderWay(task, claim, trigger)
         task.add_done_callback(lambda _: self._end(account_id))
         return task
 
@@ -155,7 +174,7 @@ class Reconciliation:
         run_id, started_at = uuid4(), self._clock.now()
         log = _log.bind(run_id=str(run_id), account_id=claim.account.account_id, trigger=trigger)
         try:
-            findings = await self._examine(run_id, claim, await self._brief(claim, started_at))
+            findings = await self._examine(run_id, claim, await self._brief(claim, trigger, started_at))
         except asyncio.CancelledError:
             await self._accounts.release(claim)
             raise
@@ -169,19 +188,18 @@ class Reconciliation:
         log.info("account reconciled", result=findings.result, reason=findings.reason, rounds=findings.rounds)
         return run
 
-    async def _brief(self, claim: Claim, now: datetime) -> Brief:
+    async def _brief(self, claim: Claim, trigger: Trigger, now: datetime) -> Brief:
         """What is known of the account so far."""
-        account_id = claim.account.account_id
-        absences = await self._runs.absences(account_id)
-        cadence = self._cadence
+        account_id, cadence = claim.account.account_id, self._cadence
+        absences = await self._runs.absences(account_id) if claim.pending_since is not None else ()
+        estimated = await self._runs.estimated(account_id) if claim.awaits_fills else ()
         since = now - cadence.degraded_window
         return Brief(
             absences=absences,
-            estimated=tuple(
-                one.position_id for one in await self._runs.estimated(account_id) if one.next_try_at <= now
-            ),
+            estimated=tuple(one.position_id for one in estimated if one.next_try_at <= now),
             degraded=bool(absences) and await self._runs.degraded(claim.account, since, cadence.degraded_share),
             with_margin=bool(absences) or claim.suspicion is not None or claim.epoch % cadence.margin_every == 1,
+            urgent=trigger is not Trigger.SCHEDULE,
         )
 
     def _due_at(self, claim: Claim, run: AccountRun) -> datetime:
@@ -193,6 +211,7 @@ class Reconciliation:
             claim.ordinal,
             pending_since=run.still_pending_since(claim.pending_since),
             recheck=self._cadence.recheck,
+            due_at=claim.due_at if run.trigger is Trigger.SCHEDULE else None,
         )
 
     async def _examine(self, run_id: UUID, claim: Claim, brief: Brief) -> Findings:
@@ -265,6 +284,6 @@ class ConfirmAbsence:
         """Which positions it covers; their account is looked at at once. Raises NoPendingAbsence."""
         now = self._clock.now()
         confirmed = await self._confirmations.confirm(account_id, position_id, operator_id, note, request_id, now)
-        await self._accounts.make_due(account_id, now)
+        await self._accounts.prompt(account_id, now)
         _log.warning("absence confirmed", account_id=account_id, position_ids=confirmed, operator_id=operator_id)
         return confirmed

@@ -13,7 +13,9 @@ class ReconcilerSettings(ServiceSettings, GrpcServerSettings, PositionsClientSet
     service: ClassVar[str] = "reconciler"
 
     reconcile_interval_seconds: PositiveFloat = Field(300, description="seconds, above 0: how often each account")
-    reconcile_concurrency: PositiveInt = Field(8, description="accounts looked at at once, a whole number above 0")
+    reconcile_concurrency: PositiveInt = Field(
+        8, description="a whole number above 0: accounts of each venue that are looked at at once"
+    )
     reconcile_lease_seconds: PositiveFloat = Field(30, description="seconds, above 0: a dead replica's are free then")
     reconcile_observe_timeout_seconds: PositiveFloat = Field(
         75, description="seconds, above 0: one look at a venue, its wait for the rate budget included"

@@ -20,7 +20,7 @@ from services.reconciler.schedule import Schedule
 
 OWNER = "reconciler"
 ACCOUNT_CHANGED = all_users("positions", "account_changed")
-ACCOUNT_STIRRED = all_users_ephemeral("positions", "account_stirred")
+ACCOUNT_STIRRED = tuple(all_users_ephemeral(service, "account_stirred") for service in ("positions", "monitor"))
 
 _RESULTS = {
     RunResult.IN_STEP: reconciler_pb2.RUN_RESULT_IN_STEP,
@@ -97,7 +97,10 @@ class AccountEvents:
 
 
 class Prompts:
-    """Handles account_stirred: a private stream saw something. One that is lost is sent again, or costs an interval."""
+    """Handles account_stirred: a private stream saw something, or an order found nothing to close.
+
+    One that is lost is sent again, or costs an interval.
+    """
 
     def __init__(self, schedule: Schedule) -> None:
         self._schedule = schedule

@@ -44,13 +44,14 @@ class Brief:
     """What is known of an account before it is looked at.
 
     `estimated` are closed rows whose fills are to be asked for. `degraded` says that its venue failed or contradicted
-    itself lately, `with_margin` that the margin is to be read whatever is found.
+    itself lately, `with_margin` that the margin is to be read whatever is found, `urgent` that somebody waits for it.
     """
 
     absences: tuple[PendingAbsence, ...] = ()
     estimated: tuple[str, ...] = ()
     degraded: bool = False
     with_margin: bool = False
+    urgent: bool = False
 
 
 class Examination:
@@ -78,7 +79,9 @@ class Examination:
         tally.rounds += 1
         with_margin = brief.with_margin or tally.unsettled
         asked_for = tally.estimated
-        seen = await self._observatory.observe(account_id, with_margin=with_margin, estimated=asked_for)
+        seen = await self._observatory.observe(
+            account_id, with_margin=with_margin, estimated=asked_for, urgent=brief.urgent
+        )
         found = diff(
             seen.booked,
             seen.reading,

@@ -2,7 +2,7 @@
 
 Invariants: the list of accounts is that of positions, refreshed now and then and corrected by its events; at start
 every account is due soon, one after another; positions or the database being away is waited for, never fatal; a turn
-that runs late is late, it skips nobody.
+that runs late is late, it skips nobody; each venue has its own room, so that one in trouble delays no other's accounts.
 """
 
 import asyncio
@@ -13,11 +13,12 @@ import structlog
 
 from services.common.clock import Clock
 from services.common.errors import DomainError
+from services.common.trading.side import Venue
 from services.reconciler.clients.observatory import Observatory
 from services.reconciler.commands import Reconciliation
 from services.reconciler.domain.observation import ObservableAccount
 from services.reconciler.domain.run import Trigger
-from services.reconciler.store.accounts import AccountStore, Claim
+from services.reconciler.store.accounts import AccountStore
 
 _log = structlog.get_logger(__name__)
 
@@ -25,6 +26,9 @@ _RETRY = timedelta(seconds=1)
 _SHORTEST_WAIT = timedelta(milliseconds=50)
 _LONGEST_WAIT = timedelta(seconds=5)
 """Another replica's account may come free at any time, so nobody sleeps longer."""
+
+_PROMPTS_EXPECTED = timedelta(seconds=100)
+"""How long after something was asked for it is looked for: until the longest run that may be at it is over."""
 
 
 class Schedule:
@@ -49,7 +53,7 @@ class Schedule:
         self._refresh_every = refresh_every
         self._concurrency = concurrency
         self._pace = pace
-        self._prompted: set[str] = set()
+        self._prompts_until: datetime | None = None
         self._begun = begun
         self._running = False
         self._list_at: datetime | None = None
@@ -73,13 +77,12 @@ class Schedule:
     async def account_verified(self, account: ObservableAccount) -> None:
         """A key of this account was confirmed, or changed: it is looked at now."""
         await self._accounts.add(account, self._clock.now())
-        self.wake()
+        self._expect_prompts()
 
     async def account_prompted(self, account_id: str) -> None:
         """Something has happened at the account's venue: it is looked at now. Prompts that come together are one."""
-        if await self._accounts.make_due(account_id, self._clock.now()):
-            self._prompted.add(account_id)
-            self.wake()
+        if await self._accounts.prompt(account_id, self._clock.now()):
+            self._expect_prompts()
 
     async def account_unverified(self, account_id: str) -> None:
         """There is no key to read this account with any more."""
@@ -110,25 +113,35 @@ class Schedule:
             self._list_at = now + self._refresh_every
         elif now >= self._list_at:
             await self._refresh(now)
-        room = self._concurrency - self._reconciliation.under_way
-        claims = await self._reconciliation.claim_due(room) if room > 0 else []
-        for claim in claims:
-            self._reconciliation.start(claim, self._trigger_of(claim))
+        busy = self._reconciliation.busy()
+        await self._answer_prompts(now, self._concurrency - busy[Trigger.PROMPT])
+        idle = [venue for venue in Venue if await self._fill(venue, self._concurrency - busy[venue])]
         if not self._running:
             self._running = True
             self._begun()
-        if room <= len(claims):
-            return _LONGEST_WAIT  # the end of a run wakes us
-        due = await self._accounts.next_due()
-        wait = _LONGEST_WAIT if due is None else due - self._clock.now()
+        # Where there is no room left, the end of a run wakes us.
+        dues = [due for venue in idle if (due := await self._accounts.next_due(venue)) is not None]
+        wait = min(dues) - self._clock.now() if dues else _LONGEST_WAIT
         return max(_SHORTEST_WAIT, min(wait, _LONGEST_WAIT))
 
-    def _trigger_of(self, claim: Claim) -> Trigger:
-        account_id = claim.account.account_id
-        if account_id not in self._prompted:
-            return Trigger.SCHEDULE
-        self._prompted.discard(account_id)
-        return Trigger.PROMPT
+    async def _answer_prompts(self, now: datetime, room: int) -> None:
+        """Start what was asked for. What only a replica that died had heard of is found by whoever finds it due."""
+        if self._prompts_until is None or now >= self._prompts_until or room <= 0:
+            return
+        for claim in await self._reconciliation.claim_prompted(room):
+            self._reconciliation.start(claim, Trigger.PROMPT)
+
+    def _expect_prompts(self) -> None:
+        # An account that is being looked at is asked for again once that is over.
+        self._prompts_until = self._clock.now() + _PROMPTS_EXPECTED
+        self.wake()
+
+    async def _fill(self, venue: Venue, room: int) -> bool:
+        """Start what is due at a venue; whether there is room left."""
+        claims = await self._reconciliation.claim_due(venue, room) if room > 0 else []
+        for claim in claims:
+            self._reconciliation.start(claim, Trigger.PROMPT if claim.prompted else Trigger.SCHEDULE)
+        return len(claims) < room
 
     async def _refresh(self, now: datetime) -> None:
         """Accounts that are known are looked at even while positions cannot list them."""

@@ -12,11 +12,12 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 from pydantic import SecretStr
@@ -28,15 +29,20 @@ from deploy.local.database import SERVICES, prepare_database
 from deploy.local.ports import choose_port
 from deploy.local.postgres import PostgresLauncher, PostgresServer, wait_until_ready
 from services.common.database import create_engine, transaction
+from services.common.exchange.credentials import Credentials
 from services.common.migration import migrate_schema
 from services.common.trading.level import INDICATIVE_LEVELS
+from services.common.trading.reading import PositionKey
+from services.common.trading.side import PositionSide
+from services.positions.custody import Custodian
 from services.positions.domain.account import Account
 from services.positions.domain.decision import Adopt, Decision
 from services.positions.store import positions as rows
-from services.positions.store.accounts import list_accounts
+from services.positions.store.accounts import list_accounts, reseal
 from services.positions.store.history import Chosen
 from services.positions.store.levels import levels_to_document
-from tests.contract.positions.conftest import Books
+from tests.contract.positions.conftest import ENCRYPTION_KEYS, Books
+from tests.contract.positions.test_openings import bought, opening
 from tests.factories import NOON, at, make_fill, make_seen
 from tests.fakes.clock import FixedClock
 from tests.fakes.venue_reader import FakeVenueReader
@@ -242,6 +248,9 @@ async def record(books: Books, engine: AsyncEngine) -> list[Line]:
         accounts = [
             account for number in range(WRITERS * 4) for account in await list_accounts(connection, f"crowd-{number}")
         ]
+        for account in accounts:
+            sealed = Custodian(ENCRYPTION_KEYS).seal(account.account_id, Credentials(account.account_id, "s3cret"))
+            await reseal(connection, account.account_id, sealed)
     numbers = count(1)
     opened: list[tuple[Account, str, str]] = []
 
@@ -252,6 +261,14 @@ async def record(books: Books, engine: AsyncEngine) -> list[Line]:
         [result] = await books.decisions.apply(f"run-{number}", account.account_id, [Decision("1", act, "seen")])
         opened.append((account, result.position_id, symbol))
 
+    async def open_own() -> None:
+        number = next(numbers)
+        account, intent_id = accounts[number % len(accounts)], uuid4()
+        key = PositionKey(f"R{number}USDT", PositionSide.BOTH)
+        fill = replace(bought(intent_id, f"O{number}"), symbol=key.symbol)
+        position = await books.openings.record(opening(account, intent_id, key=key, fills=(fill,)))
+        assert position.managed
+
     async def close_one() -> None:
         _, position_id, symbol = opened.pop()
         fill = make_fill(f"F{symbol}", symbol=symbol, executed_at=at(15))
@@ -260,6 +277,7 @@ async def record(books: Books, engine: AsyncEngine) -> list[Line]:
 
     return [
         Line("openings recorded", await _rate(open_one), "/s", 400, at_least=True),
+        Line("openings of Tandem's own recorded", await _rate(open_own), "/s", 400, at_least=True),
         Line("closings recorded", await _rate(close_one), "/s", 400, at_least=True),
     ]
 

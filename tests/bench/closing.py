@@ -45,6 +45,7 @@ from services.monitor.domain.price_check import Price
 from services.monitor.domain.triggers.index import BookIndex
 from services.monitor.partitions.holding import PartitionHolder, fence
 from services.monitor.triggers.firing import Firing
+from services.monitor.triggers.loading import settle_memory
 from services.monitor.triggers.watermarks import Watermarks
 from tests.bench.triggers import NOW, positions
 from tests.fakes.books import FakeBooks
@@ -129,6 +130,7 @@ async def measure(sandbox_url: str, engine: AsyncEngine) -> list[float]:
         given = positions(LOADED, spread=False)
         for position, watermark in zip(given.positions, given.watermarks, strict=True):
             index.put(replace(position, symbol=symbol), watermark)
+        settle_memory()  # as the monitor does once its levels are loaded
         await keys.keep([given.positions[0].account_id])
         took = []
         for number in range(WARM + CLOSES):

@@ -21,6 +21,7 @@ class FakeBooks:
     def __init__(self, crashes: CrashPlan, positions: list[Position] | None = None) -> None:
         self.positions = {position.position_id: position for position in positions or []}
         self.fills: dict[str, dict[str, Fill]] = {}
+        self.told: list[str] = []
         self.down = 0
         self._crashes = crashes
 
@@ -37,12 +38,15 @@ class FakeBooks:
             raise PositionNotFound(position_id=position_id)
         return position
 
-    async def record_fills(self, position_id: str, fills: tuple[Fill, ...], intent_id: UUID) -> Position:
+    async def record_fills(
+        self, position_id: str, fills: tuple[Fill, ...], intent_id: UUID, evidence: str = ""
+    ) -> Position:
         await self._reach("record_fills: about to be sent")
         booked = self.fills.setdefault(position_id, {})
         position = self.positions[position_id]
         new = [fill for fill in fills if fill.fill_id not in booked]
         if new:
+            self.told.append(evidence)
             booked.update({fill.fill_id: fill for fill in new})
             left = position.quantity - sum((fill.quantity for fill in new), start=Decimal(0))
             position = replace(

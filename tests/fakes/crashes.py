@@ -17,6 +17,16 @@ class CrashPlan:
         self._stall_at: int | None = None
         self.stalled = asyncio.Event()
         self._go_on = asyncio.Event()
+        self._fail_at = ""
+        self._stall_name = ""
+
+    def stall_next_named(self, name: str) -> None:
+        """Hold whoever passes a point of that name first until `go_on`; others pass."""
+        self._stall_name = name
+
+    def fail_next_at(self, name: str, error: Exception) -> None:
+        """Raise an error at the next point of that name, once."""
+        self._fail_at, self._error = name, error
 
     def stall_next_at(self, point: int) -> None:
         """Count anew, and hold whoever passes that point until `go_on`; others pass."""
@@ -40,8 +50,11 @@ class CrashPlan:
         self.names.append(name)
         if self.passed == self._kill_at:
             raise ProcessKilled(name)
-        if self.passed == self._stall_at:
-            self._stall_at = None
+        if name == self._fail_at:
+            self._fail_at = ""
+            raise self._error
+        if self.passed == self._stall_at or name == self._stall_name:
+            self._stall_at, self._stall_name = None, ""
             self.stalled.set()
             await self._go_on.wait()
         await asyncio.sleep(0)

@@ -4,6 +4,7 @@ Decisions are applied as positions applies them: by version, once a run and deci
 on.
 """
 
+import asyncio
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -247,6 +248,9 @@ class FakeObservatory:
         self.venues: dict[str, VenueAccount] = {account.account_id: VenueAccount() for account in accounts}
         self.books: dict[str, Books] = {account.account_id: Books() for account in accounts}
         self.observed: list[str] = []
+        self.urgent: list[str] = []
+        self.hanging: dict[str, asyncio.Event] = {}
+        """Accounts whose venue answers once its event is set."""
         self.failure: DomainError | None = None
         self.distort: Callable[[Observation], Observation] = lambda observation: observation
         """What the network makes of an observation."""
@@ -259,11 +263,15 @@ class FakeObservatory:
         return tuple(account for account in self.listed if user_id in (None, account.user_id))
 
     async def observe(
-        self, account_id: str, *, with_margin: bool = True, estimated: Collection[str] = ()
+        self, account_id: str, *, with_margin: bool = True, estimated: Collection[str] = (), urgent: bool = False
     ) -> Observation:
         """See Observatory."""
         self._fail()
         self.observed.append(account_id)
+        if urgent:
+            self.urgent.append(account_id)
+        if account_id in self.hanging:
+            await self.hanging[account_id].wait()
         if account_id not in self.venues:
             message = f"Account {account_id} does not exist."
             raise restore_error(ErrorKind.NOT_FOUND, "ACCOUNT_NOT_FOUND", message, {"account_id": account_id})

@@ -2,11 +2,14 @@
 
 from collections import defaultdict
 from datetime import datetime
+from decimal import Decimal
 
 from services.common.exchange.budget import Lane
 from services.common.exchange.credentials import Credentials
+from services.common.exchange.errors import VenueError, VenueErrorKind
 from services.common.exchange.fills import FillsReading
 from services.common.exchange.keys import KeyReport
+from services.common.exchange.prices import Price, PriceKind
 from services.common.trading.fill import Fill
 from services.common.trading.reading import AccountReading, ReadingStatus
 from services.common.trading.side import Venue
@@ -21,12 +24,15 @@ class FakeVenueReader:
         self.fills: dict[str, list[Fill]] = defaultdict(list)
         self.fills_status = ReadingStatus.COMPLETE
         self.reports: dict[str, KeyReport] = {}
+        self.prices: dict[tuple[str, PriceKind], Decimal] = {}
         self.asked: list[str] = []
+        self.lanes: list[Lane] = []
 
     async def read_account(
         self, venue: Venue, credentials: Credentials, *, with_margin: bool = True, lane: Lane = Lane.LIVE
     ) -> AccountReading:
         self.asked.append(credentials.api_key)
+        self.lanes.append(lane)
         return self.readings.get(credentials.api_key, make_reading())
 
     async def read_fills(
@@ -45,6 +51,11 @@ class FakeVenueReader:
         )
         end = until or max((fill.executed_at for fill in found), default=since)
         return FillsReading(self.fills_status, found, since, end)
+
+    async def read_price(self, venue: Venue, symbol: str, kind: PriceKind = PriceKind.MARK) -> Price:
+        if (symbol, kind) not in self.prices:
+            raise VenueError(venue, VenueErrorKind.UNKNOWN_SYMBOL, f"no {kind} price of {symbol}")
+        return Price(venue, symbol, kind, self.prices[symbol, kind], 0, 0)
 
     async def verify_key(self, venue: Venue, credentials: Credentials) -> KeyReport:
         default = KeyReport(True, can_read=True, can_trade=True, venue_user_id=f"user of {credentials.api_key}")

@@ -76,6 +76,9 @@ def modules_of(*packages: str) -> list[Module]:
     return [module for module in found if "node_modules" not in module.path.parts]
 
 
+TELLS_OF_BANS = "services.common.venues"
+"""Each service that meets a ban tells of it in the same words."""
+
 ALL = modules_of("services", "deploy")
 BY_NAME = {module.name: module for module in ALL}
 
@@ -137,7 +140,22 @@ def test_a_service_imports_only_itself_the_common_part_and_the_contract() -> Non
 
 def test_the_common_part_imports_no_service_and_none_of_our_messages() -> None:
     common = modules_of("services/common")
-    assert offences(common, "services.common", of=("services", "protos", "deploy", "tests")) == []
+    assert (
+        offences(
+            [module for module in common if module.name != TELLS_OF_BANS],
+            "services.common",
+            of=("services", "protos", "deploy", "tests"),
+        )
+        == []
+    )
+    assert (
+        offences(
+            [BY_NAME[TELLS_OF_BANS]],
+            *("services.common", "protos.venue", "protos.positions.v1.types_pb2"),
+            of=("services", "protos", "deploy", "tests"),
+        )
+        == []
+    )
 
 
 def test_the_vocabulary_imports_the_standard_library_alone() -> None:

@@ -149,7 +149,7 @@ class AccountsServiceServicer:
 
     def SetTriggerPrice(self, request, context):
         """Which price triggers the levels of this account's positions, open ones too; the trailing ones are armed anew.
-        Errors: ACCOUNT_NOT_FOUND, FIELD_INVALID, PRICE_UNAVAILABLE.
+        Errors: ACCOUNT_NOT_FOUND, FIELD_INVALID, PRICE_UNAVAILABLE, LEVEL_ALREADY_CROSSED (by the other price).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -55,7 +55,7 @@ class AccountsServiceStub:
     """
     SetTriggerPrice: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.SetTriggerPriceRequest, _accounts_pb2.SetTriggerPriceResponse]
     """Which price triggers the levels of this account's positions, open ones too; the trailing ones are armed anew.
-    Errors: ACCOUNT_NOT_FOUND, FIELD_INVALID, PRICE_UNAVAILABLE.
+    Errors: ACCOUNT_NOT_FOUND, FIELD_INVALID, PRICE_UNAVAILABLE, LEVEL_ALREADY_CROSSED (by the other price).
     """
     RemoveAccount: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.RemoveAccountRequest, _accounts_pb2.RemoveAccountResponse]
     """Forgets the key; what happened stays in the history.
@@ -93,7 +93,7 @@ class AccountsServiceAsyncStub(AccountsServiceStub):
     """
     SetTriggerPrice: _aio.UnaryUnaryMultiCallable[_accounts_pb2.SetTriggerPriceRequest, _accounts_pb2.SetTriggerPriceResponse]  # type: ignore[assignment]
     """Which price triggers the levels of this account's positions, open ones too; the trailing ones are armed anew.
-    Errors: ACCOUNT_NOT_FOUND, FIELD_INVALID, PRICE_UNAVAILABLE.
+    Errors: ACCOUNT_NOT_FOUND, FIELD_INVALID, PRICE_UNAVAILABLE, LEVEL_ALREADY_CROSSED (by the other price).
     """
     RemoveAccount: _aio.UnaryUnaryMultiCallable[_accounts_pb2.RemoveAccountRequest, _accounts_pb2.RemoveAccountResponse]  # type: ignore[assignment]
     """Forgets the key; what happened stays in the history.
@@ -176,7 +176,7 @@ class AccountsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_accounts_pb2.SetTriggerPriceResponse, _abc.Awaitable[_accounts_pb2.SetTriggerPriceResponse]]:
         """Which price triggers the levels of this account's positions, open ones too; the trailing ones are armed anew.
-        Errors: ACCOUNT_NOT_FOUND, FIELD_INVALID, PRICE_UNAVAILABLE.
+        Errors: ACCOUNT_NOT_FOUND, FIELD_INVALID, PRICE_UNAVAILABLE, LEVEL_ALREADY_CROSSED (by the other price).
         """
 
     @_abc_1.abstractmethod

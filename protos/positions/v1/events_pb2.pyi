@@ -78,7 +78,9 @@ Global___PositionClosed: _TypeAlias = PositionClosed  # noqa: Y015
 
 @_typing.final
 class PositionExitCompleted(_message.Message):
-    """Subject positions.v1.position_exit_completed: fills were found for a close that had been estimated."""
+    """Subject positions.v1.position_exit_completed: fills were found for a close that had been estimated, funding that was
+    paid or received before it, or what it came of.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

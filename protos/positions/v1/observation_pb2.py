@@ -26,17 +26,17 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from protos.positions.v1 import types_pb2 as protos_dot_positions_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%protos/positions/v1/observation.proto\x12\x0cpositions.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fprotos/positions/v1/types.proto\"b\n\x11ObservableAccount\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12(\n\x08\x65xchange\x18\x03 \x01(\x0e\x32\x16.positions.v1.Exchange\"W\n\x1dListObservableAccountsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"l\n\x1eListObservableAccountsResponse\x12\x31\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1f.positions.v1.ObservableAccount\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"c\n\x15ObserveAccountRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x16\n\x0ewithout_margin\x18\x02 \x01(\x08\x12\x1e\n\x16\x65stimated_position_ids\x18\x03 \x03(\t\"\x8a\x02\n\x16ObserveAccountResponse\x12\x30\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x1f.positions.v1.ObservableAccount\x12,\n\x06\x62ooked\x18\x02 \x03(\x0b\x32\x1c.positions.v1.BookedPosition\x12-\n\x07reading\x18\x03 \x01(\x0b\x32\x1c.positions.v1.AccountReading\x12/\n\testimated\x18\x04 \x03(\x0b\x32\x1c.positions.v1.BookedPosition\x12\x30\n\x08unbooked\x18\x05 \x03(\x0b\x32\x1e.positions.v1.UnbookedPosition\"x\n\x10UnbookedPosition\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x31\n\rposition_side\x18\x02 \x01(\x0e\x32\x1a.positions.v1.PositionSide\x12!\n\x05\x66ills\x18\x03 \x03(\x0b\x32\x12.positions.v1.Fill\"\xf5\x02\n\x0e\x42ookedPosition\x12\x13\n\x0bposition_id\x18\x01 \x01(\t\x12\x0e\n\x06symbol\x18\x02 \x01(\t\x12\x31\n\rposition_side\x18\x03 \x01(\x0e\x32\x1a.positions.v1.PositionSide\x12 \n\x04side\x18\x04 \x01(\x0e\x32\x12.positions.v1.Side\x12\x10\n\x08quantity\x18\x05 \x01(\t\x12\x13\n\x0b\x65ntry_price\x18\x06 \x01(\t\x12\x10\n\x08leverage\x18\x07 \x01(\t\x12\x31\n\rsettled_since\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rsettled_until\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07version\x18\n \x01(\x03\x12!\n\x05\x66ills\x18\x0b \x03(\x0b\x32\x12.positions.v1.Fill\x12\x16\n\x0e\x66ills_complete\x18\x0c \x01(\x08\"\xf1\x01\n\x0e\x41\x63\x63ountReading\x12+\n\x06status\x18\x01 \x01(\x0e\x32\x1b.positions.v1.ReadingStatus\x12,\n\x08\x61sked_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08taken_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\tpositions\x18\x04 \x03(\x0b\x32\x1b.positions.v1.VenuePosition\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x16\n\x0einitial_margin\x18\x06 \x01(\t\"\xff\x02\n\rVenuePosition\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x31\n\rposition_side\x18\x02 \x01(\x0e\x32\x1a.positions.v1.PositionSide\x12 \n\x04side\x18\x03 \x01(\x0e\x32\x12.positions.v1.Side\x12\x10\n\x08quantity\x18\x04 \x01(\t\x12\x13\n\x0b\x65ntry_price\x18\x05 \x01(\t\x12\x12\n\nmark_price\x18\x06 \x01(\t\x12\x16\n\x0eunrealized_pnl\x18\x07 \x01(\t\x12\x10\n\x08notional\x18\x08 \x01(\t\x12\x10\n\x08leverage\x18\t \x01(\t\x12\x13\n\x0bmargin_mode\x18\n \x01(\t\x12\x19\n\x11liquidation_price\x18\x0b \x01(\t\x12\x16\n\x0einitial_margin\x18\x0c \x01(\t\x12\x1a\n\x12maintenance_margin\x18\r \x01(\t\x12.\n\nupdated_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"f\n\x15\x41pplyDecisionsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12)\n\tdecisions\x18\x03 \x03(\x0b\x32\x16.positions.v1.Decision\"\x9a\x02\n\x08\x44\x65\x63ision\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12$\n\x05\x61\x64opt\x18\x02 \x01(\x0b\x32\x13.positions.v1.AdoptH\x00\x12$\n\x05\x63lose\x18\x03 \x01(\x0b\x32\x13.positions.v1.CloseH\x00\x12&\n\x06\x61\x64just\x18\x04 \x01(\x0b\x32\x14.positions.v1.AdjustH\x00\x12\x37\n\x0f\x63lose_estimated\x18\x06 \x01(\x0b\x32\x1c.positions.v1.CloseEstimatedH\x00\x12\x33\n\rcomplete_exit\x18\x07 \x01(\x0b\x32\x1a.positions.v1.CompleteExitH\x00\x12\x10\n\x08\x65vidence\x18\x05 \x01(\tB\x05\n\x03\x61\x63t\"\xb5\x01\n\x05\x41\x64opt\x12-\n\x08position\x18\x01 \x01(\x0b\x32\x1b.positions.v1.VenuePosition\x12,\n\x08\x61sked_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08taken_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12!\n\x05\x66ills\x18\x04 \x03(\x0b\x32\x12.positions.v1.Fill\"q\n\x05\x43lose\x12\x13\n\x0bposition_id\x18\x01 \x01(\t\x12\x18\n\x10\x65xpected_version\x18\x02 \x01(\x03\x12!\n\x05\x66ills\x18\x03 \x03(\x0b\x32\x12.positions.v1.Fill\x12\x16\n\x0e\x66inal_quantity\x18\x04 \x01(\t\"\xe5\x01\n\x06\x41\x64just\x12\x13\n\x0bposition_id\x18\x01 \x01(\t\x12\x18\n\x10\x65xpected_version\x18\x02 \x01(\x03\x12-\n\x08position\x18\x03 \x01(\x0b\x32\x1b.positions.v1.VenuePosition\x12,\n\x08\x61sked_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08taken_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12!\n\x05\x66ills\x18\x06 \x03(\x0b\x32\x12.positions.v1.Fill\"n\n\x0e\x43loseEstimated\x12\x13\n\x0bposition_id\x18\x01 \x01(\t\x12\x18\n\x10\x65xpected_version\x18\x02 \x01(\x03\x12-\n\tmissed_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"`\n\x0c\x43ompleteExit\x12\x13\n\x0bposition_id\x18\x01 \x01(\t\x12\x18\n\x10\x65xpected_version\x18\x02 \x01(\x03\x12!\n\x05\x66ills\x18\x03 \x03(\x0b\x32\x12.positions.v1.Fill\"j\n\x0e\x44\x65\x63isionResult\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12.\n\x07outcome\x18\x02 \x01(\x0e\x32\x1d.positions.v1.DecisionOutcome\x12\x13\n\x0bposition_id\x18\x03 \x01(\t\"G\n\x16\x41pplyDecisionsResponse\x12-\n\x07results\x18\x01 \x03(\x0b\x32\x1c.positions.v1.DecisionResult*\xa2\x01\n\rReadingStatus\x12\x1e\n\x1aREADING_STATUS_UNSPECIFIED\x10\x00\x12\x1b\n\x17READING_STATUS_COMPLETE\x10\x01\x12\x1a\n\x16READING_STATUS_PARTIAL\x10\x02\x12\x19\n\x15READING_STATUS_FAILED\x10\x03\x12\x1d\n\x19READING_STATUS_SUSPICIOUS\x10\x04*m\n\x0f\x44\x65\x63isionOutcome\x12 \n\x1c\x44\x45\x43ISION_OUTCOME_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x44\x45\x43ISION_OUTCOME_APPLIED\x10\x01\x12\x1a\n\x16\x44\x45\x43ISION_OUTCOME_STALE\x10\x02\x32\xc3\x02\n\x12ObservationService\x12s\n\x16ListObservableAccounts\x12+.positions.v1.ListObservableAccountsRequest\x1a,.positions.v1.ListObservableAccountsResponse\x12[\n\x0eObserveAccount\x12#.positions.v1.ObserveAccountRequest\x1a$.positions.v1.ObserveAccountResponse\x12[\n\x0e\x41pplyDecisions\x12#.positions.v1.ApplyDecisionsRequest\x1a$.positions.v1.ApplyDecisionsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%protos/positions/v1/observation.proto\x12\x0cpositions.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fprotos/positions/v1/types.proto\"b\n\x11ObservableAccount\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12(\n\x08\x65xchange\x18\x03 \x01(\x0e\x32\x16.positions.v1.Exchange\"W\n\x1dListObservableAccountsRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"l\n\x1eListObservableAccountsResponse\x12\x31\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1f.positions.v1.ObservableAccount\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"s\n\x15ObserveAccountRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x16\n\x0ewithout_margin\x18\x02 \x01(\x08\x12\x1e\n\x16\x65stimated_position_ids\x18\x03 \x03(\t\x12\x0e\n\x06urgent\x18\x04 \x01(\x08\"\x8a\x02\n\x16ObserveAccountResponse\x12\x30\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x1f.positions.v1.ObservableAccount\x12,\n\x06\x62ooked\x18\x02 \x03(\x0b\x32\x1c.positions.v1.BookedPosition\x12-\n\x07reading\x18\x03 \x01(\x0b\x32\x1c.positions.v1.AccountReading\x12/\n\testimated\x18\x04 \x03(\x0b\x32\x1c.positions.v1.BookedPosition\x12\x30\n\x08unbooked\x18\x05 \x03(\x0b\x32\x1e.positions.v1.UnbookedPosition\"x\n\x10UnbookedPosition\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x31\n\rposition_side\x18\x02 \x01(\x0e\x32\x1a.positions.v1.PositionSide\x12!\n\x05\x66ills\x18\x03 \x03(\x0b\x32\x12.positions.v1.Fill\"\xf5\x02\n\x0e\x42ookedPosition\x12\x13\n\x0bposition_id\x18\x01 \x01(\t\x12\x0e\n\x06symbol\x18\x02 \x01(\t\x12\x31\n\rposition_side\x18\x03 \x01(\x0e\x32\x1a.positions.v1.PositionSide\x12 \n\x04side\x18\x04 \x01(\x0e\x32\x12.positions.v1.Side\x12\x10\n\x08quantity\x18\x05 \x01(\t\x12\x13\n\x0b\x65ntry_price\x18\x06 \x01(\t\x12\x10\n\x08leverage\x18\x07 \x01(\t\x12\x31\n\rsettled_since\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rsettled_until\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07version\x18\n \x01(\x03\x12!\n\x05\x66ills\x18\x0b \x03(\x0b\x32\x12.positions.v1.Fill\x12\x16\n\x0e\x66ills_complete\x18\x0c \x01(\x08\"\xf1\x01\n\x0e\x41\x63\x63ountReading\x12+\n\x06status\x18\x01 \x01(\x0e\x32\x1b.positions.v1.ReadingStatus\x12,\n\x08\x61sked_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08taken_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\tpositions\x18\x04 \x03(\x0b\x32\x1b.positions.v1.VenuePosition\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x16\n\x0einitial_margin\x18\x06 \x01(\t\"\xff\x02\n\rVenuePosition\x12\x0e\n\x06symbol\x18\x01 \x01(\t\x12\x31\n\rposition_side\x18\x02 \x01(\x0e\x32\x1a.positions.v1.PositionSide\x12 \n\x04side\x18\x03 \x01(\x0e\x32\x12.positions.v1.Side\x12\x10\n\x08quantity\x18\x04 \x01(\t\x12\x13\n\x0b\x65ntry_price\x18\x05 \x01(\t\x12\x12\n\nmark_price\x18\x06 \x01(\t\x12\x16\n\x0eunrealized_pnl\x18\x07 \x01(\t\x12\x10\n\x08notional\x18\x08 \x01(\t\x12\x10\n\x08leverage\x18\t \x01(\t\x12\x13\n\x0bmargin_mode\x18\n \x01(\t\x12\x19\n\x11liquidation_price\x18\x0b \x01(\t\x12\x16\n\x0einitial_margin\x18\x0c \x01(\t\x12\x1a\n\x12maintenance_margin\x18\r \x01(\t\x12.\n\nupdated_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"f\n\x15\x41pplyDecisionsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12)\n\tdecisions\x18\x03 \x03(\x0b\x32\x16.positions.v1.Decision\"\x9a\x02\n\x08\x44\x65\x63ision\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12$\n\x05\x61\x64opt\x18\x02 \x01(\x0b\x32\x13.positions.v1.AdoptH\x00\x12$\n\x05\x63lose\x18\x03 \x01(\x0b\x32\x13.positions.v1.CloseH\x00\x12&\n\x06\x61\x64just\x18\x04 \x01(\x0b\x32\x14.positions.v1.AdjustH\x00\x12\x37\n\x0f\x63lose_estimated\x18\x06 \x01(\x0b\x32\x1c.positions.v1.CloseEstimatedH\x00\x12\x33\n\rcomplete_exit\x18\x07 \x01(\x0b\x32\x1a.positions.v1.CompleteExitH\x00\x12\x10\n\x08\x65vidence\x18\x05 \x01(\tB\x05\n\x03\x61\x63t\"\xb5\x01\n\x05\x41\x64opt\x12-\n\x08position\x18\x01 \x01(\x0b\x32\x1b.positions.v1.VenuePosition\x12,\n\x08\x61sked_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08taken_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12!\n\x05\x66ills\x18\x04 \x03(\x0b\x32\x12.positions.v1.Fill\"q\n\x05\x43lose\x12\x13\n\x0bposition_id\x18\x01 \x01(\t\x12\x18\n\x10\x65xpected_version\x18\x02 \x01(\x03\x12!\n\x05\x66ills\x18\x03 \x03(\x0b\x32\x12.positions.v1.Fill\x12\x16\n\x0e\x66inal_quantity\x18\x04 \x01(\t\"\xe5\x01\n\x06\x41\x64just\x12\x13\n\x0bposition_id\x18\x01 \x01(\t\x12\x18\n\x10\x65xpected_version\x18\x02 \x01(\x03\x12-\n\x08position\x18\x03 \x01(\x0b\x32\x1b.positions.v1.VenuePosition\x12,\n\x08\x61sked_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08taken_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12!\n\x05\x66ills\x18\x06 \x03(\x0b\x32\x12.positions.v1.Fill\"n\n\x0e\x43loseEstimated\x12\x13\n\x0bposition_id\x18\x01 \x01(\t\x12\x18\n\x10\x65xpected_version\x18\x02 \x01(\x03\x12-\n\tmissed_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"`\n\x0c\x43ompleteExit\x12\x13\n\x0bposition_id\x18\x01 \x01(\t\x12\x18\n\x10\x65xpected_version\x18\x02 \x01(\x03\x12!\n\x05\x66ills\x18\x03 \x03(\x0b\x32\x12.positions.v1.Fill\"j\n\x0e\x44\x65\x63isionResult\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x01 \x01(\t\x12.\n\x07outcome\x18\x02 \x01(\x0e\x32\x1d.positions.v1.DecisionOutcome\x12\x13\n\x0bposition_id\x18\x03 \x01(\t\"G\n\x16\x41pplyDecisionsResponse\x12-\n\x07results\x18\x01 \x03(\x0b\x32\x1c.positions.v1.DecisionResult*\xa2\x01\n\rReadingStatus\x12\x1e\n\x1aREADING_STATUS_UNSPECIFIED\x10\x00\x12\x1b\n\x17READING_STATUS_COMPLETE\x10\x01\x12\x1a\n\x16READING_STATUS_PARTIAL\x10\x02\x12\x19\n\x15READING_STATUS_FAILED\x10\x03\x12\x1d\n\x19READING_STATUS_SUSPICIOUS\x10\x04*m\n\x0f\x44\x65\x63isionOutcome\x12 \n\x1c\x44\x45\x43ISION_OUTCOME_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x44\x45\x43ISION_OUTCOME_APPLIED\x10\x01\x12\x1a\n\x16\x44\x45\x43ISION_OUTCOME_STALE\x10\x02\x32\xc3\x02\n\x12ObservationService\x12s\n\x16ListObservableAccounts\x12+.positions.v1.ListObservableAccountsRequest\x1a,.positions.v1.ListObservableAccountsResponse\x12[\n\x0eObserveAccount\x12#.positions.v1.ObserveAccountRequest\x1a$.positions.v1.ObserveAccountResponse\x12[\n\x0e\x41pplyDecisions\x12#.positions.v1.ApplyDecisionsRequest\x1a$.positions.v1.ApplyDecisionsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.positions.v1.observation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_READINGSTATUS']._serialized_start=3230
-  _globals['_READINGSTATUS']._serialized_end=3392
-  _globals['_DECISIONOUTCOME']._serialized_start=3394
-  _globals['_DECISIONOUTCOME']._serialized_end=3503
+  _globals['_READINGSTATUS']._serialized_start=3246
+  _globals['_READINGSTATUS']._serialized_end=3408
+  _globals['_DECISIONOUTCOME']._serialized_start=3410
+  _globals['_DECISIONOUTCOME']._serialized_end=3519
   _globals['_OBSERVABLEACCOUNT']._serialized_start=121
   _globals['_OBSERVABLEACCOUNT']._serialized_end=219
   _globals['_LISTOBSERVABLEACCOUNTSREQUEST']._serialized_start=221
@@ -44,35 +44,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTOBSERVABLEACCOUNTSRESPONSE']._serialized_start=310
   _globals['_LISTOBSERVABLEACCOUNTSRESPONSE']._serialized_end=418
   _globals['_OBSERVEACCOUNTREQUEST']._serialized_start=420
-  _globals['_OBSERVEACCOUNTREQUEST']._serialized_end=519
-  _globals['_OBSERVEACCOUNTRESPONSE']._serialized_start=522
-  _globals['_OBSERVEACCOUNTRESPONSE']._serialized_end=788
-  _globals['_UNBOOKEDPOSITION']._serialized_start=790
-  _globals['_UNBOOKEDPOSITION']._serialized_end=910
-  _globals['_BOOKEDPOSITION']._serialized_start=913
-  _globals['_BOOKEDPOSITION']._serialized_end=1286
-  _globals['_ACCOUNTREADING']._serialized_start=1289
-  _globals['_ACCOUNTREADING']._serialized_end=1530
-  _globals['_VENUEPOSITION']._serialized_start=1533
-  _globals['_VENUEPOSITION']._serialized_end=1916
-  _globals['_APPLYDECISIONSREQUEST']._serialized_start=1918
-  _globals['_APPLYDECISIONSREQUEST']._serialized_end=2020
-  _globals['_DECISION']._serialized_start=2023
-  _globals['_DECISION']._serialized_end=2305
-  _globals['_ADOPT']._serialized_start=2308
-  _globals['_ADOPT']._serialized_end=2489
-  _globals['_CLOSE']._serialized_start=2491
-  _globals['_CLOSE']._serialized_end=2604
-  _globals['_ADJUST']._serialized_start=2607
-  _globals['_ADJUST']._serialized_end=2836
-  _globals['_CLOSEESTIMATED']._serialized_start=2838
-  _globals['_CLOSEESTIMATED']._serialized_end=2948
-  _globals['_COMPLETEEXIT']._serialized_start=2950
-  _globals['_COMPLETEEXIT']._serialized_end=3046
-  _globals['_DECISIONRESULT']._serialized_start=3048
-  _globals['_DECISIONRESULT']._serialized_end=3154
-  _globals['_APPLYDECISIONSRESPONSE']._serialized_start=3156
-  _globals['_APPLYDECISIONSRESPONSE']._serialized_end=3227
-  _globals['_OBSERVATIONSERVICE']._serialized_start=3506
-  _globals['_OBSERVATIONSERVICE']._serialized_end=3829
+  _globals['_OBSERVEACCOUNTREQUEST']._serialized_end=535
+  _globals['_OBSERVEACCOUNTRESPONSE']._serialized_start=538
+  _globals['_OBSERVEACCOUNTRESPONSE']._serialized_end=804
+  _globals['_UNBOOKEDPOSITION']._serialized_start=806
+  _globals['_UNBOOKEDPOSITION']._serialized_end=926
+  _globals['_BOOKEDPOSITION']._serialized_start=929
+  _globals['_BOOKEDPOSITION']._serialized_end=1302
+  _globals['_ACCOUNTREADING']._serialized_start=1305
+  _globals['_ACCOUNTREADING']._serialized_end=1546
+  _globals['_VENUEPOSITION']._serialized_start=1549
+  _globals['_VENUEPOSITION']._serialized_end=1932
+  _globals['_APPLYDECISIONSREQUEST']._serialized_start=1934
+  _globals['_APPLYDECISIONSREQUEST']._serialized_end=2036
+  _globals['_DECISION']._serialized_start=2039
+  _globals['_DECISION']._serialized_end=2321
+  _globals['_ADOPT']._serialized_start=2324
+  _globals['_ADOPT']._serialized_end=2505
+  _globals['_CLOSE']._serialized_start=2507
+  _globals['_CLOSE']._serialized_end=2620
+  _globals['_ADJUST']._serialized_start=2623
+  _globals['_ADJUST']._serialized_end=2852
+  _globals['_CLOSEESTIMATED']._serialized_start=2854
+  _globals['_CLOSEESTIMATED']._serialized_end=2964
+  _globals['_COMPLETEEXIT']._serialized_start=2966
+  _globals['_COMPLETEEXIT']._serialized_end=3062
+  _globals['_DECISIONRESULT']._serialized_start=3064
+  _globals['_DECISIONRESULT']._serialized_end=3170
+  _globals['_APPLYDECISIONSRESPONSE']._serialized_start=3172
+  _globals['_APPLYDECISIONSRESPONSE']._serialized_end=3243
+  _globals['_OBSERVATIONSERVICE']._serialized_start=3522
+  _globals['_OBSERVATIONSERVICE']._serialized_end=3845
 # @@protoc_insertion_point(module_scope)

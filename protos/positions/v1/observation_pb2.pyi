@@ -142,9 +142,12 @@ class ObserveAccountRequest(_message.Message):
     ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     WITHOUT_MARGIN_FIELD_NUMBER: _builtins.int
     ESTIMATED_POSITION_IDS_FIELD_NUMBER: _builtins.int
+    URGENT_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
     without_margin: _builtins.bool
     """Leave the account's margin out, which halves the cost; it is read all the same where no positions are listed."""
+    urgent: _builtins.bool
+    """Somebody waits for it: where the venue's rate budget is short it goes with live views, ahead of what is only due."""
     @_builtins.property
     def estimated_position_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Closed rows with estimated exits to bring the fills of. One that does not come back needs none any more."""
@@ -155,10 +158,11 @@ class ObserveAccountRequest(_message.Message):
         account_id: _builtins.str = ...,
         without_margin: _builtins.bool = ...,
         estimated_position_ids: _abc.Iterable[_builtins.str] | None = ...,
+        urgent: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "estimated_position_ids", b"estimated_position_ids", "without_margin", b"without_margin"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "estimated_position_ids", b"estimated_position_ids", "urgent", b"urgent", "without_margin", b"without_margin"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -456,10 +456,13 @@ class RecordFillsRequest(_message.Message):
     FILLS_FIELD_NUMBER: _builtins.int
     INTENT_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
     position_id: _builtins.str
     intent_id: _builtins.str
     """Who says so, for the timeline: the intent behind the order."""
     request_id: _builtins.str
+    evidence: _builtins.str
+    """What the order rested on and what went before it, for the timeline: whole sentences. Empty: nothing to add."""
     @_builtins.property
     def fills(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Fill]: ...
     def __init__(
@@ -469,10 +472,11 @@ class RecordFillsRequest(_message.Message):
         fills: _abc.Iterable[_types_pb2.Fill] | None = ...,
         intent_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
+        evidence: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fills", b"fills", "intent_id", b"intent_id", "position_id", b"position_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "fills", b"fills", "intent_id", b"intent_id", "position_id", b"position_id", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -587,6 +591,81 @@ class RecordOpeningResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RecordOpeningResponse: _TypeAlias = RecordOpeningResponse  # noqa: Y015
+
+@_typing.final
+class RecordOrderRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INTENT_ID_FIELD_NUMBER: _builtins.int
+    POSITION_ID_FIELD_NUMBER: _builtins.int
+    CLIENT_ORDER_ID_FIELD_NUMBER: _builtins.int
+    ORDER_SIDE_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    POSITION_SIDE_FIELD_NUMBER: _builtins.int
+    SIDE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    intent_id: _builtins.str
+    position_id: _builtins.str
+    """Empty for an order that is to open: then account_id, symbol, position_side and side say where."""
+    client_order_id: _builtins.str
+    order_side: _types_pb2.OrderSide.ValueType
+    quantity: _builtins.str
+    status: Global___TransactionStatus.ValueType
+    """Pending once it was sent; then filled or cancelled."""
+    account_id: _builtins.str
+    symbol: _builtins.str
+    position_side: _types_pb2.PositionSide.ValueType
+    side: _types_pb2.Side.ValueType
+    """Of the position."""
+    reason: _builtins.str
+    """What it is for, or why it was cancelled."""
+    order_id: _builtins.str
+    """The venue's id, once it is known."""
+    request_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        intent_id: _builtins.str = ...,
+        position_id: _builtins.str = ...,
+        client_order_id: _builtins.str = ...,
+        order_side: _types_pb2.OrderSide.ValueType = ...,
+        quantity: _builtins.str = ...,
+        status: Global___TransactionStatus.ValueType = ...,
+        account_id: _builtins.str = ...,
+        symbol: _builtins.str = ...,
+        position_side: _types_pb2.PositionSide.ValueType = ...,
+        side: _types_pb2.Side.ValueType = ...,
+        reason: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "client_order_id", b"client_order_id", "intent_id", b"intent_id", "order_id", b"order_id", "order_side", b"order_side", "position_id", b"position_id", "position_side", b"position_side", "quantity", b"quantity", "reason", b"reason", "request_id", b"request_id", "side", b"side", "status", b"status", "symbol", b"symbol"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordOrderRequest: _TypeAlias = RecordOrderRequest  # noqa: Y015
+
+@_typing.final
+class RecordOrderResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordOrderResponse: _TypeAlias = RecordOrderResponse  # noqa: Y015
 
 @_typing.final
 class ListPositionsRequest(_message.Message):
@@ -718,9 +797,11 @@ class TimelineEntry(_message.Message):
     version: _builtins.int
     """Of the position after the change."""
     actor: _builtins.str
-    """user, flow, ai, reconciler, monitor"""
+    """user, flow, ai, reconciler, monitor, venue"""
     change: _builtins.str
-    """adopted, opened, adjusted, level_set, managed, released, filled, closed, exit_completed, merged, advised"""
+    """adopted, opened, adjusted, level_set, managed, released, filled, closed, exit_completed, merged, advised,
+    trigger_price_set, funded, trailed
+    """
     evidence: _builtins.str
     """In plain words."""
     reason: _builtins.str
@@ -752,7 +833,7 @@ Global___TimelineEntry: _TypeAlias = TimelineEntry  # noqa: Y015
 
 @_typing.final
 class Transaction(_message.Message):
-    """One fill, as far as it belongs to one position."""
+    """One fill, as far as it belongs to one position; or an order that is working, or ended without a fill: it has no price."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -777,7 +858,7 @@ class Transaction(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     EXECUTED_AT_FIELD_NUMBER: _builtins.int
     transaction_id: _builtins.str
-    """<position id>.<fill id>"""
+    """<position id>.<fill id>, or order.<intent id>"""
     position_id: _builtins.str
     account_id: _builtins.str
     exchange: _types_pb2.Exchange.ValueType
@@ -843,6 +924,7 @@ class ListTransactionsRequest(_message.Message):
     SYMBOL_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     position_id: _builtins.str
     """Empty: of every position."""
@@ -852,6 +934,8 @@ class ListTransactionsRequest(_message.Message):
     """Empty: every symbol."""
     page_size: _builtins.int
     page_token: _builtins.str
+    status: Global___TransactionStatus.ValueType
+    """Unspecified: all."""
     def __init__(
         self,
         *,
@@ -861,10 +945,11 @@ class ListTransactionsRequest(_message.Message):
         symbol: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        status: Global___TransactionStatus.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["exchange", b"exchange", "page_size", b"page_size", "page_token", b"page_token", "position_id", b"position_id", "symbol", b"symbol", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["exchange", b"exchange", "page_size", b"page_size", "page_token", b"page_token", "position_id", b"position_id", "status", b"status", "symbol", b"symbol", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

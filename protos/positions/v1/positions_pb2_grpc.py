@@ -59,6 +59,11 @@ class PositionsServiceStub:
                 request_serializer=protos_dot_positions_dot_v1_dot_positions__pb2.RecordOpeningRequest.SerializeToString,
                 response_deserializer=protos_dot_positions_dot_v1_dot_positions__pb2.RecordOpeningResponse.FromString,
                 _registered_method=True)
+        self.RecordOrder = channel.unary_unary(
+                '/positions.v1.PositionsService/RecordOrder',
+                request_serializer=protos_dot_positions_dot_v1_dot_positions__pb2.RecordOrderRequest.SerializeToString,
+                response_deserializer=protos_dot_positions_dot_v1_dot_positions__pb2.RecordOrderResponse.FromString,
+                _registered_method=True)
         self.ListPositions = channel.unary_unary(
                 '/positions.v1.PositionsService/ListPositions',
                 request_serializer=protos_dot_positions_dot_v1_dot_positions__pb2.ListPositionsRequest.SerializeToString,
@@ -140,6 +145,14 @@ class PositionsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecordOrder(self, request, context):
+        """How an order of ours stands that has no fills yet or ended without any; the monitor tells it. Idempotent by intent;
+        what has ended stays so. Errors: POSITION_NOT_FOUND, ACCOUNT_NOT_FOUND, FIELD_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListPositions(self, request, context):
         """Positions of one user, the latest opened first.
         """
@@ -177,7 +190,7 @@ class PositionsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListTransactions(self, request, context):
-        """One transaction per fill, the latest first.
+        """One transaction per fill, and each order without one that the monitor told of; the latest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -217,6 +230,11 @@ def add_PositionsServiceServicer_to_server(servicer, server):
                     servicer.RecordOpening,
                     request_deserializer=protos_dot_positions_dot_v1_dot_positions__pb2.RecordOpeningRequest.FromString,
                     response_serializer=protos_dot_positions_dot_v1_dot_positions__pb2.RecordOpeningResponse.SerializeToString,
+            ),
+            'RecordOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordOrder,
+                    request_deserializer=protos_dot_positions_dot_v1_dot_positions__pb2.RecordOrderRequest.FromString,
+                    response_serializer=protos_dot_positions_dot_v1_dot_positions__pb2.RecordOrderResponse.SerializeToString,
             ),
             'ListPositions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListPositions,
@@ -389,6 +407,33 @@ class PositionsService:
             '/positions.v1.PositionsService/RecordOpening',
             protos_dot_positions_dot_v1_dot_positions__pb2.RecordOpeningRequest.SerializeToString,
             protos_dot_positions_dot_v1_dot_positions__pb2.RecordOpeningResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/positions.v1.PositionsService/RecordOrder',
+            protos_dot_positions_dot_v1_dot_positions__pb2.RecordOrderRequest.SerializeToString,
+            protos_dot_positions_dot_v1_dot_positions__pb2.RecordOrderResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,6 +50,10 @@ class PositionsServiceStub:
     intent. A row that the reconciler adopted from the same fills becomes this position.
     Errors: ACCOUNT_NOT_FOUND (another user's as well), FIELD_INVALID, OPENING_CONFLICT (the slot holds the other side).
     """
+    RecordOrder: _grpc.UnaryUnaryMultiCallable[_positions_pb2.RecordOrderRequest, _positions_pb2.RecordOrderResponse]
+    """How an order of ours stands that has no fills yet or ended without any; the monitor tells it. Idempotent by intent;
+    what has ended stays so. Errors: POSITION_NOT_FOUND, ACCOUNT_NOT_FOUND, FIELD_INVALID.
+    """
     ListPositions: _grpc.UnaryUnaryMultiCallable[_positions_pb2.ListPositionsRequest, _positions_pb2.ListPositionsResponse]
     """Positions of one user, the latest opened first."""
     ManagePosition: _grpc.UnaryUnaryMultiCallable[_positions_pb2.ManagePositionRequest, _positions_pb2.ManagePositionResponse]
@@ -63,7 +67,7 @@ class PositionsServiceStub:
     ListTimeline: _grpc.UnaryUnaryMultiCallable[_positions_pb2.ListTimelineRequest, _positions_pb2.ListTimelineResponse]
     """Every change of a position, the first one first. Errors: POSITION_NOT_FOUND."""
     ListTransactions: _grpc.UnaryUnaryMultiCallable[_positions_pb2.ListTransactionsRequest, _positions_pb2.ListTransactionsResponse]
-    """One transaction per fill, the latest first."""
+    """One transaction per fill, and each order without one that the monitor told of; the latest first."""
     GetTransaction: _grpc.UnaryUnaryMultiCallable[_positions_pb2.GetTransactionRequest, _positions_pb2.GetTransactionResponse]
     """Errors: TRANSACTION_NOT_FOUND (another user's as well)."""
 
@@ -89,6 +93,10 @@ class PositionsServiceAsyncStub(PositionsServiceStub):
     intent. A row that the reconciler adopted from the same fills becomes this position.
     Errors: ACCOUNT_NOT_FOUND (another user's as well), FIELD_INVALID, OPENING_CONFLICT (the slot holds the other side).
     """
+    RecordOrder: _aio.UnaryUnaryMultiCallable[_positions_pb2.RecordOrderRequest, _positions_pb2.RecordOrderResponse]  # type: ignore[assignment]
+    """How an order of ours stands that has no fills yet or ended without any; the monitor tells it. Idempotent by intent;
+    what has ended stays so. Errors: POSITION_NOT_FOUND, ACCOUNT_NOT_FOUND, FIELD_INVALID.
+    """
     ListPositions: _aio.UnaryUnaryMultiCallable[_positions_pb2.ListPositionsRequest, _positions_pb2.ListPositionsResponse]  # type: ignore[assignment]
     """Positions of one user, the latest opened first."""
     ManagePosition: _aio.UnaryUnaryMultiCallable[_positions_pb2.ManagePositionRequest, _positions_pb2.ManagePositionResponse]  # type: ignore[assignment]
@@ -102,7 +110,7 @@ class PositionsServiceAsyncStub(PositionsServiceStub):
     ListTimeline: _aio.UnaryUnaryMultiCallable[_positions_pb2.ListTimelineRequest, _positions_pb2.ListTimelineResponse]  # type: ignore[assignment]
     """Every change of a position, the first one first. Errors: POSITION_NOT_FOUND."""
     ListTransactions: _aio.UnaryUnaryMultiCallable[_positions_pb2.ListTransactionsRequest, _positions_pb2.ListTransactionsResponse]  # type: ignore[assignment]
-    """One transaction per fill, the latest first."""
+    """One transaction per fill, and each order without one that the monitor told of; the latest first."""
     GetTransaction: _aio.UnaryUnaryMultiCallable[_positions_pb2.GetTransactionRequest, _positions_pb2.GetTransactionResponse]  # type: ignore[assignment]
     """Errors: TRANSACTION_NOT_FOUND (another user's as well)."""
 
@@ -157,6 +165,16 @@ class PositionsServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def RecordOrder(
+        self,
+        request: _positions_pb2.RecordOrderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_positions_pb2.RecordOrderResponse, _abc.Awaitable[_positions_pb2.RecordOrderResponse]]:
+        """How an order of ours stands that has no fills yet or ended without any; the monitor tells it. Idempotent by intent;
+        what has ended stays so. Errors: POSITION_NOT_FOUND, ACCOUNT_NOT_FOUND, FIELD_INVALID.
+        """
+
+    @_abc_1.abstractmethod
     def ListPositions(
         self,
         request: _positions_pb2.ListPositionsRequest,
@@ -204,7 +222,7 @@ class PositionsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _positions_pb2.ListTransactionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_positions_pb2.ListTransactionsResponse, _abc.Awaitable[_positions_pb2.ListTransactionsResponse]]:
-        """One transaction per fill, the latest first."""
+        """One transaction per fill, and each order without one that the monitor told of; the latest first."""
 
     @_abc_1.abstractmethod
     def GetTransaction(

@@ -1,9 +1,12 @@
 """The rate budget of one process at one venue, and the breaker that a ban opens.
 
 A venue counts requests by address, in windows of its own clock, and tells its count in a header. Here the same windows
-are counted; the header's count, which covers every process behind the address, corrects ours upwards. Each lane may
-use a part of a window only, so that what is left is there for the lanes ahead of it: orders, then live views, then
-reconciliation. Orders alone may use what the whole address is allowed.
+are counted; the header's count, which covers every process behind the address, corrects ours upwards.
+
+Lanes are priorities, not shares: orders, then live views, then reconciliation. Reading may use a process's whole share
+but a small reserve of orders; reconciliation may use what the lanes ahead of it leave, and stays away from what they
+are expected to ask for in the rest of the window. Orders alone may use what the venue itself allows the address, where
+that is more than what the address was given.
 """
 
 import asyncio
@@ -27,7 +30,15 @@ class Lane(IntEnum):
     RECONCILIATION = 2
 
 
-_LANE_PART = {Lane.ORDERS: 1.0, Lane.LIVE: 0.9, Lane.RECONCILIATION: 0.6}
+ORDERS_RESERVE = 0.025
+"""The part of every window that reading leaves to orders, whatever waits."""
+
+_LOOKS_A_WINDOW = 12
+"""How often reconciliation that waits looks whether the lanes ahead of it have left something after all."""
+
+_CAUTION = 1.5
+"""How much more than before the lanes ahead may ask for without being in want."""
+
 _PATIENCE_SECONDS = {Lane.ORDERS: 1.0, Lane.LIVE: 3.0, Lane.RECONCILIATION: 65.0}
 
 
@@ -45,16 +56,22 @@ OnBan = Callable[[Ban], None]
 
 @dataclass(frozen=True, slots=True)
 class BudgetLimits:
-    """What a venue allows the whole address in one window, and the share of it that is this process's."""
+    """What all processes behind the address may use in one window, and the share of it that is this process's.
+
+    `venue_limit` is what the venue itself allows an address in that time, where we mean to stay below it.
+    """
 
     window_seconds: int
     address_limit: int
     share: float = 1.0
+    venue_limit: int = 0
 
 
 DEFAULT_LIMITS = {
-    Venue.BINANCE: BudgetLimits(window_seconds=60, address_limit=1200),
-    Venue.BYBIT: BudgetLimits(window_seconds=1, address_limit=100),
+    # REQUEST_WEIGHT in `rateLimits` of https://fapi.binance.com/fapi/v1/exchangeInfo.
+    Venue.BINANCE: BudgetLimits(window_seconds=60, address_limit=1200, venue_limit=2400),
+    # https://bybit-exchange.github.io/docs/v5/rate-limit: 600 requests in five seconds.
+    Venue.BYBIT: BudgetLimits(window_seconds=1, address_limit=100, venue_limit=120),
 }
 
 
@@ -86,6 +103,9 @@ class Budget:
         self._window = -1
         self._spent = 0
         self._address_spent = 0
+        self._reconciling = 0
+        # What was asked for ahead of reconciliation in the window before: by this process, and by the whole address.
+        self._before = (0, 0)
         self._ban: Ban | None = None
         self._waiting: list[tuple[Lane, int, int, asyncio.Future[None]]] = []
         self._order = count()
@@ -108,7 +128,7 @@ class Budget:
         self._check_ban()
         self._roll()
         if not self._must_queue(lane) and self._fits(weight, lane):
-            self._take(weight)
+            self._take(weight, lane)
             return
         if self._window_end() - self._seconds() > _PATIENCE_SECONDS[lane]:
             raise self._exhausted(lane)
@@ -157,19 +177,36 @@ class Budget:
         return bool(self._waiting) and self._waiting[0][0] <= lane
 
     def _fits(self, weight: int, lane: Lane) -> bool:
-        part = _LANE_PART[lane]
-        whole = self._limits.address_limit
-        own = whole if lane is Lane.ORDERS else whole * self._limits.share
-        return self._spent + weight <= own * part and self._address_spent + weight <= whole * part
+        limits = self._limits
+        if lane is Lane.ORDERS:
+            return self._address_spent + weight <= max(limits.address_limit, limits.venue_limit)
+        own, whole = self._expected() if lane is Lane.RECONCILIATION else (0.0, 0.0)
+        free = limits.address_limit * (1 - ORDERS_RESERVE)
+        return self._spent + own + weight <= free * limits.share and self._address_spent + whole + weight <= free
 
-    def _take(self, weight: int) -> None:
+    def _expected(self) -> tuple[float, float]:
+        """What the lanes ahead of reconciliation are about to ask for in the rest of this window.
+
+        By this process, and by the whole address, as fast as in the window before, or in this one where that is faster.
+        """
+        left = max(0.0, self._window_end() - self._seconds()) / self._limits.window_seconds
+        own, whole = self._ahead()
+        return max(self._before[0], own) * left * _CAUTION, max(self._before[1], whole) * left * _CAUTION
+
+    def _ahead(self) -> tuple[int, int]:
+        return self._spent - self._reconciling, self._address_spent - self._reconciling
+
+    def _take(self, weight: int, lane: Lane) -> None:
         self._spent += weight
         self._address_spent += weight
+        if lane is Lane.RECONCILIATION:
+            self._reconciling += weight
 
     def _roll(self) -> None:
         window = int(self._seconds() // self._limits.window_seconds)
         if window != self._window:
-            self._window, self._spent, self._address_spent = window, 0, 0
+            self._before = self._ahead() if window == self._window + 1 else (0, 0)
+            self._window, self._spent, self._address_spent, self._reconciling = window, 0, 0, 0
 
     def _window_end(self) -> float:
         return float((self._window + 1) * self._limits.window_seconds)
@@ -177,6 +214,8 @@ class Budget:
     def _schedule(self) -> None:
         if self._timer is None and self._waiting:
             delay = max(0.0, self._window_end() - self._seconds()) + 0.005
+            if self._waiting[0][0] is Lane.RECONCILIATION:
+                delay = min(delay, self._limits.window_seconds / _LOOKS_A_WINDOW)
             self._timer = asyncio.get_running_loop().call_later(delay, self._release)
 
     def _release(self) -> None:
@@ -188,7 +227,7 @@ class Budget:
             if not self._fits(weight, lane):
                 break
             heappop(self._waiting)
-            self._take(weight)
+            self._take(weight, lane)
             turn.set_result(None)
             self._forget_abandoned()
         self._schedule()

@@ -10,7 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -184,10 +184,10 @@ async def open_venues(
 
 def _limits(settings: ExchangeSettings, venue: Venue) -> BudgetLimits:
     default = DEFAULT_LIMITS[venue]
-    return BudgetLimits(
-        window_seconds=default.window_seconds,
+    return replace(
+        default,
         address_limit=settings.address_limits.get(venue, default.address_limit),
-        share=settings.shares.get(venue, 1.0),
+        share=settings.shares.get(venue, default.share),
     )
 
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from protos.positions.v1 import types_pb2
+from services.common.trading.extremes import TriggerPrice
 from services.common.trading.fill import Fill, OrderKind
 from services.common.trading.level import Level, LevelRule, LevelRules, NoLevel, Pinned, Trailing
 from services.common.trading.money import format_decimal, parse_decimal
@@ -13,6 +14,11 @@ from services.common.trading.side import OrderSide, PositionSide, Side, Venue
 from services.monitor.domain.position import Position
 
 VENUES = {types_pb2.EXCHANGE_BINANCE: Venue.BINANCE, types_pb2.EXCHANGE_BYBIT: Venue.BYBIT}
+_TRIGGER_PRICES = {
+    types_pb2.TRIGGER_PRICE_UNSPECIFIED: TriggerPrice.MARK,
+    types_pb2.TRIGGER_PRICE_MARK: TriggerPrice.MARK,
+    types_pb2.TRIGGER_PRICE_LAST: TriggerPrice.LAST,
+}
 _SIDES = {types_pb2.SIDE_LONG: Side.LONG, types_pb2.SIDE_SHORT: Side.SHORT}
 _POSITION_SIDES = {
     types_pb2.POSITION_SIDE_BOTH: PositionSide.BOTH,
@@ -20,7 +26,7 @@ _POSITION_SIDES = {
     types_pb2.POSITION_SIDE_SHORT: PositionSide.SHORT,
 }
 _TO_POSITION_SIDE = {ours: theirs for theirs, ours in _POSITION_SIDES.items()}
-_TO_ORDER_SIDE = {OrderSide.BUY: types_pb2.ORDER_SIDE_BUY, OrderSide.SELL: types_pb2.ORDER_SIDE_SELL}
+TO_ORDER_SIDE = {OrderSide.BUY: types_pb2.ORDER_SIDE_BUY, OrderSide.SELL: types_pb2.ORDER_SIDE_SELL}
 _TO_ORDER_KIND = {
     OrderKind.MARKET: types_pb2.ORDER_KIND_MARKET,
     OrderKind.LIMIT: types_pb2.ORDER_KIND_LIMIT,
@@ -53,6 +59,7 @@ def read_position(message: types_pb2.Position) -> Position:
         is_open=message.status == types_pb2.POSITION_STATUS_OPEN,
         opened_at=read_time(message.opened_at),
         entry_price=_number(message.entry_price),
+        trigger_price=_TRIGGER_PRICES[message.trigger_price],
     )
 
 
@@ -66,7 +73,7 @@ def write_fill(fill: Fill) -> types_pb2.Fill:
         client_order_id=fill.client_order_id or "",
         symbol=fill.symbol,
         position_side=_TO_POSITION_SIDE[fill.position_side],
-        order_side=_TO_ORDER_SIDE[fill.order_side],
+        order_side=TO_ORDER_SIDE[fill.order_side],
         price=format_decimal(fill.price),
         quantity=format_decimal(fill.quantity),
         fee=format_decimal(fill.fee),

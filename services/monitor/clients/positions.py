@@ -11,11 +11,19 @@ from services.common.errors import Unavailable
 from services.common.exchange.credentials import Credentials
 from services.common.status import RemoteFailure
 from services.common.trading.fill import Fill
-from services.monitor.clients.messages import read_position, read_time, write_fill
+from services.common.trading.money import format_decimal
+from services.monitor.clients.messages import TO_ORDER_SIDE, read_position, read_time, write_fill
 from services.monitor.closing.keys import KeyLease
+from services.monitor.closing.reporting import OrderNews, OrderStanding
 from services.monitor.domain.position import Position
 
 PAGE_SIZE = 500
+
+_STANDINGS = {
+    OrderStanding.PENDING: positions_pb2.TRANSACTION_STATUS_PENDING,
+    OrderStanding.FILLED: positions_pb2.TRANSACTION_STATUS_FILLED,
+    OrderStanding.CANCELLED: positions_pb2.TRANSACTION_STATUS_CANCELLED,
+}
 
 
 class BooksFailed(Unavailable):
@@ -52,19 +60,41 @@ class PositionsBooks:
             raise BooksFailed(why=error.code.name) from error
         return read_position(answer.position)
 
-    async def record_fills(self, position_id: str, fills: tuple[Fill, ...], intent_id: UUID) -> Position:
+    async def record_fills(
+        self, position_id: str, fills: tuple[Fill, ...], intent_id: UUID, evidence: str = ""
+    ) -> Position:
         """Book what an order did; fills that are booked already change nothing."""
         request = positions_pb2.RecordFillsRequest(
             position_id=position_id,
             fills=[write_fill(fill) for fill in fills],
             intent_id=str(intent_id),
             request_id=str(intent_id),
+            evidence=evidence,
         )
         try:
             answer = await self._stub.RecordFills(request)
         except RemoteFailure as error:
             raise BooksFailed(why=error.code.name) from error
         return read_position(answer.position)
+
+    async def record_order(self, news: OrderNews) -> None:
+        """Take in how an order stands; the same again changes nothing."""
+        intent = news.intent
+        request = positions_pb2.RecordOrderRequest(
+            intent_id=str(intent.intent_id),
+            position_id=intent.position_id,
+            client_order_id=intent.client_order_id,
+            order_side=TO_ORDER_SIDE[intent.side.closing],
+            quantity=format_decimal(intent.quantity),
+            status=_STANDINGS[news.standing],
+            reason=intent.reason,
+            order_id=intent.order_id or "",
+            request_id=f"{intent.intent_id} {news.standing.name}",
+        )
+        try:
+            await self._stub.RecordOrder(request)
+        except RemoteFailure as error:
+            raise BooksFailed(why=error.code.name) from error
 
 
 class PositionsKeys:

@@ -13,6 +13,7 @@ import structlog
 from services.common.errors import DomainError, NotFound, Precondition, Unavailable
 from services.monitor.closing.parts import Parts
 from services.monitor.domain.intent import Intent, IntentState, Outcome
+from services.monitor.domain.story import tell_story
 
 _log = structlog.get_logger(__name__)
 
@@ -24,14 +25,17 @@ READINGS_OF_A_CLOSE = 3
 
 async def book(parts: Parts, intent: Intent) -> Intent:
     """Hand the fills of an order to the books."""
+    story = tell_story(intent, await parts.intents.attempts(intent.closing_id))
     for tried in range(1, RECORD_TRIES + 1):
         try:
-            await parts.books.record_fills(intent.position_id, intent.fills, intent.intent_id)
+            await parts.books.record_fills(intent.position_id, intent.fills, intent.intent_id, story)
         except (NotFound, Precondition) as error:
             _log.warning("fills do not fit the books", intent_id=str(intent.intent_id), reason=error.reason)
             if tried == RECORD_TRIES:
                 reason = f"the books follow by reconciliation: {error.reason}"
-                return await parts.advance(intent, replace(intent, state=IntentState.BOOKED, reason=reason))
+                booked = await parts.advance(intent, replace(intent, state=IntentState.BOOKED, reason=reason))
+                await parts.stir(booked)
+                return booked
             await parts.pause(parts.timing.backoff.delay(tried).total_seconds())
         else:
             break

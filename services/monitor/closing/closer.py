@@ -1,8 +1,9 @@
 """Runs the intents of this process's partitions, each in a task of its own.
 
 Invariants: an order is sent only for an intent that was claimed under a lease held now; what another process left, or
-asked for without holding the partition, is taken over within a second; a task that fails unexpectedly is begun again,
-so that one intent that goes wrong keeps no other from closing.
+asked for without holding the partition, is taken over within a second; what this one wrote without hearing so is
+carried on when it is decided again; a task that fails unexpectedly is begun again, so that one intent that goes wrong
+keeps no other from closing.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from services.common.errors import DomainError, LeaseLost
 from services.common.trading.partition import partition_of
 from services.monitor.closing.carrying import carry_out
 from services.monitor.closing.parts import Parts
-from services.monitor.domain.attempts import Begun, Opening
+from services.monitor.domain.attempts import Begun, Joined, Opening
 from services.monitor.domain.intent import Claim, Decision, Intent
 
 _log = structlog.get_logger(__name__)
@@ -74,6 +75,9 @@ class Closer:
         )
         if isinstance(opening, Begun) and claim is not None:
             self._start(intent, checked=True)
+        elif isinstance(opening, Joined) and claim is not None and intent.claim == claim:
+            # Ours, and perhaps nobody's: one whose commit was never heard of is not taken over under the same lease.
+            self._start(intent, checked=False)
         return opening
 
     async def wait(self, closing_id: UUID, *, until_over: bool = False) -> Intent:

@@ -1,6 +1,6 @@
 """What every step of closing stands on."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,9 +12,36 @@ from services.common.exchange.credentials import Credentials
 from services.common.trading.fill import Fill
 from services.common.trading.reading import AccountReading, PositionKey, VenuePosition
 from services.monitor.closing.ports import Accounts, Books, Intents, Orders, Pause, TradingKeys
+from services.monitor.closing.reporting import OrderStanding
 from services.monitor.closing.timing import Timing
 from services.monitor.domain.attempts import follow_up
 from services.monitor.domain.intent import Intent, IntentState, Outcome
+
+Stir = Callable[[Intent], Awaitable[object]]
+"""Has the account of an intent reconciled at once: venue and books differ, and this process does not know why."""
+
+
+Report = Callable[[Intent, OrderStanding], None]
+"""Takes note of how an order stands that has no fills; quick, and never fails."""
+
+_ENDED_UNFILLED = frozenset(
+    {
+        Outcome.GONE,
+        Outcome.REFUSED,
+        Outcome.POSTPONED,
+        Outcome.BLOCKED,
+        Outcome.NEVER_ARRIVED,
+        Outcome.NOT_FILLED,
+    }
+)
+
+
+def _unreported(_: Intent, _standing: OrderStanding) -> None:
+    """Where nobody keeps orders without fills."""
+
+
+async def _unheard(_: Intent) -> None:
+    """Where nobody reconciles: the books follow at their next turn."""
 
 
 class VenueSilent(Unavailable):
@@ -34,6 +61,8 @@ class Parts:
     pause: Pause
     timing: Timing
     new_id: Callable[[], UUID]
+    stir: Stir = _unheard
+    report: Report = _unreported
 
     async def wait_until(self, moment: datetime) -> None:
         """Return at that moment, or at once where it is past."""
@@ -49,7 +78,9 @@ class Parts:
 
     async def end(self, intent: Intent, state: IntentState, outcome: Outcome, reason: str = "") -> Intent:
         """The intent is over and so is its decision."""
-        return await self.advance(intent, replace(intent, state=state, outcome=outcome, reason=reason or intent.reason))
+        over = await self.advance(intent, replace(intent, state=state, outcome=outcome, reason=reason or intent.reason))
+        self._report_end(over)
+        return over
 
     async def try_again(
         self,
@@ -66,7 +97,12 @@ class Parts:
         over = replace(intent, state=state, outcome=outcome, reason=reason, updated_at=now)
         successor = follow_up(intent, self.new_id(), now, wait, quantity)
         await self.intents.save(intent, over, successor)
+        self._report_end(over)
         return successor
+
+    def _report_end(self, over: Intent) -> None:
+        if over.outcome in _ENDED_UNFILLED and over.deadline is not None:
+            self.report(over, OrderStanding.CANCELLED)
 
     async def held(self, intent: Intent, credentials: Credentials) -> VenuePosition | None:
         """The position as its venue shows it now, None where it is gone. Raises VenueSilent."""

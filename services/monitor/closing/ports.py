@@ -97,8 +97,13 @@ class Books(Protocol):
         """The position as booked now. Raises PositionNotFound, ServiceUnavailable."""
         ...
 
-    async def record_fills(self, position_id: str, fills: tuple[Fill, ...], intent_id: UUID) -> Position:
-        """Book what an order did; fills that are booked already change nothing. Raises ServiceUnavailable."""
+    async def record_fills(
+        self, position_id: str, fills: tuple[Fill, ...], intent_id: UUID, evidence: str = ""
+    ) -> Position:
+        """Book what an order did, and what it rested on; fills that are booked already change nothing.
+
+        Raises ServiceUnavailable.
+        """
         ...
 
 

@@ -12,6 +12,7 @@ import structlog
 from services.common.exchange.credentials import Credentials
 from services.common.exchange.orders.outcome import Found, NotFound, OrderStatus, Unresolved, VenueOrder
 from services.monitor.closing.parts import Parts, VenueSilent
+from services.monitor.closing.reporting import OrderStanding
 from services.monitor.domain.intent import Intent, IntentState, Outcome
 
 _log = structlog.get_logger(__name__)
@@ -34,6 +35,8 @@ async def resolve(parts: Parts, intent: Intent) -> Intent:
             case Found(order=order):
                 taken = await take_order(parts, intent, order)
                 if taken is not None:
+                    if taken.state is IntentState.FILLED:
+                        parts.report(taken, OrderStanding.FILLED)
                     return taken
                 await _poll(parts, asked)
             case NotFound():
@@ -67,7 +70,8 @@ async def take_order(parts: Parts, intent: Intent, order: VenueOrder) -> Intent 
 async def look_for_earlier(parts: Parts, intent: Intent, credentials: Credentials, reason: str) -> Intent:
     """The venue has no such position: where an earlier order of ours took it after all, its fills are this intent's.
 
-    What others did is not told here: the books learn it by reconciliation.
+    What others did is for reconciliation to tell, which is asked for at once: only it sees all of the account's fills,
+    and which of them the books have.
     """
     for earlier in await parts.intents.earlier(intent):
         match await _find(parts, earlier, credentials):
@@ -79,7 +83,9 @@ async def look_for_earlier(parts: Parts, intent: Intent, credentials: Credential
                 return await parts.advance(intent, replace(late, reason=reason))
             case Unresolved(why=why):
                 raise VenueSilent(venue=intent.venue, why=why)
-    return await parts.end(intent, IntentState.FAILED, Outcome.GONE, reason)
+    over = await parts.end(intent, IntentState.FAILED, Outcome.GONE, reason)
+    await parts.stir(over)
+    return over
 
 
 async def _find(parts: Parts, intent: Intent, credentials: Credentials) -> Found | NotFound | Unresolved:

@@ -17,6 +17,7 @@ from services.common.exchange.credentials import Credentials
 from services.common.exchange.orders.gateway import MarketOrder
 from services.common.exchange.orders.outcome import Filled, PartiallyFilled, Rejected, Unresolved
 from services.monitor.closing.parts import Parts
+from services.monitor.closing.reporting import OrderStanding
 from services.monitor.closing.resolving import look_for_earlier, take_order
 from services.monitor.domain.intent import Intent, IntentState, Outcome
 from services.monitor.domain.rejection import Remedy, remedy
@@ -75,6 +76,7 @@ async def dispatch(parts: Parts, sent: Intent, credentials: Credentials, signed_
             return await take_order(parts, sent, filled) or sent
         case Unresolved(why=why, order_id=order_id):
             _log.warning("order unresolved", intent_id=str(sent.intent_id), why=why, order_id=order_id)
+            parts.report(sent, OrderStanding.PENDING)
             return sent if order_id is None else await parts.advance(sent, replace(sent, order_id=order_id))
         case Rejected():
             return await _rejected(parts, sent, credentials, outcome)
@@ -92,7 +94,7 @@ async def _left_at_the_venue(parts: Parts, intent: Intent) -> Decimal:
 
 
 async def _rejected(parts: Parts, intent: Intent, credentials: Credentials, rejected: Rejected) -> Intent:
-    reason = f"{rejected.reason} {rejected.code} {rejected.message}".strip()
+    reason = " ".join(part for part in (rejected.reason.value, rejected.code, rejected.message) if part)
     _log.warning("order rejected", intent_id=str(intent.intent_id), position_id=intent.position_id, why=reason)
     wait = parts.timing.backoff.delay(intent.attempt)
     match remedy(rejected.reason, intent.attempt):

@@ -1,18 +1,21 @@
 """The intents in Postgres.
 
 Invariants: a claimed intent is written only while its claim's lease is held, checked in that transaction; writes about
-one position take turns, so that an intent never begins beside one that is about to end.
+one position take turns, so that an intent never begins beside one that is about to end. The first intent of a position
+has none to end beside it: it is one statement, on which the order waits.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, select, text, tuple_, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, func, select, text, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.common.database import transaction
+from services.common.database import statement, transaction
 from services.common.errors import FieldInvalid
+from services.common.leases import HELD
 from services.common.outbox import append
 from services.monitor.closing.rows import from_row, to_row
 from services.monitor.domain.alert import alert_of_intent
@@ -20,12 +23,26 @@ from services.monitor.domain.attempts import Begun, Joined, Opening, Settled, be
 from services.monitor.domain.errors import IntentMoved
 from services.monitor.domain.intent import Claim, Decision, Intent, Outcome
 from services.monitor.events.told import alert_triggered
+from services.monitor.partitions.holding import partition_key
 from services.monitor.store import CLOSE_REQUESTS, INTENTS
 
 Fence = Callable[[AsyncConnection, Claim], Awaitable[None]]
 """Raises LeaseLost unless the claim's lease is held, and keeps it from being taken until the transaction ends."""
 
 _LIVE = INTENTS.c.state.not_in(("done", "failed"))
+_WRITE = insert(INTENTS).on_conflict_do_nothing().returning(INTENTS.c.place)
+_WRITTEN = tuple(column for column in INTENTS.c if column.name != "place")
+_WRITE_FIRST = (
+    insert(INTENTS)
+    .from_select(
+        [column.name for column in _WRITTEN],
+        select(*(bindparam(column.name, type_=column.type) for column in _WRITTEN))
+        .select_from(HELD.cte("held").prefix_with("MATERIALIZED"))
+        .where(~select(INTENTS.c.intent_id).where(INTENTS.c.position_id == bindparam("position_id")).exists()),
+    )
+    .on_conflict_do_nothing()
+    .returning(INTENTS.c.place)
+)
 _LOCK_POSITION = text("SELECT pg_advisory_xact_lock(hashtextextended(:position_id, 0))")
 
 
@@ -41,6 +58,10 @@ class PostgresIntents:
         self, decision: Decision, claim: Claim | None, now: datetime, deadline: datetime | None = None
     ) -> Opening:
         """Write the intent of a decision, or tell what stands in its stead."""
+        if claim is not None and decision.request_id is None:
+            first = begin(decision, None, attempt=1, intent_id=self._new_id(), now=now, claim=claim, deadline=deadline)
+            if await self._write_first(first.intent, claim):
+                return first
         position = decision.position
         async with transaction(self._engine) as connection:
             await self._begin(connection, position.position_id, claim)
@@ -50,18 +71,7 @@ class PostgresIntents:
                     if known.position_id != position.position_id:
                         raise FieldInvalid(field="request_id", problem="was used for another position")
                     return Settled(known) if known.state.over else Joined(known)
-            last, attempt = await _last_and_next(connection, decision)
-            opening = begin(
-                decision,
-                last,
-                attempt=attempt,
-                intent_id=self._new_id(),
-                now=now,
-                claim=claim,
-                deadline=deadline,
-            )
-            if isinstance(opening, Begun):
-                await connection.execute(insert(INTENTS).values(to_row(opening.intent)))
+            opening = await self._begin_or_join(connection, decision, claim, now, deadline)
             if decision.request_id is not None:
                 await connection.execute(
                     insert(CLOSE_REQUESTS).values(
@@ -188,6 +198,37 @@ class PostgresIntents:
             )
             return int(result.rowcount)
 
+    async def _begin_or_join(
+        self,
+        connection: AsyncConnection,
+        decision: Decision,
+        claim: Claim | None,
+        now: datetime,
+        deadline: datetime | None,
+    ) -> Opening:
+        while True:
+            last, attempt = await _last_and_next(connection, decision)
+            opening = begin(
+                decision, last, attempt=attempt, intent_id=self._new_id(), now=now, claim=claim, deadline=deadline
+            )
+            if not isinstance(opening, Begun):
+                return opening
+            row = {**to_row(opening.intent), "first": last is None}
+            if (await connection.execute(_WRITE, row)).first() is not None:
+                return opening
+            # Somebody's first one, which waits for no turn, came in between: it is there to be seen now.
+
+    async def _write_first(self, intent: Intent, claim: Claim) -> bool:
+        """Write an intent if its position never had one and the claim's lease is held, in a single statement; else no.
+
+        The statement sees what was there when it began. What came in between has the same mark, or is live as well: the
+        indexes that are unique keep this one out.
+        """
+        row = {**to_row(intent), "first": True}
+        async with statement(self._engine) as connection:
+            written = await connection.execute(_WRITE_FIRST, {**row, **_lease(claim)})
+            return written.first() is not None
+
     async def _begin(self, connection: AsyncConnection, position_id: str, claim: Claim | None) -> None:
         await connection.execute(_LOCK_POSITION, {"position_id": position_id})
         if claim is not None:
@@ -212,6 +253,10 @@ _CHANGING = (
     "reason",
     "updated_at",
 )
+
+
+def _lease(claim: Claim) -> dict[str, object]:
+    return {"lease_key": partition_key(claim.partition), "lease_owner": claim.owner, "lease_epoch": claim.epoch}
 
 
 async def _last(connection: AsyncConnection, condition: ColumnElement[bool]) -> Intent | None:

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
+from protos.gateway.v1 import events_pb2 as gateway_pb2
 from protos.positions.v1 import events_pb2 as positions_pb2
 from protos.positions.v1 import types_pb2
-from services.common.bus import Received
+from services.common.bus import Handler, Received
 from services.common.subjects import all_users, all_users_ephemeral
 from services.monitor.clients.messages import read_position
 from services.monitor.domain.position import Position
@@ -21,6 +22,17 @@ FOLLOWED = tuple(all_users("positions", fact) for fact in (*_POSITION_FACTS, _AC
 
 WATCHED = all_users_ephemeral("gateway", "user_watched")
 """Where the gateway says, every ten seconds, which users somebody watches."""
+
+
+def hear_watched(on_user: Callable[[str], None]) -> Handler:
+    """A handler of user_watched."""
+
+    async def hear(received: Received) -> None:
+        user_id = gateway_pb2.UserWatched.FromString(received.payload).user_id
+        if user_id:
+            on_user(user_id)
+
+    return hear
 
 
 class FactHandler:

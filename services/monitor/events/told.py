@@ -8,6 +8,7 @@ from decimal import Decimal
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from protos.monitor.v1 import events_pb2
+from protos.positions.v1 import events_pb2 as positions_pb2
 from protos.positions.v1 import types_pb2
 from services.common.outbox import OutboxEvent
 from services.common.subjects import ephemeral_subject, subject
@@ -111,6 +112,14 @@ def write_mark(mark: Mark) -> tuple[str, bytes]:
         stop_loss=_text(mark.stop_loss),
     )
     return ephemeral_subject("monitor", "position_marked", position.user_id), message.SerializeToString()
+
+
+def account_stirred(user_id: str, account_id: str, venue: Venue, now: datetime) -> tuple[str, bytes]:
+    """The subject and payload of a prompt to the reconciler, in the words that positions prompts it with."""
+    message = positions_pb2.AccountStirred(
+        sent_at=_time(now), user_id=user_id, account_id=account_id, exchange=_EXCHANGES[venue]
+    )
+    return ephemeral_subject("monitor", "account_stirred", user_id), message.SerializeToString()
 
 
 def alert_triggered(alert: Alert, now: datetime) -> OutboxEvent:

@@ -51,6 +51,7 @@ INTENTS = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("whole", Boolean, nullable=False, server_default=text("true")),
+    Column("first", Boolean, nullable=False, server_default=text("false")),
     UniqueConstraint("position_id", "purpose", "attempt"),
     UniqueConstraint("client_order_id"),
     CheckConstraint("quantity > 0", name="quantity"),
@@ -63,6 +64,8 @@ INTENTS = Table(
         unique=True,
         postgresql_where=text("state NOT IN ('done', 'failed')"),
     ),
+    # So that a first one can be written without asking what was there before.
+    Index("intents_first_idx", "position_id", unique=True, postgresql_where=text("first")),
     Index("intents_live_partition_idx", "partition", postgresql_where=text("state NOT IN ('done', 'failed')")),
     Index("intents_position_id_place_idx", "position_id", "place"),
     Index("intents_closing_id_idx", "closing_id"),

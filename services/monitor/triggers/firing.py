@@ -61,7 +61,7 @@ class Firing:
     def on_change(self, change: Change) -> None:
         """Take in what became of a followed position."""
         if change.after is not None:
-            if change.before is None or change.before.levels != change.after.levels:
+            if change.before is None or not _same_arming(change.before, change.after):
                 self._watermarks.owe(change.after)
                 self._forget_refusal(change.after.position_id)
             self._index.put(change.after, self._watermarks.of(change.after))
@@ -144,3 +144,7 @@ class Firing:
         self._refused.pop(position_id, None)
         self._quiet_until.pop(position_id, None)
         self._recovered.discard(position_id)
+
+
+def _same_arming(before: Position, after: Position) -> bool:
+    return before.levels == after.levels and before.instrument == after.instrument

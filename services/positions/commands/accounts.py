@@ -12,6 +12,7 @@ from services.common.errors import TradingNotEnabled
 from services.common.exchange.credentials import Credentials
 from services.common.exchange.keys import KeyReport, KeyVerifier
 from services.common.outbox import append
+from services.common.trading.extremes import TriggerPrice
 from services.common.trading.side import Venue
 from services.positions import events
 from services.positions.commands.journal import Journal
@@ -107,7 +108,7 @@ class AccountCommands:
 
         Raises AccountNotFound, and VenueUnavailable where the venue could not be asked: then nothing changes.
         """
-        async with self._journal.writing() as connection:
+        async with self._journal.reading() as connection:
             account = await rows.get_account(connection, account_id, user_id)
             sealed = await rows.sealed_credentials(connection, account_id)
         report = await self._verifier.verify_key(account.venue, self._custodian.open(account_id, sealed))
@@ -150,6 +151,12 @@ class AccountCommands:
             account = await rows.get_account(connection, account_id, user_id, lock=True)
             return await self._change(connection, account, replace(account, auto_manage=enabled))
 
+    async def switch_trigger_price(
+        self, connection: AsyncConnection, account: Account, trigger_price: TriggerPrice
+    ) -> Account:
+        """Write the setting of an account that the caller's transaction holds, and announce it."""
+        return await self._change(connection, account, replace(account, trigger_price=trigger_price))
+
     async def remove(self, user_id: str, account_id: str) -> None:
         """Forget an account's key; what happened stays in the books.
 
@@ -181,12 +188,17 @@ class AccountCommands:
 
     async def get_plan(self, user_id: str) -> Plan | None:
         """A user's plan."""
-        async with self._journal.writing() as connection:
+        async with self._journal.reading() as connection:
             return await rows.find_plan(connection, user_id)
+
+    async def get(self, user_id: str, account_id: str) -> Account:
+        """One account of a user. Raises AccountNotFound."""
+        async with self._journal.reading() as connection:
+            return await rows.get_account(connection, account_id, user_id)
 
     async def list_accounts(self, user_id: str) -> list[Account]:
         """The accounts of a user."""
-        async with self._journal.writing() as connection:
+        async with self._journal.reading() as connection:
             return await rows.list_accounts(connection, user_id)
 
     async def lease(self, account_id: str, caller: str) -> Lease:

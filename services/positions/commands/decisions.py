@@ -1,18 +1,19 @@
 """Carry out what the reconciler decided about one account: idempotent, in one transaction, never on a stale row."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.clock import Clock
+from services.common.trading.extremes import TriggerPrice
 from services.common.trading.fill import Fill, Run, in_order, run_to
 from services.common.trading.money import format_decimal
 from services.positions.commands.completion import completed
 from services.positions.commands.journal import Journal, write_change, write_new
-from services.positions.domain.account import Account
 from services.positions.domain.care import DEFAULT_LEVELS, manage, opening_intent
 from services.positions.domain.decision import (
     Adjust,
@@ -24,6 +25,7 @@ from services.positions.domain.decision import (
     DecisionResult,
     Outcome,
 )
+from services.positions.domain.errors import PriceUnavailable
 from services.positions.domain.position import (
     BookedFill,
     Origin,
@@ -37,19 +39,23 @@ from services.positions.domain.position import (
     tally,
 )
 from services.positions.domain.timeline import Actor, Change
+from services.positions.prices import TriggerPrices
 from services.positions.readings import AccountReadings
 from services.positions.store import accounts
 from services.positions.store import decisions as applied
 from services.positions.store import positions as rows
 from services.positions.store.fills import list_fills, unbooked
 
+_log = structlog.get_logger(__name__)
+
 
 class DecisionCommands:
     """The reconciler's decisions."""
 
-    def __init__(self, journal: Journal, readings: AccountReadings, clock: Clock) -> None:
+    def __init__(self, journal: Journal, readings: AccountReadings, prices: TriggerPrices, clock: Clock) -> None:
         self._journal = journal
         self._readings = readings
+        self._prices = prices
         self._clock = clock
 
     async def apply(self, run_id: str, account_id: str, decisions: Sequence[Decision]) -> list[DecisionResult]:
@@ -57,29 +63,61 @@ class DecisionCommands:
 
         Raises AccountNotFound.
         """
+        results = await self._apply(run_id, account_id, decisions, None)
+        if results is None:
+            prices = await self._last_prices(account_id, decisions)
+            results = await self._apply(run_id, account_id, decisions, prices) or []
+        self._readings.drop(account_id)
+        return results
+
+    async def _apply(
+        self, run_id: str, account_id: str, decisions: Sequence[Decision], last_prices: Mapping[str, Decimal] | None
+    ) -> list[DecisionResult] | None:
+        """None where it takes last prices, and they were not asked for yet: no venue is asked while rows are held."""
         async with self._journal.writing() as connection:
             # Two runs over one account write one after the other; the account is what it is once they may.
             await applied.lock_account(connection, account_id)
-            account = await accounts.get_account(connection, account_id)
-            before = await applied.list_applied(connection, run_id)
-            batch = _Batch(connection, account, self._clock.now())
+            start = await applied.begin_run(connection, run_id, account_id)
+            adopts = any(isinstance(one.act, Adopt) for one in decisions)
+            if last_prices is None and adopts and start.standing.account.trigger_price is TriggerPrice.LAST:
+                return None
+            batch = _Batch(connection, start.standing, self._clock.now(), last_prices or {})
             results = []
             for decision in decisions:
-                result = before.get(decision.decision_id) or await batch.apply(decision)
+                result = start.before.get(decision.decision_id) or await batch.apply(decision)
                 results.append(result)
-            await applied.record(
-                connection, run_id, [one for one in results if one.decision_id not in before], batch.now
-            )
-        self._readings.drop(account_id)
+            new = [one for one in results if one.decision_id not in start.before]
+            await applied.record(connection, run_id, new, batch.now)
         return results
+
+    async def _last_prices(self, account_id: str, decisions: Sequence[Decision]) -> dict[str, Decimal]:
+        """By symbol, of what is to be adopted, as far as the venue says."""
+        async with self._journal.reading() as connection:
+            account = await accounts.get_account(connection, account_id)
+        symbols = {one.act.seen.symbol for one in decisions if isinstance(one.act, Adopt)}
+        found = {}
+        for symbol in sorted(symbols):
+            try:
+                found[symbol] = await self._prices.read(account.venue, symbol, TriggerPrice.LAST)
+            except PriceUnavailable:
+                _log.warning("a position is adopted without the venue's last price", symbol=symbol)
+        return found
 
 
 class _Batch:
     """One transaction's worth of decisions."""
 
-    def __init__(self, connection: AsyncConnection, account: Account, now: datetime) -> None:
+    def __init__(
+        self,
+        connection: AsyncConnection,
+        standing: accounts.AccountStanding,
+        now: datetime,
+        last_prices: Mapping[str, Decimal],
+    ) -> None:
         self._connection = connection
-        self._account = account
+        self._account = standing.account
+        self._plan = standing.plan
+        self._last_prices = last_prices
         self.now = now
         self._closed: set[str] = set()
 
@@ -99,21 +137,27 @@ class _Batch:
         return DecisionResult(decision.decision_id, outcome, position_id or "")
 
     async def _adopt(self, act: Adopt, evidence: str) -> str | None:
-        latest = await rows.latest_of_key(self._connection, self._account.account_id, act.seen.key, self._closed)
-        if latest is not None and _says_nothing_about(act, latest):
+        account = self._account
+        found = await rows.look_up_key(self._connection, account.account_id, act.seen.key, self._closed, self.now)
+        if found.latest is not None and _says_nothing_about(act, found.latest):
             return None
         fills = in_order(act.fills)
         position = adopt(
-            await rows.next_position_id(self._connection, self.now),
-            user_id=self._account.user_id,
-            account_id=self._account.account_id,
-            venue=self._account.venue,
+            found.new_id,
+            user_id=account.user_id,
+            account_id=account.account_id,
+            venue=account.venue,
             seen=act.seen,
             settlement=settlement_of(act.seen, act.asked_at, act.taken_at),
             opened_at=fills[0].executed_at if fills else None,
-            plan=await accounts.find_plan(self._connection, self._account.user_id),
+            plan=self._plan,
+            trigger_price=account.trigger_price,
         )
-        position, care = self._take_care(position, fills, act.seen.mark_price)
+        price = act.seen.mark_price
+        if self._account.trigger_price is TriggerPrice.LAST:
+            # Where a stop begins to trail; without a last price the mark is near enough for that.
+            price = self._last_prices.get(position.symbol, price)
+        position, care = self._take_care(position, fills, price)
         booked = book_fills(position, Run(position.quantity, (), (), (), settled=fills))
         await write_new(
             self._connection,
@@ -125,14 +169,14 @@ class _Batch:
         )
         return position.position_id
 
-    def _take_care(self, position: Position, fills: tuple[Fill, ...], mark_price: Decimal) -> tuple[Position, str]:
+    def _take_care(self, position: Position, fills: tuple[Fill, ...], price: Decimal) -> tuple[Position, str]:
         """What an order of Tandem's opened is managed, as is what the account's user wants managed from the start."""
         intent_id = opening_intent(fills)
         if intent_id is not None:
             position = replace(position, origin=Origin.MANUAL, managed=True, intent_id=intent_id)
         if not self._account.trading_enabled or not (intent_id or self._account.auto_manage):
             return position, ""
-        managed = manage(position, DEFAULT_LEVELS, mark_price, Actor.RECONCILER, self.now)
+        managed = manage(position, DEFAULT_LEVELS, price, Actor.RECONCILER, self.now)
         if intent_id is not None:
             return managed, f" An order of Tandem's own (intent {intent_id}) opened it: it is managed."
         return managed, " The account's positions are managed from their adoption on."

@@ -31,7 +31,9 @@ class FillCommands:
         self._readings = readings
         self._clock = clock
 
-    async def record_fills(self, position_id: str, fills: Sequence[Fill], intent_id: str) -> Position:
+    async def record_fills(
+        self, position_id: str, fills: Sequence[Fill], intent_id: str, evidence: str = ""
+    ) -> Position:
         """Book fills on a position and close it where they end it. Those that are booked already change nothing.
 
         Those of a position whose exit is estimated complete it. Raises PositionNotFound, and FillsExceedPosition where
@@ -40,12 +42,12 @@ class FillCommands:
         """
         async with self._journal.writing() as connection:
             position = await rows.lock_position(connection, position_id)
-            changed = await self._book(connection, position, fills, intent_id)
+            changed = await self._book(connection, position, fills, intent_id, evidence)
         self._readings.drop(changed.account_id)
         return changed
 
     async def _book(
-        self, connection: AsyncConnection, position: Position, fills: Sequence[Fill], intent_id: str
+        self, connection: AsyncConnection, position: Position, fills: Sequence[Fill], intent_id: str, evidence: str
     ) -> Position:
         earlier = await list_fills(connection, position.position_id)
         known = {one.fill.fill_id for one in earlier}
@@ -72,7 +74,7 @@ class FillCommands:
             fills=booked,
             actor=Actor.MONITOR,
             change=change,
-            evidence=_evidence(changed, new, intent_id),
+            evidence=f"{evidence} {_evidence(changed, new, intent_id)}".strip(),
             now=self._clock.now(),
         )
         return changed

@@ -6,13 +6,16 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.common.database import transaction
-from services.common.outbox import append
+from services.common.database import statement, transaction
 from services.positions import events
 from services.positions.domain.position import BookedFill, Position
+from services.positions.domain.request import current_request
 from services.positions.domain.timeline import Actor, Change, TimelineEntry
-from services.positions.store import positions as rows
-from services.positions.store.fills import insert_fills
+from services.positions.store.changes import insert_change, update_change
+from services.positions.store.requests import claim
+
+_AFTER_THE_END = frozenset({Change.EXIT_COMPLETED, Change.FUNDED, Change.MERGED})
+"""What is still learned of a position that has ended."""
 
 
 class Journal:
@@ -23,9 +26,21 @@ class Journal:
         self._announce = announce
 
     @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """For statements that change nothing, each by itself. Errors as services.common.database.transaction."""
+        async with statement(self._engine) as connection:
+            yield connection
+
+    @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that commits at the end of the block. Errors as services.common.database.transaction."""
+        """A transaction that commits at the end of the block; what commits is the change that a request asked for.
+
+        Errors as services.common.database.transaction; RequestAnswered where the request has been carried out already.
+        """
+        request = current_request.get()
         async with transaction(self._engine) as connection:
+            if request is not None:
+                await claim(connection, request)
             yield connection
         self._announce()
 
@@ -41,10 +56,8 @@ async def write_new(
     now: datetime,
 ) -> None:
     """Add a row to the books and announce it."""
-    await rows.insert_position(connection, position, now)
-    await insert_fills(connection, position.account_id, fills)
-    await _tell(connection, position, actor, change, evidence, "", now)
-    await append(connection, events.position_opened(position, now))
+    entry = _entry(position, actor, change, evidence, "", now)
+    await insert_change(connection, position, fills, entry, events.position_opened(position, now), now)
 
 
 async def write_change(
@@ -58,27 +71,21 @@ async def write_change(
     reason: str = "",
     now: datetime,
 ) -> None:
-    """Write a row's next version and announce it: as closed or completed where it is, else as changed."""
-    await rows.update_position(connection, position, now)
-    await insert_fills(connection, position.account_id, fills)
-    await _tell(connection, position, actor, change, evidence, reason, now)
-    if change is Change.EXIT_COMPLETED:
+    """Write a row's next version and announce it: as closed or completed where it is, else as changed.
+
+    Raises VersionConflict.
+    """
+    entry = _entry(position, actor, change, evidence, reason, now)
+    if change in _AFTER_THE_END and not position.is_open:
         fact = events.position_exit_completed
     else:
         fact = events.position_levels_changed if position.is_open else events.position_closed
-    await append(connection, fact(position, now))
+    await update_change(connection, position, fills, entry, fact(position, now), now)
 
 
-async def _tell(
-    connection: AsyncConnection,
-    position: Position,
-    actor: Actor,
-    change: Change,
-    evidence: str,
-    reason: str,
-    now: datetime,
-) -> None:
-    entry = TimelineEntry(
+def _entry(
+    position: Position, actor: Actor, change: Change, evidence: str, reason: str, now: datetime
+) -> TimelineEntry:
+    return TimelineEntry(
         position.position_id, position.version, now, actor, change, evidence, reason, levels=position.levels
     )
-    await rows.append_timeline(connection, entry)

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from services.common.clock import Clock
 from services.common.errors import PositionAlreadyClosed, PositionNotFound, TradingNotEnabled
+from services.common.trading.extremes import TriggerPrice
 from services.common.trading.level import Level, LevelKind, LevelRule, LevelRules, NoLevel, Pinned, Trailing
 from services.common.trading.money import format_decimal
 from services.positions.commands.journal import Journal, write_change
@@ -28,6 +29,7 @@ from services.positions.domain.errors import PriceUnavailable, VersionConflict
 from services.positions.domain.position import Position, set_level
 from services.positions.domain.provenance import CloseAdvice
 from services.positions.domain.timeline import Actor, Change
+from services.positions.prices import TriggerPrices
 from services.positions.readings import AccountReadings
 from services.positions.store import accounts
 from services.positions.store import positions as rows
@@ -59,9 +61,10 @@ class LevelCommands:
     PriceUnavailable, LevelAlreadyCrossed (that would be a close, not a level) and StopBeyondLiquidation.
     """
 
-    def __init__(self, journal: Journal, readings: AccountReadings, clock: Clock) -> None:
+    def __init__(self, journal: Journal, readings: AccountReadings, prices: TriggerPrices, clock: Clock) -> None:
         self._journal = journal
         self._readings = readings
+        self._prices = prices
         self._clock = clock
 
     async def set_level(
@@ -80,18 +83,15 @@ class LevelCommands:
             )
         market = await self._market(position)
         warnings = judge_level(position.side, kind, rule, market, request.author)
-        level = arm(kind, rule, market.mark_price, self._clock.now())
-        evidence = (
-            f"The {request.author.value} set the {LEVEL_NAMES[kind]} to {_words(rule)}"
-            f" while the mark price was {format_decimal(market.mark_price)}."
-        )
+        level = arm(kind, rule, market.price, self._clock.now())
+        evidence = f"The {request.author.value} set the {LEVEL_NAMES[kind]} to {_words(rule)} while {market}."
         return await self._write(
             request,
             lambda row: _with_level(row, kind, level, request.author),
             Change.LEVEL_SET,
             evidence,
             warnings,
-            trades=True,
+            by=market.source,
         )
 
     async def set_floor(self, request: Request, floor: Decimal | None) -> Changed:
@@ -109,8 +109,7 @@ class LevelCommands:
         market = await self._market(position)
         warnings = judge_level(position.side, LevelKind.STOP_LOSS, Pinned(floor), market, request.author)
         evidence = (
-            f"The {request.author.value} set a floor of {format_decimal(floor)} under the stop-loss"
-            f" while the mark price was {format_decimal(market.mark_price)}."
+            f"The {request.author.value} set a floor of {format_decimal(floor)} under the stop-loss while {market}."
         )
         return await self._write(
             request,
@@ -118,7 +117,7 @@ class LevelCommands:
             Change.LEVEL_SET,
             evidence,
             warnings,
-            trades=True,
+            by=market.source,
         )
 
     async def manage(self, request: Request, stated: StatedLevels) -> Changed:
@@ -132,15 +131,15 @@ class LevelCommands:
         now = self._clock.now()
         evidence = (
             f"The {request.author.value} gave it into Tandem's care: stop-loss {_words(stated.stop_loss)}, take-profit"
-            f" {_words(stated.take_profit)}, while the mark price was {format_decimal(market.mark_price)}."
+            f" {_words(stated.take_profit)}, while {market}."
         )
         return await self._write(
             request,
-            lambda row: _versioned(row, _managed(row, stated, market.mark_price, request.author, now)),
+            lambda row: _versioned(row, _managed(row, stated, market.price, request.author, now)),
             Change.MANAGED,
             evidence,
             warnings,
-            trades=True,
+            by=market.source,
         )
 
     async def release(self, request: Request) -> Changed:
@@ -161,7 +160,7 @@ class LevelCommands:
         return await self._write(request, lambda row: _advised(row, advice), Change.ADVISED, evidence)
 
     async def _find(self, request: Request) -> Position:
-        async with self._journal.writing() as connection:
+        async with self._journal.reading() as connection:
             position = await rows.find_position(connection, request.position_id, request.user_id)
         if position is None:
             raise PositionNotFound(position_id=request.position_id)
@@ -170,14 +169,17 @@ class LevelCommands:
         return position
 
     async def _market(self, position: Position) -> Market:
-        async with self._journal.writing() as connection:
+        async with self._journal.reading() as connection:
             account = await accounts.get_account(connection, position.account_id)
         if not account.trading_enabled:
             raise TradingNotEnabled(account_id=position.account_id)
         reading = await self._readings.read(position.venue, position.account_id)
         for seen in reading.positions:
             if seen.key == position.key and seen.side is position.side:
-                return Market(seen.mark_price, seen.liquidation_price)
+                source = account.trigger_price
+                by_mark = source is TriggerPrice.MARK
+                price = seen.mark_price if by_mark else await self._prices.read(account.venue, position.symbol, source)
+                return Market(price, seen.liquidation_price, source)
         raise PriceUnavailable(exchange=position.venue.value.capitalize(), symbol=position.symbol)
 
     async def _write(
@@ -188,13 +190,16 @@ class LevelCommands:
         evidence: str,
         warnings: list[str] | None = None,
         *,
-        trades: bool = False,
+        by: TriggerPrice | None = None,
     ) -> Changed:
         async with self._journal.writing() as connection:
             current = await rows.lock_position(connection, request.position_id, request.user_id)
             if request.expected_version is not None and current.version != request.expected_version:
                 raise VersionConflict(position_id=current.position_id, version=current.version)
-            if trades:
+            if by is not None:
+                # What is armed is judged by the price that triggers it.
+                if current.trigger_price is not by:
+                    raise VersionConflict(position_id=current.position_id, version=current.version)
                 # Held, so that its account is not removed or switched off while a level of it is armed.
                 account = await accounts.get_account(connection, current.account_id, lock=True)
                 if not account.trading_enabled:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.clock import Clock
 from services.common.exchange.budget import Lane
+from services.common.trading.extremes import TriggerPrice
 from services.common.trading.fill import Fill, Settlement, in_order
 from services.common.trading.level import INDICATIVE_LEVELS, LevelRules
 from services.common.trading.money import format_decimal, to_books
@@ -18,7 +19,7 @@ from services.common.trading.side import Side
 from services.positions.commands.journal import Journal, write_change, write_new
 from services.positions.domain.account import Account
 from services.positions.domain.care import StatedLevels, manage
-from services.positions.domain.errors import OpeningConflict
+from services.positions.domain.errors import OpeningConflict, PriceUnavailable
 from services.positions.domain.position import (
     BookedFill,
     Origin,
@@ -27,20 +28,24 @@ from services.positions.domain.position import (
     settlement_of,
     tally,
 )
-from services.positions.domain.provenance import Provenance
+from services.positions.domain.provenance import NO_PROVENANCE, Provenance
 from services.positions.domain.timeline import Actor, Change
+from services.positions.prices import TriggerPrices
 from services.positions.readings import AccountReadings
-from services.positions.store import accounts
 from services.positions.store import positions as rows
+from services.positions.store.accounts import AccountStanding
 from services.positions.store.decisions import lock_account
 from services.positions.store.fills import list_fills, unbooked
+from services.positions.store.openings import begin_opening, record_opening
 
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What an order of Tandem's opened. `fills` is not empty; `mark_price` is that of now: levels are armed at it."""
+    """What an order of Tandem's opened. `fills` is not empty; `mark_price` is that of now: levels that it triggers
+    are armed at it.
+    """
 
     intent_id: str
     user_id: str
@@ -62,9 +67,10 @@ class Opening:
 class OpeningCommands:
     """Openings that the monitor brings."""
 
-    def __init__(self, journal: Journal, readings: AccountReadings, clock: Clock) -> None:
+    def __init__(self, journal: Journal, readings: AccountReadings, prices: TriggerPrices, clock: Clock) -> None:
         self._journal = journal
         self._readings = readings
+        self._prices = prices
         self._clock = clock
 
     async def record(self, opening: Opening) -> Position:
@@ -73,22 +79,31 @@ class OpeningCommands:
         Size and entry are the venue's where it can be read, else what the fills say until the next reading. Raises
         AccountNotFound, and OpeningConflict where the slot holds the other side.
         """
-        async with self._journal.writing() as connection:
-            account = await accounts.get_account(connection, opening.account_id, opening.user_id)
-            known = await rows.find_opening(connection, opening.intent_id)
-            if known is not None:
-                return await rows.lock_position(connection, known)
+        async with self._journal.reading() as connection:
+            start = await begin_opening(connection, opening.intent_id, opening.account_id, opening.user_id)
+            if start.position_id is not None:
+                return await rows.lock_position(connection, start.position_id)
+        account = start.standing.account
         seen = await self._seen(account, opening)
+        last = await self._last_price(account, opening)
         async with self._journal.writing() as connection:
             await lock_account(connection, account.account_id)
-            account = await accounts.get_account(connection, opening.account_id, opening.user_id)
-            known = await rows.find_opening(connection, opening.intent_id)
-            if known is not None:
-                return await rows.lock_position(connection, known)
-            position = await _Booking(connection, account, opening, seen, self._clock.now()).book()
-            await rows.record_opening(connection, opening.intent_id, position.position_id, self._clock.now())
+            start = await begin_opening(connection, opening.intent_id, opening.account_id, opening.user_id)
+            if start.position_id is not None:
+                return await rows.lock_position(connection, start.position_id)
+            position = await _Booking(connection, start.standing, opening, seen, last, self._clock.now()).book()
+            await record_opening(connection, opening.intent_id, position.position_id, self._clock.now())
         self._readings.drop(account.account_id)
         return position
+
+    async def _last_price(self, account: Account, opening: Opening) -> Decimal:
+        """The last price now, where it triggers the account's levels; where none is had, the last fill's was one."""
+        if account.trigger_price is TriggerPrice.LAST:
+            try:
+                return await self._prices.read(account.venue, opening.key.symbol, TriggerPrice.LAST)
+            except PriceUnavailable:
+                _log.warning("a position is opened without the venue's last price", symbol=opening.key.symbol)
+        return in_order(opening.fills)[-1].price
 
     async def _seen(self, account: Account, opening: Opening) -> VenuePosition | None:
         """What the venue says of the position, if it has these fills in it already."""
@@ -108,44 +123,70 @@ class _Booking:
     def __init__(
         self,
         connection: AsyncConnection,
-        account: Account,
+        standing: AccountStanding,
         opening: Opening,
         seen: VenuePosition | None,
+        last_price: Decimal,
         now: datetime,
     ) -> None:
         self._connection = connection
-        self._account = account
+        self._account = standing.account
+        self._plan = standing.plan
         self._opening = opening
         self._seen = seen
+        self._price = opening.mark_price if self._account.trigger_price is TriggerPrice.MARK else last_price
         self._now = now
 
     async def book(self) -> Position:
-        latest = await rows.latest_of_key(self._connection, self._account.account_id, self._opening.key, ())
-        if latest is None:
-            return await self._book_new()
-        position = await rows.lock_position(self._connection, latest.position.position_id)
+        found = await rows.look_up_key(self._connection, self._account.account_id, self._opening.key, (), self._now)
+        if found.latest is None:
+            return await self._book_new(found.new_id)
+        position = await rows.lock_position(self._connection, found.latest.position.position_id)
         if position.is_open:
             if position.side is not self._opening.side:
                 raise OpeningConflict(symbol=position.symbol, position_id=position.position_id)
             return await self._merge(position)
         new = await unbooked(self._connection, self._account.account_id, self._opening.key.symbol, self._opening.fills)
         if not new or self._ended_after(position):
-            # It was adopted and has ended before this was told: what is closed is not rewritten.
             _log.warning("the opening of a closed position", position_id=position.position_id)
+            return await self._tell_closed(position)
+        return await self._book_new(found.new_id)
+
+    async def _tell_closed(self, position: Position) -> Position:
+        """It was adopted and has ended before this was told: it learns what it came of; its figures stay."""
+        opening = self._opening
+        adopted = position.origin is Origin.EXTERNAL or position.intent_id == opening.intent_id
+        if not adopted or position.provenance != NO_PROVENANCE:
             return position
-        return await self._book_new()
+        changed = replace(
+            position,
+            origin=opening.origin,
+            managed=True,
+            intent_id=opening.intent_id,
+            provenance=opening.provenance,
+            version=position.version + 1,
+        )
+        await write_change(
+            self._connection,
+            changed,
+            actor=Actor.MONITOR,
+            change=Change.MERGED,
+            evidence=f"It is the position that order {_orders(opening.fills)} of intent {opening.intent_id} opened.",
+            now=self._now,
+        )
+        return changed
 
     def _ended_after(self, position: Position) -> bool:
         first = in_order(self._opening.fills)[0].executed_at
         end = position.exit
         return end is not None and position.opened_at <= first < end.executed_at and position.side is self._opening.side
 
-    async def _book_new(self) -> Position:
+    async def _book_new(self, position_id: str) -> Position:
         opening = self._opening
         fills = in_order(opening.fills)
         quantity, price = _added(Decimal(0), Decimal(0), fills)
         position = Position(
-            position_id=await rows.next_position_id(self._connection, self._now),
+            position_id=position_id,
             user_id=self._account.user_id,
             account_id=self._account.account_id,
             venue=self._account.venue,
@@ -163,7 +204,8 @@ class _Booking:
             levels=INDICATIVE_LEVELS,
             intent_id=opening.intent_id,
             provenance=opening.provenance,
-            plan=await accounts.find_plan(self._connection, self._account.user_id),
+            plan=self._plan,
+            trigger_price=self._account.trigger_price,
         )
         position = self._take_care(self._as_the_venue_says(position))
         booked = _opened_by(position, fills)
@@ -230,7 +272,7 @@ class _Booking:
         """Managed, with the levels as stated; one that its user has set meanwhile stays."""
         if not self._account.trading_enabled:
             return replace(position, managed=True)
-        managed = manage(position, self._opening.stated, self._opening.mark_price, self._opening.actor, self._now)
+        managed = manage(position, self._opening.stated, self._price, self._opening.actor, self._now)
         before = position.levels
         by_hand = before.stop_loss.enforced and position.stop_set_by in (Actor.USER, Actor.AI)
         # What took it into care until now states no target that can fire: one that is enforced was set by hand.

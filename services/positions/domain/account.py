@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from services.common.trading.extremes import TriggerPrice
 from services.common.trading.side import Venue
 
 _SHOWN = 4
@@ -13,7 +14,8 @@ class Account:
     """`verified` (the venue confirmed the key) is needed to read; `trading_enabled` as well, to trade.
 
     `can_trade` and `ip_restricted` are what the venue says of the key; `refusal` is why it is no longer verified.
-    `auto_manage`: positions that are adopted from now on are managed. A removed account has no key any more.
+    `auto_manage`: positions that are adopted from now on are managed. `trigger_price`: which price triggers the levels
+    of its positions. A removed account has no key any more.
     """
 
     account_id: str
@@ -32,6 +34,7 @@ class Account:
     auto_manage: bool = False
     refusal: str = ""
     removed_at: datetime | None = None
+    trigger_price: TriggerPrice = TriggerPrice.MARK
 
 
 def mask_key(api_key: str) -> str:

@@ -11,6 +11,7 @@ from decimal import Decimal
 from services.common.errors import PositionAlreadyClosed
 from services.common.trading.client_order_id import OrderCause, parse_client_order_id
 from services.common.trading.effective_levels import effective_levels, is_beyond_stop, is_beyond_target
+from services.common.trading.extremes import TriggerPrice
 from services.common.trading.fill import Fill
 from services.common.trading.level import (
     DEFAULT_STOP_DISTANCE,
@@ -35,10 +36,14 @@ LEVEL_NAMES = {LevelKind.STOP_LOSS: "stop-loss", LevelKind.TAKE_PROFIT: "take-pr
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """What a level is judged by: the mark price, and the price of liquidation where the venue says one."""
+    """What a level is judged by: the price that triggers it, and that of liquidation where the venue says one."""
 
-    mark_price: Decimal
+    price: Decimal
     liquidation_price: Decimal | None = None
+    source: TriggerPrice = TriggerPrice.MARK
+
+    def __str__(self) -> str:
+        return f"the {self.source.value} price was {format_decimal(self.price)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +57,39 @@ class StatedLevels:
 DEFAULT_LEVELS = StatedLevels(Trailing(DEFAULT_STOP_DISTANCE), Trailing(DEFAULT_TARGET_DISTANCE))
 
 
-def arm(kind: LevelKind, rule: LevelRule, mark_price: Decimal, now: datetime) -> Level:
-    """The level, enforced from now on where its rule can fire."""
+def arm(kind: LevelKind, rule: LevelRule, price: Decimal, now: datetime) -> Level:
+    """The level, enforced from now on where its rule can fire. `price` is the one that triggers it."""
     if isinstance(rule, NoLevel) or (kind is LevelKind.TAKE_PROFIT and isinstance(rule, Trailing)):
         return Level(rule)
-    return Level(rule, armed_at=now, armed_mark=mark_price)
+    return Level(rule, armed_at=now, armed_mark=price)
 
 
-def manage(position: Position, stated: StatedLevels, mark_price: Decimal, author: Actor, now: datetime) -> Position:
+def triggered_by(position: Position, source: TriggerPrice, price: Decimal, now: datetime) -> Position:
+    """The row with its levels triggered by another price, those that are enforced armed anew at what it is now."""
+    stop, target = (
+        replace(level, armed_at=now, armed_mark=price) if level.enforced else level
+        for level in (position.levels.stop_loss, position.levels.take_profit)
+    )
+    levels = replace(position.levels, stop_loss=stop, take_profit=target)
+    return replace(position, trigger_price=source, levels=levels, version=position.version + 1)
+
+
+def judge_enforced(position: Position, price: Decimal) -> None:
+    """Whether what is enforced of a position may be triggered by this price. Raises LevelAlreadyCrossed."""
+    levels = position.levels
+    stop = levels.stop_loss if levels.floor is None else Level(Pinned(levels.floor), levels.stop_loss.armed_at)
+    for kind, level in ((LevelKind.STOP_LOSS, stop), (LevelKind.TAKE_PROFIT, levels.take_profit)):
+        if level.enforced:
+            judge_level(position.side, kind, level.rule, Market(price), Actor.USER)
+
+
+def manage(position: Position, stated: StatedLevels, price: Decimal, author: Actor, now: datetime) -> Position:
     """The row in Tandem's care, with both levels as stated; the version stays: it is part of a change."""
     if not position.is_open:
         raise PositionAlreadyClosed(position_id=position.position_id)
     levels = LevelRules(
-        stop_loss=arm(LevelKind.STOP_LOSS, stated.stop_loss, mark_price, now),
-        take_profit=arm(LevelKind.TAKE_PROFIT, stated.take_profit, mark_price, now),
+        stop_loss=arm(LevelKind.STOP_LOSS, stated.stop_loss, price, now),
+        take_profit=arm(LevelKind.TAKE_PROFIT, stated.take_profit, price, now),
     )
     return replace(position, managed=True, levels=levels, stop_set_by=author)
 
@@ -95,15 +119,15 @@ def judge_level(side: Side, kind: LevelKind, rule: LevelRule, market: Market, au
     """
     if isinstance(rule, Pinned):
         beyond = is_beyond_stop if kind is LevelKind.STOP_LOSS else is_beyond_target
-        if beyond(side, rule.price, market.mark_price):
+        if beyond(side, rule.price, market.price):
             raise LevelAlreadyCrossed(
-                price=format_decimal(market.mark_price),
+                price=format_decimal(market.price),
                 level=LEVEL_NAMES[kind],
                 level_price=format_decimal(rule.price),
             )
     if kind is LevelKind.TAKE_PROFIT:
         return []
-    stop = effective_levels(side, LevelRules(Level(rule), Level(NoLevel())), market.mark_price).stop_loss
+    stop = effective_levels(side, LevelRules(Level(rule), Level(NoLevel())), market.price).stop_loss
     liquidation = market.liquidation_price
     if stop is None or liquidation is None or not is_beyond_stop(side, liquidation, stop):
         return []

@@ -59,6 +59,10 @@ class OpeningConflict(Conflict):
     """{symbol} is open on the other side in position {position_id}: this opening cannot be booked beside it."""
 
 
+class RequestIdReused(Invalid):
+    """The request id {request_id} stands for another request of yours already; take a new one."""
+
+
 class TransactionNotFound(NotFound):
     """Transaction {transaction_id} does not exist."""
 

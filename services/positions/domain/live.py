@@ -9,8 +9,10 @@ from decimal import Decimal
 from enum import StrEnum
 
 from services.common.trading.effective_levels import EffectiveLevels, effective_levels
+from services.common.trading.extremes import TriggerPrice
 from services.common.trading.level import INDICATIVE_LEVELS
 from services.common.trading.money import format_decimal
+from services.common.trading.pnl import price_pnl
 from services.common.trading.reading import AccountReading, VenuePosition
 from services.positions.domain.account import Account
 from services.positions.domain.position import Position
@@ -38,7 +40,8 @@ class LiveRow:
     """One position as it is shown: `seen` is the venue's word, `booked` that of the books; at least one is there.
 
     `confirmed` is False where the venue's word is an old one, or where it could not say whether it has the position.
-    `watermark` is the best price in the position's favour since its stop was armed, where one is known.
+    `watermark` is the best price in the position's favour since its stop was armed, `last_price` what was paid last:
+    each where it is known.
     """
 
     account: Account
@@ -46,6 +49,21 @@ class LiveRow:
     booked: Position | None
     confirmed: bool = True
     watermark: Decimal | None = None
+    last_price: Decimal | None = None
+
+    @property
+    def trigger_price(self) -> TriggerPrice:
+        """Which price triggers its levels, or would."""
+        return self.account.trigger_price if self.booked is None else self.booked.trigger_price
+
+    @property
+    def commission(self) -> Decimal | None:
+        """The user's commission if it were closed at the mark price now; None without a plan or a price."""
+        if self.booked is None or self.booked.plan is None or self.seen is None:
+            return None
+        seen = self.seen
+        open_pnl = price_pnl(seen.side, seen.entry_price, seen.mark_price, seen.quantity)
+        return self.booked.plan.commission_on((self.booked.partial_pnl or Decimal(0)) + open_pnl)
 
     @property
     def in_sync(self) -> bool:
@@ -70,7 +88,10 @@ class LiveRow:
         if self.seen is None:
             return None
         rules = self.booked.levels if self.booked is not None else INDICATIVE_LEVELS
-        return effective_levels(self.seen.side, rules, self.seen.mark_price, self.watermark)
+        price = self.seen.mark_price
+        if self.trigger_price is TriggerPrice.LAST and self.last_price is not None:
+            price = self.last_price
+        return effective_levels(self.seen.side, rules, price, self.watermark)
 
 
 def merge(

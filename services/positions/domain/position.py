@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from services.common.errors import PositionAlreadyClosed
 from services.common.trading.exit_reason import ExitReason, exit_reason, external_cause
+from services.common.trading.extremes import TriggerPrice
 from services.common.trading.fill import Fill, Run, Settlement, fill_order, in_order, summarize_exit
 from services.common.trading.level import INDICATIVE_LEVELS, Level, LevelKind, LevelRules, Trailing
 from services.common.trading.money import to_books
@@ -92,6 +93,7 @@ class Position:
     funding: Decimal | None = None
     plan: Plan | None = None
     commission: Decimal | None = None
+    trigger_price: TriggerPrice = TriggerPrice.MARK
 
     @property
     def key(self) -> PositionKey:
@@ -143,6 +145,7 @@ def adopt(
     settlement: Settlement,
     opened_at: datetime | None = None,
     plan: Plan | None = None,
+    trigger_price: TriggerPrice = TriggerPrice.MARK,
 ) -> Position:
     """A row for a position that was opened behind Tandem's back: observed, with indicative levels.
 
@@ -166,6 +169,7 @@ def adopt(
         settlement=settlement,
         levels=INDICATIVE_LEVELS,
         plan=plan,
+        trigger_price=trigger_price,
     )
 
 
@@ -259,6 +263,24 @@ def complete_exit(position: Position, booked: Iterable[BookedFill]) -> Position:
     if position.exit is None or not position.exit.estimated:
         raise ValueError(f"the exit of position {position.position_id} is not estimated")
     return _end(position, booked)
+
+
+def fund(position: Position, amount: Decimal) -> Position:
+    """The row after funding of this amount (negative: paid); one that has ended too: its profit is net of it."""
+    end, commission = position.exit, position.commission
+    if end is not None and end.realized_pnl is not None and end.quantity is not None:
+        net = end.realized_pnl + amount
+        percent = percent_of_entry(net, position.entry_price, end.quantity)
+        end = replace(end, realized_pnl=net, realized_pnl_percent=None if percent is None else to_books(percent))
+        commission = None if position.plan is None else position.plan.commission_on(net)
+    return replace(
+        position,
+        funding=(position.funding or Decimal(0)) + amount,
+        partial_pnl=None if position.partial_pnl is None else position.partial_pnl + amount,
+        commission=commission,
+        exit=end,
+        version=position.version + 1,
+    )
 
 
 def _end(position: Position, booked: Iterable[BookedFill]) -> Position:

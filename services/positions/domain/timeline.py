@@ -15,6 +15,7 @@ class Actor(StrEnum):
     AI = "ai"
     RECONCILER = "reconciler"
     MONITOR = "monitor"
+    VENUE = "venue"
 
 
 class Change(StrEnum):
@@ -31,6 +32,9 @@ class Change(StrEnum):
     RELEASED = "released"
     ADVISED = "advised"
     EXIT_COMPLETED = "exit_completed"
+    FUNDED = "funded"
+    TRAILED = "trailed"
+    TRIGGER_PRICE_SET = "trigger_price_set"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.common.clock import Clock
 from services.common.database import transaction
 from services.common.errors import DomainError, NoVerifiedApiKeys, Unavailable
+from services.common.trading.extremes import TriggerPrice
 from services.common.trading.reading import AccountReading, ReadingStatus, VenuePosition
 from services.common.trading.side import Venue
 from services.positions.domain.account import Account
@@ -24,10 +25,14 @@ from services.positions.watermarks import WatermarkSource
 
 
 class MarkSource(Protocol):
-    """Knows mark prices without asking."""
+    """Knows prices without asking."""
 
     def mark(self, venue: Venue, symbol: str, now: datetime) -> Decimal | None:
         """None where there is none that is young enough."""
+        ...
+
+    def last(self, venue: Venue, symbol: str, now: datetime) -> Decimal | None:
+        """The price that was paid last. None where there is none that is young enough."""
         ...
 
 
@@ -189,8 +194,11 @@ class LiveQueries:
         if seen is None:
             return LivePosition(row, guard)
         watermark = None if booked is None else self._watermark(booked)
-        if watermark is not None:
-            row = replace(row, watermark=watermark)
+        last_price = None
+        if self._marks is not None and row.trigger_price is TriggerPrice.LAST:
+            last_price = self._marks.last(row.account.venue, seen.symbol, now)
+        if watermark is not None or last_price is not None:
+            row = replace(row, watermark=watermark, last_price=last_price)
         age = None if taken_at is None else max(0.0, (now - taken_at).total_seconds())
         return LivePosition(row, guard, risk_level(seen, margin), margin, age)
 
@@ -198,7 +206,7 @@ class LiveQueries:
         armed_at = booked.levels.stop_loss.armed_at
         if self._watermarks is None or armed_at is None:
             return None
-        return self._watermarks.watermark(booked.venue, booked.symbol, booked.side, armed_at)
+        return self._watermarks.watermark(booked.venue, booked.symbol, booked.side, armed_at, booked.trigger_price)
 
 
 _UNENFORCED = Guard(False, NOT_ENFORCED)

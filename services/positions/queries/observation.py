@@ -23,8 +23,10 @@ from services.positions.store.fills import list_fills, unbooked
 _CLOCK_MARGIN = timedelta(seconds=5)
 """How far this machine's clock may be from the venue's."""
 
-_OPENED_WITHIN = timedelta(days=1)
-"""How far back the opening of a position is looked for, from its last change."""
+_OPENED_WITHIN = (timedelta(days=1), timedelta(days=7), timedelta(days=28))
+"""How far back the opening of a position is looked for, from its last change: further where nearer ones do not show
+it. A venue gives fills by the week, so that the furthest costs four questions.
+"""
 
 _MOST_OPENINGS = 10
 """Of how many new positions the opening is looked for at a time: it costs as much of the rate budget as a reading, and
@@ -83,7 +85,12 @@ class ObservationQueries:
             return await accounts.list_verified(connection, user_id, after, limit)
 
     async def observe(
-        self, account_id: str, *, with_margin: bool = True, estimated_ids: Collection[str] = ()
+        self,
+        account_id: str,
+        *,
+        with_margin: bool = True,
+        estimated_ids: Collection[str] = (),
+        lane: Lane = Lane.RECONCILIATION,
     ) -> Observation:
         """The open rows as they were before the venue was asked, and what it said. Raises AccountNotFound.
 
@@ -92,7 +99,7 @@ class ObservationQueries:
         async with transaction(self._engine) as connection:
             account = await accounts.get_account(connection, account_id)
             booked = await rows.list_open(connection, account_id=account_id)
-        reading = await self._readings.read_now(account.venue, account_id, Lane.RECONCILIATION, with_margin=with_margin)
+        reading = await self._readings.read_now(account.venue, account_id, lane, with_margin=with_margin)
         async with transaction(self._engine) as connection:
             estimated = await rows.list_estimated(connection, account_id, estimated_ids) if estimated_ids else []
         if reading.status not in _BELIEVED:
@@ -101,36 +108,42 @@ class ObservationQueries:
             return Observation(account, tuple(ObservedRow(row) for row in booked), reading, unread)
         known = {row.key for row in booked}
         rest = [seen for seen in reading.positions if seen.key not in known]
-        observed = await asyncio.gather(*(self._observe_row(account, row, reading) for row in booked))
-        completable = await asyncio.gather(*(self._read_fills_of(account, row) for row in estimated))
-        opened = await asyncio.gather(*(self._read_opening(account, seen) for seen in rest[:_MOST_OPENINGS]))
+        observed = await asyncio.gather(*(self._observe_row(account, row, reading, lane) for row in booked))
+        completable = await asyncio.gather(*(self._read_fills_of(account, row, lane) for row in estimated))
+        opened = await asyncio.gather(*(self._read_opening(account, seen, lane) for seen in rest[:_MOST_OPENINGS]))
         return Observation(account, tuple(observed), reading, tuple(completable), tuple(opened))
 
-    async def _observe_row(self, account: Account, row: Position, reading: AccountReading) -> ObservedRow:
+    async def _observe_row(self, account: Account, row: Position, reading: AccountReading, lane: Lane) -> ObservedRow:
         seen = next((one for one in reading.positions if one.key == row.key), None)
         if seen is not None and row.agrees_with(seen) and not row.is_settled_before(seen):
             return ObservedRow(row)
-        return await self._read_fills_of(account, row)
+        return await self._read_fills_of(account, row, lane)
 
-    async def _read_fills_of(self, account: Account, row: Position) -> ObservedRow:
-        found, complete = await self._read_fills(account, row.key, row.settlement.since - _CLOCK_MARGIN)
+    async def _read_fills_of(self, account: Account, row: Position, lane: Lane) -> ObservedRow:
+        found, complete = await self._read_fills(account, row.key, row.settlement.since - _CLOCK_MARGIN, lane)
         async with transaction(self._engine) as connection:
             booked = {one.fill.fill_id for one in await list_fills(connection, row.position_id)}
             rest = [fill for fill in found if fill.fill_id not in booked]
             fills = await unbooked(connection, account.account_id, row.symbol, rest)
         return ObservedRow(row, fills, complete)
 
-    async def _read_opening(self, account: Account, seen: VenuePosition) -> UnbookedPosition:
+    async def _read_opening(self, account: Account, seen: VenuePosition, lane: Lane) -> UnbookedPosition:
         if seen.updated_at is None:
             return UnbookedPosition(seen.key, ())
-        found, complete = await self._read_fills(account, seen.key, seen.updated_at - _OPENED_WITHIN)
-        if not complete:
-            return UnbookedPosition(seen.key, ())
-        until = [fill for fill in found if fill.executed_at <= seen.updated_at]
-        return UnbookedPosition(seen.key, fills_that_led_to(until, seen.side.sign * seen.quantity))
+        for within in _OPENED_WITHIN:
+            found, complete = await self._read_fills(account, seen.key, seen.updated_at - within, lane)
+            if not complete:
+                break
+            until = [fill for fill in found if fill.executed_at <= seen.updated_at]
+            opened = fills_that_led_to(until, seen.side.sign * seen.quantity)
+            if opened:
+                return UnbookedPosition(seen.key, opened)
+        return UnbookedPosition(seen.key, ())
 
-    async def _read_fills(self, account: Account, key: PositionKey, since: datetime) -> tuple[tuple[Fill, ...], bool]:
+    async def _read_fills(
+        self, account: Account, key: PositionKey, since: datetime, lane: Lane
+    ) -> tuple[tuple[Fill, ...], bool]:
         credentials = await self._keys.credentials(account.account_id)
-        answer = await self._fills.read_fills(account.venue, credentials, key.symbol, since, lane=Lane.RECONCILIATION)
+        answer = await self._fills.read_fills(account.venue, credentials, key.symbol, since, lane=lane)
         fills = tuple(fill for fill in answer.fills if fill.position_side is key.position_side)
         return fills, answer.status is ReadingStatus.COMPLETE

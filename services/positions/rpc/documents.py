@@ -2,6 +2,7 @@
 
 from protos.positions.v1 import positions_pb2
 from services.common.trading.exit_reason import exit_reason
+from services.positions.domain.order import SentOrder
 from services.positions.domain.timeline import TimelineEntry
 from services.positions.rpc import vocabulary as words
 from services.positions.rpc.messages import levels_to_proto
@@ -21,8 +22,9 @@ def timeline_to_proto(entry: TimelineEntry) -> positions_pb2.TimelineEntry:
     )
 
 
-def transaction_to_proto(transaction: Transaction) -> positions_pb2.Transaction:
-    """What is booked was filled: an order that is working, or was cancelled, is no transaction of the books."""
+def transaction_to_proto(transaction: Transaction | SentOrder) -> positions_pb2.Transaction:
+    if isinstance(transaction, SentOrder):
+        return _order_to_proto(transaction)
     position, booked = transaction.position, transaction.booked
     fill, came_of = booked.fill, position.provenance
     return positions_pb2.Transaction(
@@ -46,4 +48,22 @@ def transaction_to_proto(transaction: Transaction) -> positions_pb2.Transaction:
         agent=came_of.agent or "",
         status=positions_pb2.TRANSACTION_STATUS_FILLED,
         executed_at=stamp_of(fill.executed_at),
+    )
+
+
+def _order_to_proto(order: SentOrder) -> positions_pb2.Transaction:
+    return positions_pb2.Transaction(
+        transaction_id=order.transaction_id,
+        position_id=order.position_id or "",
+        account_id=order.account_id,
+        exchange=words.EXCHANGE.to_proto(order.venue),
+        symbol=order.symbol,
+        side=words.SIDE.to_proto(order.side),
+        order_side=words.ORDER_SIDE.to_proto(order.order_side),
+        order_id=order.order_id,
+        client_order_id=order.client_order_id,
+        quantity=text_of(order.quantity),
+        reason=order.reason,
+        status=words.ORDER_STATUS.to_proto(order.status),
+        executed_at=stamp_of(order.changed_at),
     )

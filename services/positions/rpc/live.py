@@ -10,6 +10,7 @@ from services.positions.domain.live import RiskLevel
 from services.positions.queries.live import AccountWarning, LivePosition, LiveQueries, LiveView
 from services.positions.queries.memory import Memory
 from services.positions.rpc import vocabulary as words
+from services.positions.rpc.stated import advice_to_proto, provenance_to_proto
 from services.positions.rpc.vocabulary import Context, required, stamp_of, text_of
 
 _RISK_LEVELS = {
@@ -79,6 +80,7 @@ def _live_to_proto(live: LivePosition) -> live_pb2.LivePosition:
         risk_level=_RISK_LEVELS[live.risk],
         margin_level=text_of(live.margin_level),
         age_seconds=live.age_seconds or 0.0,
+        trigger_price=words.TRIGGER_PRICE.to_proto(row.trigger_price),
     )
     if booked is not None:
         message.position_id = booked.position_id
@@ -87,6 +89,13 @@ def _live_to_proto(live: LivePosition) -> live_pb2.LivePosition:
         message.take_profit_enforced = booked.levels.take_profit.enforced
         message.opened_at.FromDatetime(booked.opened_at)
         message.version = booked.version
+        message.origin = words.ORIGIN.to_proto(booked.origin)
+        message.provenance.CopyFrom(provenance_to_proto(booked.provenance))
+        message.commission = text_of(row.commission)
+        if booked.plan is not None:
+            message.plan = booked.plan.name
+        if booked.close_advice is not None:
+            message.should_close.CopyFrom(advice_to_proto(booked.close_advice))
     fact = seen if seen is not None else booked
     if fact is not None:
         message.symbol = fact.symbol

@@ -44,6 +44,7 @@ def account_to_proto(account: Account) -> accounts_pb2.Account:
         ip_restricted=account.ip_restricted,
         auto_manage=account.auto_manage,
         refusal=account.refusal,
+        trigger_price=words.TRIGGER_PRICE.to_proto(account.trigger_price),
     )
 
 
@@ -109,6 +110,7 @@ def position_to_proto(position: Position) -> types_pb2.Position:
         commission_percent="" if position.plan is None else text_of(position.plan.commission_percent),
         commission=text_of(position.commission),
         intent_id=position.intent_id or "",
+        trigger_price=words.TRIGGER_PRICE.to_proto(position.trigger_price),
     )
 
 

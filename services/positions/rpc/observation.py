@@ -2,6 +2,7 @@
 
 from protos.positions.v1 import observation_pb2, observation_pb2_grpc
 from services.common.errors import FieldInvalid
+from services.common.exchange.budget import Lane
 from services.common.server import Registration
 from services.positions.commands.decisions import DecisionCommands
 from services.positions.domain.account import Account
@@ -53,6 +54,7 @@ class ObservationRpc(observation_pb2_grpc.ObservationServiceServicer):
             required(request.account_id, "account_id"),
             with_margin=not request.without_margin,
             estimated_ids=frozenset(request.estimated_position_ids),
+            lane=Lane.LIVE if request.urgent else Lane.RECONCILIATION,
         )
         return observation_pb2.ObserveAccountResponse(
             account=_account_to_proto(seen.account),

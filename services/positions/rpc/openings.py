@@ -7,11 +7,12 @@ from services.common.errors import FieldInvalid
 from services.common.trading.fill import Fill
 from services.common.trading.reading import PositionKey
 from services.positions.commands.openings import Opening
+from services.positions.commands.orders import OpeningOrder, OrderNews
 from services.positions.domain.position import Origin
 from services.positions.rpc import vocabulary as words
 from services.positions.rpc.messages import fills_from_proto
 from services.positions.rpc.stated import provenance_from, stated_from
-from services.positions.rpc.vocabulary import amount_of, positive_of, required
+from services.positions.rpc.vocabulary import amount_of, held, positive_of, required
 
 
 def opening_from(request: positions_pb2.RecordOpeningRequest) -> Opening:
@@ -52,3 +53,25 @@ def _uuid_of(text: str, field: str) -> str:
         return str(UUID(required(text, field)))
     except ValueError:
         raise FieldInvalid(field=field, problem="is not a UUID") from None
+
+
+def order_from(request: positions_pb2.RecordOrderRequest) -> OrderNews:
+    """Raises FieldInvalid."""
+    of: str | OpeningOrder = held(request.position_id, "position_id")
+    if not of:
+        of = OpeningOrder(
+            required(request.account_id, "account_id"),
+            required(request.symbol, "symbol"),
+            words.POSITION_SIDE.to_domain(request.position_side),
+            words.SIDE.to_domain(request.side),
+        )
+    return OrderNews(
+        intent_id=required(request.intent_id, "intent_id"),
+        of=of,
+        client_order_id=required(request.client_order_id, "client_order_id"),
+        order_id=held(request.order_id, "order_id"),
+        order_side=words.ORDER_SIDE.to_domain(request.order_side),
+        quantity=amount_of(request.quantity, "quantity"),
+        status=words.ORDER_STATUS.to_domain(request.status),
+        reason=held(request.reason, "reason"),
+    )

@@ -1,5 +1,7 @@
 """PositionsService."""
 
+from typing import Protocol
+
 from protos.positions.v1 import positions_pb2, positions_pb2_grpc, types_pb2
 from services.common.clock import Clock
 from services.common.errors import FieldInvalid
@@ -9,13 +11,16 @@ from services.common.trading.level import LevelKind
 from services.positions.commands.fills import FillCommands
 from services.positions.commands.levels import Changed, LevelCommands, Request
 from services.positions.commands.openings import OpeningCommands
-from services.positions.domain.timeline import Actor
+from services.positions.commands.orders import OrderCommands
+from services.positions.commands.requests import Requests
+from services.positions.domain.timeline import Actor, TimelineEntry
 from services.positions.queries.books import BookQueries
 from services.positions.queries.documents import DocumentQueries
 from services.positions.rpc import vocabulary as words
 from services.positions.rpc.documents import timeline_to_proto, transaction_to_proto
 from services.positions.rpc.messages import fills_from_proto, position_to_proto
-from services.positions.rpc.openings import opening_from
+from services.positions.rpc.once import once
+from services.positions.rpc.openings import opening_from, order_from
 from services.positions.rpc.paging import moment_of, number_in, parts_of, token_of
 from services.positions.rpc.stated import advice_from, author_from, rule_from, stated_from
 from services.positions.rpc.vocabulary import (
@@ -29,6 +34,12 @@ from services.positions.rpc.vocabulary import (
 )
 from services.positions.store.fills import TransactionCursor, TransactionFilter
 from services.positions.store.positions import PageCursor, PositionFilter
+from services.positions.store.timeline import TimelineCursor, cursor_after
+
+
+class _OfPosition(Protocol):
+    user_id: str
+    position_id: str
 
 
 class PositionsRpc(positions_pb2_grpc.PositionsServiceServicer):
@@ -40,14 +51,18 @@ class PositionsRpc(positions_pb2_grpc.PositionsServiceServicer):
         levels: LevelCommands,
         fills: FillCommands,
         openings: OpeningCommands,
+        orders: OrderCommands,
         documents: DocumentQueries,
+        requests: Requests,
         clock: Clock,
     ) -> None:
         self._queries = queries
         self._levels = levels
         self._fills = fills
         self._openings = openings
+        self._orders = orders
         self._documents = documents
+        self._requests = requests
         self._clock = clock
 
     async def GetPosition(
@@ -85,15 +100,27 @@ class PositionsRpc(positions_pb2_grpc.PositionsServiceServicer):
     async def SetLevel(
         self, request: positions_pb2.SetLevelRequest, context: Context
     ) -> positions_pb2.SetLevelResponse:
-        wanted = _request_of(request, request.author)
-        kind = words.LEVEL_KIND.to_domain(request.kind)
-        name = request.WhichOneof("rule") or ""
-        if name == "floor":
-            changed = await self._set_floor(wanted, kind, request.floor)
-        else:
-            rule = rule_from(name, request.pinned.price, request.trailing.distance)
-            changed = await self._levels.set(wanted, kind, rule)
-        return positions_pb2.SetLevelResponse(position=position_to_proto(changed.position), warnings=changed.warnings)
+        async def work() -> positions_pb2.SetLevelResponse:
+            wanted = _request_of(request, request.author)
+            kind = words.LEVEL_KIND.to_domain(request.kind)
+            name = request.WhichOneof("rule") or ""
+            if name == "floor":
+                changed = await self._set_floor(wanted, kind, request.floor)
+            else:
+                rule = rule_from(name, request.pinned.price, request.trailing.distance)
+                changed = await self._levels.set(wanted, kind, rule)
+            return positions_pb2.SetLevelResponse(
+                position=position_to_proto(changed.position), warnings=changed.warnings
+            )
+
+        async def now() -> positions_pb2.SetLevelResponse:
+            return positions_pb2.SetLevelResponse(position=await self._now(request))
+
+        return await once(self._requests, request, positions_pb2.SetLevelResponse, work, now)
+
+    async def _now(self, request: _OfPosition) -> types_pb2.Position:
+        """A position of the request's user as it is."""
+        return position_to_proto(await self._queries.get_position(request.position_id, request.user_id))
 
     async def _set_floor(self, wanted: Request, kind: LevelKind, floor: positions_pb2.Floor) -> Changed:
         if kind is not LevelKind.STOP_LOSS:
@@ -103,28 +130,46 @@ class PositionsRpc(positions_pb2_grpc.PositionsServiceServicer):
     async def ManagePosition(
         self, request: positions_pb2.ManagePositionRequest, context: Context
     ) -> positions_pb2.ManagePositionResponse:
-        changed = await self._levels.manage(
-            _request_of(request, request.author), stated_from(request.stop_loss, request.take_profit)
-        )
-        return positions_pb2.ManagePositionResponse(
-            position=position_to_proto(changed.position), warnings=changed.warnings
-        )
+        async def work() -> positions_pb2.ManagePositionResponse:
+            changed = await self._levels.manage(
+                _request_of(request, request.author), stated_from(request.stop_loss, request.take_profit)
+            )
+            return positions_pb2.ManagePositionResponse(
+                position=position_to_proto(changed.position), warnings=changed.warnings
+            )
+
+        async def now() -> positions_pb2.ManagePositionResponse:
+            return positions_pb2.ManagePositionResponse(position=await self._now(request))
+
+        return await once(self._requests, request, positions_pb2.ManagePositionResponse, work, now)
 
     async def ReleasePosition(
         self, request: positions_pb2.ReleasePositionRequest, context: Context
     ) -> positions_pb2.ReleasePositionResponse:
-        changed = await self._levels.release(_request_of(request, request.author))
-        return positions_pb2.ReleasePositionResponse(position=position_to_proto(changed.position))
+        async def work() -> positions_pb2.ReleasePositionResponse:
+            changed = await self._levels.release(_request_of(request, request.author))
+            return positions_pb2.ReleasePositionResponse(position=position_to_proto(changed.position))
+
+        async def now() -> positions_pb2.ReleasePositionResponse:
+            return positions_pb2.ReleasePositionResponse(position=await self._now(request))
+
+        return await once(self._requests, request, positions_pb2.ReleasePositionResponse, work, now)
 
     async def RecordCloseAdvice(
         self, request: positions_pb2.RecordCloseAdviceRequest, context: Context
     ) -> positions_pb2.RecordCloseAdviceResponse:
-        wanted = Request(
-            required(request.user_id, "user_id"), required(request.position_id, "position_id"), author=Actor.AI
-        )
-        advice = advice_from(request.advice, self._clock.now()) if request.HasField("advice") else None
-        changed = await self._levels.advise(wanted, advice)
-        return positions_pb2.RecordCloseAdviceResponse(position=position_to_proto(changed.position))
+        async def work() -> positions_pb2.RecordCloseAdviceResponse:
+            wanted = Request(
+                required(request.user_id, "user_id"), required(request.position_id, "position_id"), author=Actor.AI
+            )
+            advice = advice_from(request.advice, self._clock.now()) if request.HasField("advice") else None
+            changed = await self._levels.advise(wanted, advice)
+            return positions_pb2.RecordCloseAdviceResponse(position=position_to_proto(changed.position))
+
+        async def now() -> positions_pb2.RecordCloseAdviceResponse:
+            return positions_pb2.RecordCloseAdviceResponse(position=await self._now(request))
+
+        return await once(self._requests, request, positions_pb2.RecordCloseAdviceResponse, work, now)
 
     async def ListEnforcedPositions(
         self, request: positions_pb2.ListEnforcedPositionsRequest, context: Context
@@ -143,6 +188,7 @@ class PositionsRpc(positions_pb2_grpc.PositionsServiceServicer):
             required(request.position_id, "position_id"),
             fills_from_proto(request.fills),
             required(request.intent_id, "intent_id"),
+            request.evidence,
         )
         return positions_pb2.RecordFillsResponse(position=position_to_proto(position))
 
@@ -152,10 +198,19 @@ class PositionsRpc(positions_pb2_grpc.PositionsServiceServicer):
         position = await self._openings.record(opening_from(request))
         return positions_pb2.RecordOpeningResponse(position=position_to_proto(position))
 
+    async def RecordOrder(
+        self, request: positions_pb2.RecordOrderRequest, context: Context
+    ) -> positions_pb2.RecordOrderResponse:
+        await self._orders.record(order_from(request))
+        return positions_pb2.RecordOrderResponse()
+
     async def ListTimeline(
         self, request: positions_pb2.ListTimelineRequest, context: Context
     ) -> positions_pb2.ListTimelineResponse:
-        after = number_in(parts_of(request.page_token, 1)[0]) if request.page_token else 0
+        after = None
+        if request.page_token:
+            version, sampled, happened_at = parts_of(request.page_token, 3)
+            after = TimelineCursor(number_in(version), sampled == "1", moment_of(happened_at))
         page = await self._documents.list_timeline(
             _user_of(request.user_id),
             required(request.position_id, "position_id"),
@@ -164,7 +219,7 @@ class PositionsRpc(positions_pb2_grpc.PositionsServiceServicer):
         )
         return positions_pb2.ListTimelineResponse(
             entries=[timeline_to_proto(entry) for entry in page.rows],
-            next_page_token=token_of(str(page.rows[-1].version)) if page.more else "",
+            next_page_token=_token_after(page.rows[-1]) if page.more else "",
         )
 
     async def ListTransactions(
@@ -172,23 +227,22 @@ class PositionsRpc(positions_pb2_grpc.PositionsServiceServicer):
     ) -> positions_pb2.ListTransactionsResponse:
         after = None
         if request.page_token:
-            executed_at, position_id, fill_id = parts_of(request.page_token, 3)
-            after = TransactionCursor(moment_of(executed_at), position_id, fill_id)
+            happened_at, name = parts_of(request.page_token, 2)
+            after = TransactionCursor(moment_of(happened_at), name)
         every = request.exchange == types_pb2.EXCHANGE_UNSPECIFIED
         which = TransactionFilter(
             position_id=optional_text(request.position_id, "position_id"),
             venue=None if every else words.EXCHANGE.to_domain(request.exchange),
             symbol=optional_text(request.symbol, "symbol"),
+            status=words.ORDER_STATUS.to_domain(request.status) if request.status else None,
         )
         page = await self._documents.list_transactions(
             required(request.user_id, "user_id"), which, after, page_size_of(request.page_size)
         )
-        last = page.rows[-1].booked if page.more else None
+        last = page.rows[-1] if page.more else None
         return positions_pb2.ListTransactionsResponse(
             transactions=[transaction_to_proto(one) for one in page.rows],
-            next_page_token=""
-            if last is None
-            else token_of(last.fill.executed_at.isoformat(), last.position_id, last.fill.fill_id),
+            next_page_token="" if last is None else token_of(last.happened_at.isoformat(), last.transaction_id),
         )
 
     async def GetTransaction(
@@ -205,6 +259,11 @@ def registration(servicer: PositionsRpc) -> Registration:
     return Registration(
         positions_pb2_grpc.add_PositionsServiceServicer_to_server, servicer, "positions.v1.PositionsService"
     )
+
+
+def _token_after(entry: TimelineEntry) -> str:
+    place = cursor_after(entry)
+    return token_of(str(place.version), "1" if place.sampled else "0", place.happened_at.isoformat())
 
 
 def _user_of(user_id: str) -> str | None:

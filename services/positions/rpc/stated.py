@@ -101,17 +101,18 @@ def management_to_proto(position: Position) -> types_pb2.AiManagement:
         trailing_stop_distance="" if trailing is None else text_of(trailing.distance),
         trailing_stop_adjusted_by=_author_to_proto(position.stop_set_by),
     )
-    advice = position.close_advice
-    if advice is not None:
-        message.should_close.CopyFrom(
-            types_pb2.CloseAdvice(
-                reason=advice.reason,
-                urgency=words.URGENCY.to_proto(advice.urgency),
-                confidence=text_of(advice.confidence),
-                given_at=stamp_of(advice.given_at),
-            )
-        )
+    if position.close_advice is not None:
+        message.should_close.CopyFrom(advice_to_proto(position.close_advice))
     return message
+
+
+def advice_to_proto(advice: CloseAdvice) -> types_pb2.CloseAdvice:
+    return types_pb2.CloseAdvice(
+        reason=advice.reason,
+        urgency=words.URGENCY.to_proto(advice.urgency),
+        confidence=text_of(advice.confidence),
+        given_at=stamp_of(advice.given_at),
+    )
 
 
 def entry_to_proto(position: Position) -> types_pb2.Entry:

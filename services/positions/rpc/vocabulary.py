@@ -11,12 +11,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from protos.positions.v1 import observation_pb2, positions_pb2, types_pb2
 from services.common.errors import FieldInvalid
 from services.common.trading.exit_reason import ExitReason
+from services.common.trading.extremes import TriggerPrice
 from services.common.trading.fill import OrderKind
 from services.common.trading.level import LevelKind
 from services.common.trading.money import format_decimal, parse_decimal
 from services.common.trading.reading import ReadingStatus
 from services.common.trading.side import OrderSide, PositionSide, Side, Venue
 from services.positions.domain.decision import Outcome
+from services.positions.domain.order import OrderStatus
 from services.positions.domain.position import Origin, PositionStatus
 from services.positions.domain.provenance import Urgency
 from services.positions.domain.timeline import Actor
@@ -98,6 +100,18 @@ EXIT_REASON = Words(
         ExitReason.ADL: types_pb2.EXIT_REASON_ADL,
         ExitReason.CLOSED_EXTERNALLY: types_pb2.EXIT_REASON_CLOSED_EXTERNALLY,
     },
+)
+ORDER_STATUS = Words(
+    "status",
+    {
+        OrderStatus.PENDING: positions_pb2.TRANSACTION_STATUS_PENDING,
+        OrderStatus.FILLED: positions_pb2.TRANSACTION_STATUS_FILLED,
+        OrderStatus.CANCELLED: positions_pb2.TRANSACTION_STATUS_CANCELLED,
+    },
+)
+TRIGGER_PRICE = Words(
+    "trigger_price",
+    {TriggerPrice.MARK: types_pb2.TRIGGER_PRICE_MARK, TriggerPrice.LAST: types_pb2.TRIGGER_PRICE_LAST},
 )
 LEVEL_KIND = Words(
     "kind",

@@ -1,12 +1,14 @@
 """Accounts and the leases of their keys."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.common.trading.extremes import TriggerPrice
 from services.common.trading.side import Venue
 from services.positions.domain.account import Account
 from services.positions.domain.errors import AccountNotFound
@@ -51,6 +53,36 @@ async def get_account(
     if row is None:
         raise AccountNotFound(account_id=account_id)
     return _from_row(row)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountStanding:
+    """An account and its user's plan."""
+
+    account: Account
+    plan: Plan | None
+
+
+def standing_with(*more: ColumnElement[Any]) -> Select[Any]:
+    """A statement for the standing of the account `of_account`, and for whatever else is asked of it at once."""
+    return (
+        select(
+            *(one for one in accounts.c if one is not accounts.c.sealed_credentials),
+            plans.c.name.label("plan_name"),
+            plans.c.commission_percent.label("plan_percent"),
+            *more,
+        )
+        .select_from(accounts.outerjoin(plans, plans.c.user_id == accounts.c.user_id))
+        .where(accounts.c.account_id == bindparam("of_account"), accounts.c.removed_at.is_(None))
+    )
+
+
+def standing_from_row(row: Row[Any] | None, account_id: str, user_id: str | None = None) -> AccountStanding:
+    """What such a statement answered. Raises AccountNotFound, for another user's as well."""
+    if row is None or user_id not in (None, row.user_id):
+        raise AccountNotFound(account_id=account_id)
+    plan = None if row.plan_name is None else Plan(row.plan_name, row.plan_percent)
+    return AccountStanding(_from_row(row), plan)
 
 
 async def list_accounts(connection: AsyncConnection, user_id: str) -> list[Account]:
@@ -170,6 +202,7 @@ def _from_row(row: Row[Any]) -> Account:
         auto_manage=row.auto_manage,
         refusal=row.refusal,
         removed_at=row.removed_at,
+        trigger_price=TriggerPrice(row.trigger_price),
     )
 
 
@@ -191,4 +224,5 @@ def _to_row(account: Account) -> dict[str, Any]:
         "auto_manage": account.auto_manage,
         "refusal": account.refusal,
         "removed_at": account.removed_at,
+        "trigger_price": account.trigger_price.value,
     }

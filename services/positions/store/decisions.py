@@ -1,24 +1,48 @@
 """Which decisions were carried out, so that a run that is sent again changes nothing."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import Text, bindparam, func, insert, select
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.positions.domain.decision import DecisionResult, Outcome
+from services.positions.store.accounts import AccountStanding, standing_from_row, standing_with
 from services.positions.store.tables import applied_decisions
+
+_LOCK = select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("of_account", type_=Text), 0)))
+_done = func.jsonb_build_array(
+    applied_decisions.c.decision_id, applied_decisions.c.outcome, applied_decisions.c.position_id
+)
+_BEGIN = standing_with(
+    select(func.jsonb_agg(_done, type_=JSONB))
+    .where(applied_decisions.c.run_id == bindparam("of_run"))
+    .scalar_subquery()
+    .label("done")
+)
 
 
 async def lock_account(connection: AsyncConnection, account_id: str) -> None:
     """Hold an account's decisions until the transaction ends."""
-    await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(account_id, 0))))
+    await connection.execute(_LOCK, {"of_account": account_id})
 
 
-async def list_applied(connection: AsyncConnection, run_id: str) -> dict[str, DecisionResult]:
-    """What was done of a run, by decision."""
-    rows = await connection.execute(select(applied_decisions).where(applied_decisions.c.run_id == run_id))
-    return {row.decision_id: DecisionResult(row.decision_id, Outcome(row.outcome), row.position_id) for row in rows}
+@dataclass(frozen=True, slots=True)
+class RunStart:
+    """What a run over an account begins with: how the account stands, and what was done of the run, by decision."""
+
+    standing: AccountStanding
+    before: dict[str, DecisionResult]
+
+
+async def begin_run(connection: AsyncConnection, run_id: str, account_id: str) -> RunStart:
+    """Raises AccountNotFound."""
+    row = (await connection.execute(_BEGIN, {"of_account": account_id, "of_run": run_id})).one_or_none()
+    standing = standing_from_row(row, account_id)
+    done = row.done if row is not None and row.done is not None else []
+    return RunStart(standing, {one: DecisionResult(one, Outcome(outcome), place) for one, outcome, place in done})
 
 
 async def record(

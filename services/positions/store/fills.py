@@ -7,31 +7,27 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Row, select, tuple_
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import Row, bindparam, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.common.database import exact_money
 from services.common.trading.fill import Fill, OrderKind
+from services.common.trading.money import format_decimal
 from services.common.trading.side import OrderSide, PositionSide, Venue
+from services.positions.domain.order import OrderStatus
 from services.positions.domain.position import BookedFill, Position
 from services.positions.store.tables import fills, positions
 
-
-async def insert_fills(connection: AsyncConnection, account_id: str, booked: Iterable[BookedFill]) -> None:
-    """Book fills; one that is booked on its position already changes nothing."""
-    rows = [_to_row(account_id, one) for one in booked]
-    if rows:
-        await connection.execute(upsert(fills).on_conflict_do_nothing(), rows)
+_OF_POSITION = (
+    select(fills)
+    .where(fills.c.position_id == bindparam("of_position"))
+    .order_by(fills.c.executed_at, fills.c.sequence, fills.c.fill_id)
+)
 
 
 async def list_fills(connection: AsyncConnection, position_id: str) -> list[BookedFill]:
     """The fills of a position, in order."""
-    rows = await connection.execute(
-        select(fills)
-        .where(fills.c.position_id == position_id)
-        .order_by(fills.c.executed_at, fills.c.sequence, fills.c.fill_id)
-    )
-    return [booked_from_row(row) for row in rows]
+    return [booked_from_row(row) for row in await connection.execute(_OF_POSITION, {"of_position": position_id})]
 
 
 async def unbooked(
@@ -75,17 +71,20 @@ class Transaction:
     position: Position
 
     @property
+    def happened_at(self) -> datetime:
+        return self.booked.fill.executed_at
+
+    @property
     def transaction_id(self) -> str:
         return f"{self.position.position_id}.{self.booked.fill.fill_id}"
 
 
 @dataclass(frozen=True, slots=True)
 class TransactionCursor:
-    """Where a page of transactions ended."""
+    """Where a page of transactions ended; `name` is the id of its last one."""
 
-    executed_at: datetime
-    position_id: str
-    fill_id: str
+    happened_at: datetime
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +95,8 @@ class TransactionFilter:
     venue: Venue | None = None
     symbol: str | None = None
     fill_id: str | None = None
+    intent_id: str | None = None
+    status: OrderStatus | None = None
 
 
 async def list_transactions(
@@ -119,10 +120,11 @@ async def list_transactions(
         query = query.where(positions.c.venue == which.venue.value)
     if which.symbol is not None:
         query = query.where(fills.c.symbol == which.symbol)
-    key = tuple_(fills.c.executed_at, fills.c.position_id, fills.c.fill_id)
+    # Compared as Python compares texts: fills and orders are merged by it.
+    name = (fills.c.position_id + "." + fills.c.fill_id).collate("C")
     if after is not None:
-        query = query.where(key < tuple_(after.executed_at, after.position_id, after.fill_id))
-    query = query.order_by(fills.c.executed_at.desc(), fills.c.position_id.desc(), fills.c.fill_id.desc())
+        query = query.where(tuple_(fills.c.executed_at, name) < tuple_(after.happened_at, after.name))
+    query = query.order_by(fills.c.executed_at.desc(), name.desc())
     rows = await connection.execute(query.limit(limit))
     return [(booked_from_row(row), row.position_id) for row in rows]
 
@@ -149,7 +151,12 @@ def booked_from_row(row: Row[Any]) -> BookedFill:
     return BookedFill(row.position_id, fill, row.reduced, row.pnl)
 
 
-def _to_row(account_id: str, booked: BookedFill) -> dict[str, Any]:
+def fills_to_document(account_id: str, booked: Iterable[BookedFill]) -> list[dict[str, Any]]:
+    """Rows as a JSON document, whose numbers are exact texts. Raises ValueError for what the books cannot hold."""
+    return [_to_document(account_id, one) for one in booked]
+
+
+def _to_document(account_id: str, booked: BookedFill) -> dict[str, Any]:
     fill = booked.fill
     return {
         "account_id": account_id,
@@ -160,15 +167,19 @@ def _to_row(account_id: str, booked: BookedFill) -> dict[str, Any]:
         "client_order_id": fill.client_order_id,
         "position_side": fill.position_side.value,
         "order_side": fill.order_side.value,
-        "price": fill.price,
-        "quantity": fill.quantity,
-        "fee": fill.fee,
+        "price": _money(fill.price),
+        "quantity": _money(fill.quantity),
+        "fee": _money(fill.fee),
         "fee_currency": fill.fee_currency,
-        "fee_quote": fill.fee_quote,
-        "venue_pnl": fill.realized_pnl,
-        "pnl": booked.pnl,
+        "fee_quote": _money(fill.fee_quote),
+        "venue_pnl": _money(fill.realized_pnl),
+        "pnl": _money(booked.pnl),
         "reduced": booked.reduced,
         "order_kind": fill.order_kind.value,
-        "executed_at": fill.executed_at,
+        "executed_at": fill.executed_at.isoformat(),
         "sequence": fill.sequence,
     }
+
+
+def _money(amount: Decimal | None) -> str | None:
+    return None if amount is None else format_decimal(exact_money(amount))

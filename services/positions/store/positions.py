@@ -1,25 +1,26 @@
-"""Positions and their timeline."""
+"""Positions."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, func, insert, or_, select, tuple_, update
+from sqlalchemy import Row, Select, Text, all_, bindparam, func, or_, select, true, tuple_, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.errors import PositionNotFound
 from services.common.trading.exit_reason import ExitReason
+from services.common.trading.extremes import TriggerPrice
 from services.common.trading.fill import Settlement
 from services.common.trading.reading import PositionKey
 from services.common.trading.side import PositionSide, Side, Venue
-from services.positions.domain.errors import VersionConflict
 from services.positions.domain.position import Origin, Position, PositionExit, PositionStatus
 from services.positions.domain.provenance import Plan
-from services.positions.domain.timeline import Actor, Change, TimelineEntry
+from services.positions.domain.timeline import Actor
 from services.positions.store.documents import advice_from_row, plan_from_row, provenance_from_row, said_to_row
 from services.positions.store.levels import levels_from_document, levels_to_document
-from services.positions.store.tables import accounts, openings, position_numbers, positions, timeline
+from services.positions.store.tables import accounts, position_numbers, positions
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,14 @@ class LatestRow:
 
     position: Position
     changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLookup:
+    """What is known of a key, and the id, OP_<unix seconds>_<n>, of what may be opened there."""
+
+    new_id: str
+    latest: LatestRow | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,28 +57,28 @@ class PageCursor:
     position_id: str
 
 
-async def next_position_id(connection: AsyncConnection, now: datetime) -> str:
-    """A new id, OP_<unix seconds>_<n>."""
-    number = (await connection.execute(select(position_numbers.next_value()))).scalar_one()
-    return f"OP_{int(now.timestamp())}_{number}"
+# Statements that every change needs are built once: to build one of fifty columns takes longer than to run it.
+_LOCK = select(positions).where(positions.c.position_id == bindparam("of_position")).with_for_update()
 
 
-async def insert_position(connection: AsyncConnection, position: Position, now: datetime) -> None:
-    """Add a row. The database refuses a second open one of the same key."""
-    # Values beside the statement, not in it: a statement of thirty values takes longer to build than to run.
-    await connection.execute(insert(positions), {**_to_row(position), "changed_at": now})
-
-
-async def update_position(connection: AsyncConnection, position: Position, now: datetime) -> None:
-    """Write the next version over the one before it. Raises VersionConflict where that is not the one there."""
-    written = await connection.execute(
-        update(positions).where(
-            positions.c.position_id == bindparam("of_id"), positions.c.version == bindparam("of_version")
-        ),
-        {**_to_row(position), "changed_at": now, "of_id": position.position_id, "of_version": position.version - 1},
+def _of_key() -> Select[Any]:
+    latest = (
+        select(positions)
+        .where(
+            positions.c.account_id == bindparam("of_account"),
+            positions.c.symbol == bindparam("of_symbol"),
+            positions.c.position_side == bindparam("of_side"),
+            positions.c.position_id != all_(bindparam("apart_from", type_=ARRAY(Text))),
+        )
+        .order_by(positions.c.changed_at.desc())
+        .limit(1)
+        .subquery("latest")
     )
-    if written.rowcount != 1:
-        raise VersionConflict(position_id=position.position_id, version=position.version)
+    number = select(position_numbers.next_value().label("number")).subquery("numbered")
+    return select(number, latest).select_from(number.outerjoin(latest, true()))
+
+
+_OF_KEY = _of_key()
 
 
 async def move_settlement(connection: AsyncConnection, position: Position) -> None:
@@ -98,11 +107,8 @@ async def find_positions(connection: AsyncConnection, position_ids: Collection[s
 
 async def lock_position(connection: AsyncConnection, position_id: str, user_id: str | None = None) -> Position:
     """A position, held against other writers until the transaction ends. Raises PositionNotFound."""
-    query = select(positions).where(positions.c.position_id == position_id).with_for_update()
-    if user_id is not None:
-        query = query.where(positions.c.user_id == user_id)
-    row = (await connection.execute(query)).one_or_none()
-    if row is None:
+    row = (await connection.execute(_LOCK, {"of_position": position_id})).one_or_none()
+    if row is None or user_id not in (None, row.user_id):
         raise PositionNotFound(position_id=position_id)
     return position_from_row(row)
 
@@ -117,6 +123,15 @@ async def list_open(
     if user_id is not None:
         query = query.where(positions.c.user_id == user_id)
     rows = await connection.execute(query.order_by(positions.c.opened_at, positions.c.position_id))
+    return [position_from_row(row) for row in rows]
+
+
+async def lock_open(connection: AsyncConnection, account_id: str) -> list[Position]:
+    """The open rows of an account, held against other writers until the transaction ends."""
+    of_account = (positions.c.account_id == account_id, positions.c.status == PositionStatus.OPEN.value)
+    rows = await connection.execute(
+        select(positions).where(*of_account).order_by(positions.c.position_id).with_for_update()
+    )
     return [position_from_row(row) for row in rows]
 
 
@@ -164,75 +179,19 @@ async def list_enforced(connection: AsyncConnection, after: str, limit: int) -> 
     return [position_from_row(row) for row in rows]
 
 
-async def latest_of_key(
-    connection: AsyncConnection, account_id: str, key: PositionKey, apart_from: Collection[str]
-) -> LatestRow | None:
-    """The row of a key that changed last, open or closed, apart from those named."""
-    row = (
-        await connection.execute(
-            select(positions, positions.c.changed_at)
-            .where(
-                positions.c.account_id == account_id,
-                positions.c.symbol == key.symbol,
-                positions.c.position_side == key.position_side.value,
-                positions.c.position_id.not_in(apart_from),
-            )
-            .order_by(positions.c.changed_at.desc())
-            .limit(1)
-        )
-    ).one_or_none()
-    return None if row is None else LatestRow(position_from_row(row), row.changed_at)
-
-
-async def append_timeline(connection: AsyncConnection, entry: TimelineEntry) -> None:
-    """Add a line; a position's version has one."""
-    await connection.execute(
-        insert(timeline).values(
-            position_id=entry.position_id,
-            version=entry.version,
-            happened_at=entry.happened_at,
-            actor=entry.actor.value,
-            change=entry.change.value,
-            evidence=entry.evidence,
-            reason=entry.reason,
-            levels=None if entry.levels is None else levels_to_document(entry.levels),
-        )
-    )
-
-
-async def list_timeline(connection: AsyncConnection, position_id: str, after: int, limit: int) -> list[TimelineEntry]:
-    """The lines of a position behind a version, the first one first."""
-    rows = await connection.execute(
-        select(timeline)
-        .where(timeline.c.position_id == position_id, timeline.c.version > after)
-        .order_by(timeline.c.version)
-        .limit(limit)
-    )
-    return [
-        TimelineEntry(
-            position_id=row.position_id,
-            version=row.version,
-            happened_at=row.happened_at,
-            actor=Actor(row.actor),
-            change=Change(row.change),
-            evidence=row.evidence,
-            reason=row.reason,
-            levels=None if row.levels is None else levels_from_document(row.levels),
-        )
-        for row in rows
-    ]
-
-
-async def find_opening(connection: AsyncConnection, intent_id: str) -> str | None:
-    """The position that an intent opened."""
-    return (
-        await connection.execute(select(openings.c.position_id).where(openings.c.intent_id == intent_id))
-    ).scalar_one_or_none()
-
-
-async def record_opening(connection: AsyncConnection, intent_id: str, position_id: str, now: datetime) -> None:
-    """Keep which position an intent opened."""
-    await connection.execute(insert(openings).values(intent_id=intent_id, position_id=position_id, recorded_at=now))
+async def look_up_key(
+    connection: AsyncConnection, account_id: str, key: PositionKey, apart_from: Collection[str], now: datetime
+) -> KeyLookup:
+    """The row of a key that changed last, open or closed, apart from those named; and an id for a new one."""
+    values = {
+        "of_account": account_id,
+        "of_symbol": key.symbol,
+        "of_side": key.position_side.value,
+        "apart_from": list(apart_from),
+    }
+    row = (await connection.execute(_OF_KEY, values)).one()
+    latest = None if row.position_id is None else LatestRow(position_from_row(row), row.changed_at)
+    return KeyLookup(f"OP_{int(now.timestamp())}_{row.number}", latest)
 
 
 async def count_in_care(connection: AsyncConnection, account_id: str) -> int:
@@ -253,6 +212,15 @@ async def set_plan_of_open(connection: AsyncConnection, user_id: str, plan: Plan
         update(positions)
         .where(positions.c.user_id == user_id, positions.c.status == PositionStatus.OPEN.value)
         .values(plan=plan.name, commission_percent=plan.commission_percent)
+    )
+
+
+async def set_trigger_price_of_open(connection: AsyncConnection, account_id: str, source: TriggerPrice) -> None:
+    """Trigger the levels of an account's open rows by this price. Of rows without enforced levels it is no change."""
+    await connection.execute(
+        update(positions)
+        .where(positions.c.account_id == account_id, positions.c.status == PositionStatus.OPEN.value)
+        .values(trigger_price=source.value)
     )
 
 
@@ -286,6 +254,7 @@ def position_from_row(row: Row[Any]) -> Position:
         funding=row.funding,
         plan=plan_from_row(row),
         commission=row.commission,
+        trigger_price=TriggerPrice(row.trigger_price),
     )
 
 
@@ -305,7 +274,8 @@ def _exit_from_row(row: Row[Any]) -> PositionExit | None:
     )
 
 
-def _to_row(position: Position) -> dict[str, Any]:
+def position_to_row(position: Position) -> dict[str, Any]:
+    """The columns that a position fills."""
     end = position.exit
     return {
         "position_id": position.position_id,
@@ -340,5 +310,6 @@ def _to_row(position: Position) -> dict[str, Any]:
         "entry_fee": position.entry_fee,
         "partial_pnl": position.partial_pnl,
         "funding": position.funding,
+        "trigger_price": position.trigger_price.value,
         **said_to_row(position),
     }

@@ -48,10 +48,12 @@ accounts = Table(
     Column("refusal", Text, nullable=False, server_default=""),
     # Its history stays; its key is gone.
     Column("removed_at", UtcDateTime),
+    Column("trigger_price", Text, nullable=False, server_default="mark"),
     UniqueConstraint("venue", "venue_user_id"),
     CheckConstraint(
         "removed_at IS NULL OR (NOT verified AND NOT trading_enabled AND sealed_credentials = '')", name="removed"
     ),
+    CheckConstraint("trigger_price IN ('mark', 'last')", name="trigger_price"),
 )
 
 plans = Table(
@@ -128,6 +130,8 @@ positions = Table(
     Column("plan", Text),
     Column("commission_percent", Money),
     Column("commission", Money),
+    # By the setting of its account.
+    Column("trigger_price", Text, nullable=False, server_default="mark"),
     CheckConstraint("side IN ('long', 'short')", name="side"),
     CheckConstraint("position_side IN ('both', side)", name="position_side"),
     CheckConstraint("status IN ('open', 'closed', 'liquidated')", name="status"),
@@ -141,6 +145,7 @@ positions = Table(
         name="exit",
     ),
     CheckConstraint("NOT enforced OR status = 'open'", name="enforced"),
+    CheckConstraint("trigger_price IN ('mark', 'last')", name="trigger_price"),
 )
 
 Index(
@@ -155,13 +160,6 @@ Index(
     "positions_key_idx", positions.c.account_id, positions.c.symbol, positions.c.position_side, positions.c.changed_at
 )
 Index("positions_enforced_idx", positions.c.position_id, postgresql_where=text("enforced"))
-Index(
-    "positions_history_idx",
-    positions.c.user_id,
-    positions.c.closed_at.desc(),
-    positions.c.position_id.desc(),
-    postgresql_where=text("status <> 'open'"),
-)
 # Holds all that the figures of a user's trades are made of, so that they are reckoned from the index alone.
 Index(
     "positions_analytics_idx",

@@ -12,15 +12,12 @@ import structlog
 from protos.gateway.v1 import events_pb2 as gateway_events
 from protos.monitor.v1 import events_pb2 as monitor_events
 from protos.positions.v1 import events_pb2
-from protos.venue.v1 import events_pb2 as venue_events
 from services.common.bus import Handler, Received
 from services.common.clock import Clock
-from services.common.exchange.budget import Ban
 from services.common.follower import Follower
 from services.common.subjects import all_users, all_users_ephemeral, ephemeral_subject
 from services.common.trading.extremes import Extreme, TriggerPrice
 from services.common.trading.money import parse_decimal
-from services.common.trading.side import Venue
 from services.positions.guards import LevelPlace, LevelPlaces
 from services.positions.readings import AccountReadings
 from services.positions.rpc import vocabulary as words
@@ -37,7 +34,6 @@ OWN_FACTS = [
 ]
 EXTREMES = [all_users("monitor", "extreme_moved")]
 WATCHED = [all_users_ephemeral("gateway", "user_watched")]
-BANS = [all_users_ephemeral(service, "venue_banned") for service in ("positions", "monitor")]
 
 _TRIGGER_PRICES = {
     monitor_events.TRIGGER_PRICE_MARK: TriggerPrice.MARK,
@@ -61,12 +57,14 @@ class OwnFacts:
         *,
         on_user: Callable[[str], None],
         on_account: Callable[[str], None],
+        on_missed: Callable[[], None] = lambda: None,
     ) -> None:
         self._readings = readings
         self._places = places
         self._clock = clock
         self._on_user = on_user
         self._on_account = on_account
+        self._on_missed = on_missed
 
     async def handle(self, message: Received) -> None:
         """One fact. Raises DecodeError where it is not what its subject says."""
@@ -84,7 +82,8 @@ class OwnFacts:
                 self._changed(events_pb2.PositionLevelsChanged.FromString(message.payload), message.sequence)
 
     async def missed(self) -> None:
-        """Facts were lost to this process: of levels armed until now it cannot tell where they came."""
+        """Facts were lost to this process: it cannot tell where levels came until now, nor which keys have changed."""
+        self._on_missed()
         self._places.restart(self._clock.now())
 
     def _changed(self, fact: events_pb2.PositionOpened | events_pb2.PositionLevelsChanged, sequence: int) -> None:
@@ -153,56 +152,6 @@ def stirring(send: Send, clock: Clock) -> Callable[[Streamed], Awaitable[None]]:
         await send(ephemeral_subject("positions", "account_stirred", account.user_id), message.SerializeToString())
 
     return stir
-
-
-class BanTeller:
-    """Tells every process of the bans that this one met, again and again while they last: some may start later."""
-
-    def __init__(self, send: Send, clock: Clock, again_seconds: float = 10.0) -> None:
-        self._send = send
-        self._clock = clock
-        self._again_seconds = again_seconds
-        self._bans: dict[Venue, Ban] = {}
-        self._news = asyncio.Event()
-
-    def tell(self, ban: Ban) -> None:
-        """Take note of a ban; `run` tells of it."""
-        self._bans[ban.venue] = ban
-        self._news.set()
-
-    async def run(self) -> None:
-        """Tell until cancelled."""
-        while True:
-            try:
-                async with asyncio.timeout(self._again_seconds if self._bans else None):
-                    await self._news.wait()
-            except TimeoutError:
-                pass
-            self._news.clear()
-            now = self._clock.now()
-            self._bans = {venue: ban for venue, ban in self._bans.items() if ban.until > now}
-            for ban in tuple(self._bans.values()):
-                message = venue_events.VenueBanned(
-                    sent_at=stamp_of(now),
-                    exchange=words.EXCHANGE.to_proto(ban.venue),
-                    until=stamp_of(ban.until),
-                    reason=ban.reason,
-                )
-                subject = ephemeral_subject("positions", "venue_banned", ban.venue.value)
-                await self._send(subject, message.SerializeToString())
-
-
-def hear_bans(apply: Callable[[Venue, datetime, str], None]) -> Handler:
-    """A handler of venue_banned, from whichever service met it."""
-
-    async def hear(message: Received) -> None:
-        ban = venue_events.VenueBanned.FromString(message.payload)
-        venue = words.EXCHANGE.to_domain(ban.exchange)
-        until = ban.until.ToDatetime(tzinfo=UTC)
-        _log.warning("venue banned", venue=venue, until=until.isoformat(), subject=message.subject)
-        apply(venue, until, ban.reason)
-
-    return hear
 
 
 def _extreme(message: monitor_events.Extreme) -> Extreme:

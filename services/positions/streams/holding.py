@@ -1,4 +1,6 @@
-"""Which accounts this replica follows: those that a stream is wanted for, shared out by leases, so many and no more.
+"""Which accounts this replica follows: its share of those that a stream is wanted for, by leases, so many and no more.
+
+A replica that joins has its share within a few looks: each of the others gives up what is more than its own.
 
 Two replicas that followed one account for a moment would only read it twice; the leases spare that, they fence nothing.
 """
@@ -22,6 +24,7 @@ from services.positions.streams.following import FollowedAccount
 _log = structlog.get_logger(__name__)
 
 _PREFIX = "stream:"
+_REPLICA = "replica:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,8 @@ class Holding:
     ttl_seconds: float = 15
     interval_seconds: float = 2
     refused: timedelta = timedelta(minutes=5)
+    given_up_at_once: int = 25
+    """How many accounts a replica gives up at a time to one that has joined: each is followed anew there."""
     replicas: int = 16
     """How many times the limit is looked through for accounts that no other replica follows."""
 
@@ -54,6 +59,7 @@ class StreamKeeper:
         self._follow = follow
         self._holding = holding or Holding()
         self._leases: dict[str, Lease] = {}
+        self._membership: list[Lease] = []
         self._running: dict[str, tuple[Streamed, asyncio.Task[None]]] = {}
         self._refused: dict[tuple[str, int], float] = {}
         self._nudged = nudged or asyncio.Event()
@@ -89,8 +95,9 @@ class StreamKeeper:
     async def drain(self) -> None:
         """Give the leases back, so that another replica goes on at once."""
         async with self._settling, transaction(self._engine) as connection:
-            held, self._leases = self._leases, {}
-            await leases.release(connection, list(held.values()))
+            held = [*self._leases.values(), *self._membership]
+            self._leases, self._membership = {}, []
+            await leases.release(connection, held)
 
     async def settle(self) -> None:
         """Bring what is followed into line with what is wanted. Raises DatabaseUnavailable."""
@@ -120,13 +127,27 @@ class StreamKeeper:
         await leases.release(connection, unwanted)
         kept = [lease for account_id, lease in self._leases.items() if account_id in wanted]
         held = {_account_of(lease): lease for lease in await leases.renew(connection, kept, self._holding.ttl_seconds)}
-        missing = [_PREFIX + account_id for account_id in wanted if account_id not in held]
-        room = self._holding.limit - len(held)
+        share = min(self._holding.limit, await self._share(connection, len(wanted)))
+        excess = sorted(held)[share:][: self._holding.given_up_at_once]
+        await leases.release(connection, [held.pop(account_id) for account_id in excess])
+        missing = [_PREFIX + account_id for account_id in wanted if account_id not in held and account_id not in excess]
+        room = share - len(held)
         if missing and room > 0:
             await leases.ensure(connection, missing)
             claimed = await leases.claim(connection, self._owner, self._holding.ttl_seconds, keys=missing, limit=room)
             held |= {_account_of(lease): lease for lease in claimed}
         self._leases = held
+
+    async def _share(self, connection: AsyncConnection, wanted: int) -> int:
+        """How many of the wanted accounts are this replica's: as many as any other's, rounded up."""
+        ttl_seconds = self._holding.ttl_seconds
+        present = await leases.renew(connection, self._membership, ttl_seconds)
+        if not present:
+            own = [_REPLICA + self._owner]
+            await leases.ensure(connection, own)
+            present = await leases.claim(connection, self._owner, ttl_seconds, keys=own)
+        self._membership = present
+        return -(-wanted // max(1, len(await leases.owners(connection))))
 
     def _start(self, account: Streamed) -> None:
         task = asyncio.create_task(self._follow(account).run(), name=f"following {account.account_id}")

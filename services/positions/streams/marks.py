@@ -31,7 +31,14 @@ class Marks:
 
     def mark(self, venue: Venue, symbol: str, now: datetime) -> Decimal | None:
         """The mark price, or None where there is none that is young enough."""
-        price = self._feeds[venue].latest(symbol, PriceKind.MARK)
+        return self._latest(venue, symbol, PriceKind.MARK, now)
+
+    def last(self, venue: Venue, symbol: str, now: datetime) -> Decimal | None:
+        """The last price, or None where there is none that is young enough."""
+        return self._latest(venue, symbol, PriceKind.LAST, now)
+
+    def _latest(self, venue: Venue, symbol: str, kind: PriceKind, now: datetime) -> Decimal | None:
+        price = self._feeds[venue].latest(symbol, kind)
         if price is None or price.age_seconds(now) > self._max_age.total_seconds():
             return None
         return price.price

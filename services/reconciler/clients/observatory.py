@@ -16,12 +16,13 @@ class Observatory(Protocol):
         ...
 
     async def observe(
-        self, account_id: str, *, with_margin: bool = True, estimated: Collection[str] = ()
+        self, account_id: str, *, with_margin: bool = True, estimated: Collection[str] = (), urgent: bool = False
     ) -> Observation:
         """The open rows as they were before the venue was asked, and then the reading.
 
         Without `with_margin` the margin is read only where no positions are listed. `estimated` are closed rows to
-        bring with their fills; those that need none any more do not come back.
+        bring with their fills; those that need none any more do not come back. What is `urgent` goes ahead of what is
+        only due, where the venue's rate budget is short.
 
         A venue that fails is a reading that says so. Raises the error of reason ACCOUNT_NOT_FOUND.
         """

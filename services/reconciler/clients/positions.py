@@ -42,11 +42,14 @@ class PositionsObservatory:
             request.page_token = page.next_page_token
 
     async def observe(
-        self, account_id: str, *, with_margin: bool = True, estimated: Collection[str] = ()
+        self, account_id: str, *, with_margin: bool = True, estimated: Collection[str] = (), urgent: bool = False
     ) -> Observation:
         """The open rows as they were before the venue was asked, and then the reading."""
         request = pb.ObserveAccountRequest(
-            account_id=account_id, without_margin=not with_margin, estimated_position_ids=sorted(estimated)
+            account_id=account_id,
+            without_margin=not with_margin,
+            estimated_position_ids=sorted(estimated),
+            urgent=urgent,
         )
         with _typed_errors():
             return read_observation(await self._stub.ObserveAccount(request, timeout=self._observe_timeout_seconds))

@@ -107,7 +107,7 @@ class AccountRun:
             case RunResult.PENDING:
                 return before or self.started_at
             case RunResult.FAILED:
-                return before
+                return before or (self.started_at if self.findings.absences else None)
 
 
 def doubt(before: Suspicion | None, run: AccountRun, patience: timedelta) -> Suspicion | None:

@@ -17,6 +17,12 @@ FIRST_RETRY = timedelta(seconds=5)
 FIRST_RECHECK = timedelta(seconds=2)
 """How long after a first look that left something open it is looked at again; later half as long as it is open."""
 
+_LATE = 0.1
+"""Of the interval: who is looked at later than that loses the place in it."""
+
+_STEP = 0.05
+"""Of the interval: how far towards its place an account moves in one interval, there being as many ahead as behind."""
+
 _GOLDEN = 0.6180339887498949
 _EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -83,6 +89,7 @@ def next_due(
     interval: timedelta,
     ordinal: int,
     *,
+    due_at: datetime | None = None,
     pending_since: datetime | None = None,
     recheck: timedelta = FIRST_RECHECK,
 ) -> datetime:
@@ -90,11 +97,25 @@ def next_due(
 
     An account that fails backs off on its own, one that left something open (`pending_since`) is looked at again ever
     more seldom; neither ever waits longer than one that is in step.
+
+    `due_at` is when the schedule wanted the look that is over; None where it was for another reason. Where there is
+    more to do than can be done, everybody queues anew at the end, so that the interval stretches for all alike; who
+    lost the place in the interval goes back to it in small steps.
     """
     if failures > 0:
         # Beyond 2^16 any interval is the smaller; the bound keeps the number small.
         return finished_at + min(interval, FIRST_RETRY * (1 << min(failures - 1, 16)))
     if pending_since is not None:
         return finished_at + min(interval, max(recheck, (finished_at - pending_since) / 2))
-    since = (finished_at - _EPOCH - place(ordinal, interval)) % interval
-    return finished_at + (interval - since)
+    if due_at is None:
+        return finished_at + (interval - _past_place(finished_at, interval, ordinal))
+    if finished_at - due_at > interval * _LATE:
+        return finished_at + interval
+    past = _past_place(due_at, interval, ordinal)
+    back = -past if past <= interval / 2 else interval - past
+    return due_at + interval + max(-interval * _STEP, min(back, interval * _STEP))
+
+
+def _past_place(moment: datetime, interval: timedelta, ordinal: int) -> timedelta:
+    """How long ago the account's place in the interval was last."""
+    return (moment - _EPOCH - place(ordinal, interval)) % interval

@@ -20,12 +20,16 @@ from services.common.trading.side import Venue
 from services.reconciler.domain.errors import AccountNotScheduled
 from services.reconciler.domain.observation import ObservableAccount
 from services.reconciler.domain.run import Suspicion
-from services.reconciler.store.tables import ACCOUNTS
+from services.reconciler.store.tables import ACCOUNTS, ESTIMATED_EXITS
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to look at one account until the lease expires."""
+    """The right to look at one account until the lease expires.
+
+    `due_at` is when the schedule wants the look; None where the account is looked at first or for another reason.
+    Nothing is missing where `pending_since` is None; `awaits_fills` says that estimated exits are to be tried again.
+    """
 
     account: ObservableAccount
     owner: str
@@ -34,6 +38,9 @@ class Claim:
     ordinal: int
     suspicion: Suspicion | None
     pending_since: datetime | None
+    due_at: datetime | None = None
+    prompted: bool = False
+    awaits_fills: bool = False
 
 
 class AccountStore:
@@ -43,14 +50,14 @@ class AccountStore:
         self._engine = engine
 
     async def add(self, account: ObservableAccount, now: datetime) -> None:
-        """Schedule an account at once, whether it is new or not."""
+        """Schedule an account, whether it is new or not; it is asked for at once."""
         async with transaction(self._engine) as connection:
             await connection.execute(
                 insert(ACCOUNTS)
-                .values(_values(account, now))
+                .values(_values(account, now) | {"prompted_at": now})
                 .on_conflict_do_update(
                     index_elements=[ACCOUNTS.c.account_id],
-                    set_={"user_id": account.user_id, "exchange": account.exchange, "due_at": now},
+                    set_={"user_id": account.user_id, "exchange": account.exchange, "due_at": now, "prompted_at": now},
                 )
             )
 
@@ -92,10 +99,13 @@ class AccountStore:
                 advance = update(ACCOUNTS).where(ACCOUNTS.c.account_id == bindparam("id"))
                 await connection.execute(advance.values(due_at=bindparam("at")), sooner)
 
-    async def make_due(self, account_id: str, now: datetime) -> bool:
-        """The account is to be looked at now; False where it is not on the schedule."""
+    async def prompt(self, account_id: str, now: datetime) -> bool:
+        """The account is to be looked at now, ahead of all that are due; False where it is not on the schedule.
+
+        A look that had begun before does not do: another follows it.
+        """
         known = ACCOUNTS.c.account_id == account_id
-        due = update(ACCOUNTS).where(known).values(due_at=func.least(ACCOUNTS.c.due_at, now))
+        due = update(ACCOUNTS).where(known).values(due_at=func.least(ACCOUNTS.c.due_at, now), prompted_at=now)
         async with transaction(self._engine) as connection:
             return (await connection.execute(due.returning(ACCOUNTS.c.account_id))).first() is not None
 
@@ -105,17 +115,29 @@ class AccountStore:
             for claim in claims:
                 await connection.execute(update(ACCOUNTS).where(held_by(claim)).values(lease_expires_at=expires_at))
 
-    async def claim_due(self, owner: str, now: datetime, lease: timedelta, limit: int) -> list[Claim]:
-        """Claim up to `limit` accounts that are due and that nobody holds, the longest due first."""
-        due = _free(now).where(ACCOUNTS.c.due_at <= now).order_by(ACCOUNTS.c.due_at).limit(limit)
+    async def claim_due(self, owner: str, now: datetime, lease: timedelta, limit: int, exchange: Venue) -> list[Claim]:
+        """Claim up to `limit` accounts of a venue that are due and that nobody holds, the longest due first."""
+        due = (
+            _free(now)
+            .where(ACCOUNTS.c.exchange == exchange, ACCOUNTS.c.due_at <= now)
+            .order_by(ACCOUNTS.c.due_at)
+            .limit(limit)
+        )
         async with transaction(self._engine) as connection:
-            return await _claim(connection, due, owner, now + lease)
+            return await _claim(connection, due, owner, now, lease)
+
+    async def claim_prompted(self, owner: str, now: datetime, lease: timedelta, limit: int) -> list[Claim]:
+        """Claim up to `limit` accounts that were asked for and that nobody holds, the longest waiting first."""
+        asked_for = _free(now).where(ACCOUNTS.c.prompted_at.is_not(None)).order_by(ACCOUNTS.c.prompted_at).limit(limit)
+        async with transaction(self._engine) as connection:
+            return await _claim(connection, asked_for, owner, now, lease)
 
     async def claim_account(self, account_id: str, owner: str, now: datetime, lease: timedelta) -> Claim | None:
         """Claim one account, due or not; None while somebody holds it. Raises AccountNotScheduled."""
         known = select(exists().where(ACCOUNTS.c.account_id == account_id))
         async with transaction(self._engine) as connection:
-            claims = await _claim(connection, _free(now).where(ACCOUNTS.c.account_id == account_id), owner, now + lease)
+            this = _free(now).where(ACCOUNTS.c.account_id == account_id)
+            claims = await _claim(connection, this, owner, now, lease)
             if claims:
                 return claims[0]
             if not (await connection.execute(known)).scalar_one():
@@ -129,11 +151,16 @@ class AccountStore:
                 update(ACCOUNTS).where(held_by(claim)).values(lease_owner=None, lease_expires_at=None)
             )
 
-    async def next_due(self) -> datetime | None:
-        """When the next account comes due, or a held one comes free; None where there are no accounts."""
-        free_at = func.greatest(ACCOUNTS.c.due_at, func.coalesce(ACCOUNTS.c.lease_expires_at, ACCOUNTS.c.due_at))
+    async def next_due(self, exchange: Venue) -> datetime | None:
+        """When a venue's next account comes due, or a held one comes free; None where it has no accounts."""
+        # Two questions, because each has an index that answers it however many accounts there are.
+        of_venue = select(ACCOUNTS.c.due_at).where(ACCOUNTS.c.exchange == exchange)
+        free = of_venue.where(ACCOUNTS.c.lease_owner.is_(None)).order_by(ACCOUNTS.c.due_at).limit(1)
+        free_again = func.min(func.greatest(ACCOUNTS.c.due_at, ACCOUNTS.c.lease_expires_at))
+        held = select(free_again).where(ACCOUNTS.c.exchange == exchange, ACCOUNTS.c.lease_owner.is_not(None))
+        query = select(func.least(free.scalar_subquery(), held.scalar_subquery()))
         async with transaction(self._engine) as connection:
-            due: datetime | None = (await connection.execute(select(func.min(free_at)))).scalar_one()
+            due: datetime | None = (await connection.execute(query)).scalar_one()
             return due
 
 
@@ -151,12 +178,16 @@ def _free(now: datetime) -> Select[tuple[str]]:
     return select(ACCOUNTS.c.account_id).where(free).with_for_update(skip_locked=True)
 
 
-async def _claim(connection: AsyncConnection, which: Any, owner: str, expires_at: datetime) -> list[Claim]:
+async def _claim(connection: AsyncConnection, which: Any, owner: str, now: datetime, lease: timedelta) -> list[Claim]:
+    # Asked here, because nearly every account has none, and a question of its own would cost each run a round trip.
+    awaits_fills = exists().where(
+        ESTIMATED_EXITS.c.account_id == ACCOUNTS.c.account_id, ESTIMATED_EXITS.c.next_try_at <= now
+    )
     statement = (
         update(ACCOUNTS)
         .where(ACCOUNTS.c.account_id.in_(which))
-        .values(lease_owner=owner, lease_epoch=ACCOUNTS.c.lease_epoch + 1, lease_expires_at=expires_at)
-        .returning(*ACCOUNTS.c)
+        .values(lease_owner=owner, lease_epoch=ACCOUNTS.c.lease_epoch + 1, lease_expires_at=now + lease)
+        .returning(*ACCOUNTS.c, awaits_fills.label("awaits_fills"))
     )
     return [_to_claim(row) for row in await connection.execute(statement)]
 
@@ -165,7 +196,19 @@ def _to_claim(row: Row[Any]) -> Claim:
     account = ObservableAccount(row.account_id, row.user_id, Venue(row.exchange))
     since = row.suspicious_since
     suspicion = None if since is None else Suspicion(since, row.suspicion_announced)
-    return Claim(account, row.lease_owner, row.lease_epoch, row.failures, row.ordinal, suspicion, row.pending_since)
+    scheduled = row.last_run_at is not None and row.failures == 0 and row.pending_since is None
+    return Claim(
+        account=account,
+        owner=row.lease_owner,
+        epoch=row.lease_epoch,
+        failures=row.failures,
+        ordinal=row.ordinal,
+        suspicion=suspicion,
+        pending_since=row.pending_since,
+        due_at=row.due_at if scheduled and row.prompted_at is None else None,
+        prompted=row.prompted_at is not None,
+        awaits_fills=row.awaits_fills,
+    )
 
 
 def _values(account: ObservableAccount, now: datetime) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, distinct, func, insert, or_, select, update
+from sqlalchemy import case, delete, distinct, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_ignore
 from sqlalchemy.engine import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -88,13 +88,16 @@ class RunStore:
     ) -> None:
         """Keep a run, free its account until `due_at` and announce it, all at once.
 
-        Raises LeaseLost, and keeps nothing, where another claimed the account meanwhile or it is no longer scheduled.
+        Who was asked for since the run began stays due. Raises LeaseLost, and keeps nothing, where another claimed the
+        account meanwhile or it is no longer scheduled.
         """
+        asked_for_since = ACCOUNTS.c.prompted_at > run.started_at
         freed = (
             update(ACCOUNTS)
             .where(held_by(claim))
             .values(
-                due_at=due_at,
+                due_at=case((asked_for_since, ACCOUNTS.c.due_at), else_=due_at),
+                prompted_at=case((asked_for_since, ACCOUNTS.c.prompted_at), else_=None),
                 failures=0 if run.findings.read_whole else ACCOUNTS.c.failures + 1,
                 last_run_at=run.finished_at,
                 last_result=run.findings.result,
@@ -112,7 +115,8 @@ class RunStore:
                 raise LeaseLost(key=claim.account.account_id)
             await connection.execute(insert(RUNS).values(_run_values(run)))
             await _keep_findings(connection, run)
-            await _keep_absences(connection, run)
+            if run.findings.absences or claim.pending_since is not None:
+                await _keep_absences(connection, run)
             await _keep_estimates(connection, run)
             for event in events:
                 await append(connection, event)

@@ -1,6 +1,6 @@
 """The tables of the schema `reconciler`. Accounts and positions are the positions service's: their ids stand alone."""
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Identity, Index, Integer, Table, Text, Uuid, false
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Identity, Index, Integer, Table, Text, Uuid, false, text
 
 from services.common.database import UtcDateTime, table_metadata
 from services.common.outbox import outbox_table
@@ -31,8 +31,14 @@ ACCOUNTS = Table(
     # Since when what the venue says of it has been doubted, and whether that was announced.
     Column("suspicious_since", UtcDateTime),
     Column("suspicion_announced", Boolean, nullable=False, server_default=false()),
+    # When a look at once was asked for; null where the account is looked at when it is due.
+    Column("prompted_at", UtcDateTime),
     Index(None, "user_id"),
     Index(None, "due_at"),
+    Index(None, "exchange", "due_at"),
+    # The few that were asked for, and the few that somebody is looking at.
+    Index("accounts_prompted_idx", "prompted_at", postgresql_where=text("prompted_at IS NOT NULL")),
+    Index("accounts_held_idx", "lease_expires_at", postgresql_where=text("lease_owner IS NOT NULL")),
 )
 
 RUNS = Table(

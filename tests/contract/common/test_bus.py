@@ -7,6 +7,7 @@ from typing import Any
 import nats
 import pytest
 from nats.js.errors import NotFoundError
+from structlog.testing import capture_logs
 
 from deploy.local.nats import NatsServer, running_nats
 from deploy.local.ports import choose_port
@@ -387,3 +388,23 @@ async def test_a_connection_that_the_server_closed_for_good_is_replaced(place: t
         for task in reversed(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_burst_while_messages_are_handled_disturbs_nobody(
+    positions_bus: Bus, gateway_bus: Bus, fact: str
+) -> None:
+    """What was fetched already is handled, not left to be delivered again; nobody has to begin anew."""
+    shared, followed = Handler(), Handler()
+    subjects = [all_users("positions", fact)]
+    payloads = list(map(str, range(300)))
+    consumer = gateway_bus.subscribe_durable(f"gateway-{fact}", subjects, shared)
+    follower = gateway_bus.follow(subjects, followed)
+    with capture_logs() as logs:
+        async with running(consumer, follower):
+            await asyncio.gather(consumer.started(), follower.started())
+            for start in range(0, len(payloads), 20):
+                await asyncio.gather(*(publish(positions_bus, fact, one) for one in payloads[start : start + 20]))
+            await until(lambda: len(shared.seen) >= 300 and len(followed.seen) >= 300)
+    assert sorted(followed.seen, key=int) == payloads
+    assert {one.deliveries for one in shared.facts} == {1}
+    assert [line for line in logs if "again" in line["event"]] == []

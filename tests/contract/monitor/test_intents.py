@@ -122,6 +122,17 @@ async def test_many_at_once_make_one_intent(table: Table) -> None:
     assert len({opening.intent.intent_id for opening in openings}) == 1
 
 
+async def test_many_causes_at_once_make_one_first_intent(table: Table) -> None:
+    claim = await table.take("one")
+    decisions = [a_decision(cause) for cause in OrderCause for _ in range(3)] + [a_decision(request_id="r1")]
+    holders = [claim, None, claim]
+    openings = await asyncio.gather(
+        *(table.intents.open(decision, holders[number % 3], NOW) for number, decision in enumerate(decisions))
+    )
+    (first,) = [opening.intent for opening in openings if isinstance(opening, Begun)]
+    assert {opening.intent.intent_id for opening in openings} == {first.intent_id}
+
+
 async def test_a_request_id_is_the_same_closing_for_ever(table: Table) -> None:
     claim = await table.take("one")
     intent = await begun(table, claim, a_decision(OrderCause.MANUAL, "r1"))

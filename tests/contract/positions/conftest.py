@@ -23,12 +23,16 @@ from services.positions.commands.fills import FillCommands
 from services.positions.commands.journal import Journal
 from services.positions.commands.levels import LevelCommands
 from services.positions.commands.openings import OpeningCommands
+from services.positions.commands.orders import OrderCommands
+from services.positions.commands.requests import Requests
+from services.positions.commands.trigger_prices import TriggerPriceCommands
 from services.positions.config import PositionsSettings
 from services.positions.custody import Custodian
 from services.positions.domain.account import Account
 from services.positions.domain.decision import Adopt, Decision, DecisionResult
 from services.positions.guards import Guards
 from services.positions.keys import KeptKeys
+from services.positions.prices import TriggerPrices
 from services.positions.queries.books import BookQueries
 from services.positions.queries.documents import DocumentQueries
 from services.positions.queries.live import LiveQueries
@@ -59,10 +63,14 @@ class Books:
         self.accounts = AccountCommands(
             journal, self.reader, custodian, self.readings, self.clock, timedelta(minutes=5), self.keys
         )
-        self.decisions = DecisionCommands(journal, self.readings, self.clock)
-        self.levels = LevelCommands(journal, self.readings, self.clock)
+        prices = TriggerPrices(self.reader)
+        self.trigger_prices = TriggerPriceCommands(journal, self.accounts, prices, self.clock)
+        self.decisions = DecisionCommands(journal, self.readings, prices, self.clock)
+        self.levels = LevelCommands(journal, self.readings, prices, self.clock)
         self.fills = FillCommands(journal, self.readings, self.clock)
-        self.openings = OpeningCommands(journal, self.readings, self.clock)
+        self.openings = OpeningCommands(journal, self.readings, prices, self.clock)
+        self.orders = OrderCommands(journal, self.clock)
+        self.requests = Requests(self.engine, self.clock)
         self.documents = DocumentQueries(self.engine)
         self.queries = BookQueries(self.engine, self.clock)
         self.live = LiveQueries(self.engine, self.readings, self.guards, self.clock)

@@ -165,7 +165,7 @@ async def test_the_timeline_says_who_what_why_and_the_levels_after_it(books: Boo
     await books.levels.set(request, STOP, Pinned(Decimal(64000)))
     await books.levels.release(found)
     await books.fills.record_fills(found.position_id, [make_fill(executed_at=at(25))], "intent-1")
-    page = await books.documents.list_timeline(account.user_id, found.position_id, 0, 10)
+    page = await books.documents.list_timeline(account.user_id, found.position_id, None, 10)
     assert [(entry.version, entry.actor.value, entry.change.value) for entry in page.rows] == [
         (1, "reconciler", "adopted"),
         (2, "ai", "level_set"),
@@ -178,4 +178,4 @@ async def test_the_timeline_says_who_what_why_and_the_levels_after_it(books: Boo
     assert level_set.levels is not None
     assert level_set.levels.stop_loss.rule == Pinned(Decimal(64000))
     with pytest.raises(PositionNotFound):
-        await books.documents.list_timeline("somebody-else", found.position_id, 0, 10)
+        await books.documents.list_timeline("somebody-else", found.position_id, None, 10)

@@ -1,5 +1,6 @@
 """A close without fills is estimated until they come; a closed row changes in no other way."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -110,6 +111,16 @@ async def test_an_observation_tells_what_opened_an_unknown_position(books: Books
     await show(books, account, make_seen(quantity=Decimal(2), updated_at=at(10)), fills=(older, opening))
     [unknown] = (await books.observation.observe(account.account_id)).unbooked
     assert [fill.fill_id for fill in unknown.fills] == ["o"]
+
+
+@pytest.mark.parametrize(("days", "found"), [(0.5, ["o"]), (5, ["o"]), (20, ["o"]), (40, [])])
+async def test_what_opened_a_position_is_looked_for_some_weeks_back(
+    books: Books, account: Account, days: float, found: list[str]
+) -> None:
+    opening = make_fill("o", order_side=OrderSide.BUY, executed_at=at(10) - timedelta(days=days))
+    await show(books, account, make_seen(updated_at=at(10)), fills=(opening,))
+    [unknown] = (await books.observation.observe(account.account_id)).unbooked
+    assert [fill.fill_id for fill in unknown.fills] == found
 
 
 async def test_closed_and_reopened_at_the_same_size_and_entry_is_noticed(books: Books, account: Account) -> None:

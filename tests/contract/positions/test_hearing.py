@@ -20,22 +20,19 @@ from services.common.stream import declare_stream
 from services.common.subjects import all_users_ephemeral, subject
 from services.common.telemetry import Instruments
 from services.common.trading.side import Side, Venue
+from services.common.venues import BANS, BanTeller, hear_bans
 from services.gateway.events import telling_watched
-from services.monitor.clients import bans as monitor_bans
 from services.positions import events
 from services.positions.guards import LevelPlaces
 from services.positions.readings import AccountReadings
 from services.positions.store.streams import Streamed
 from services.positions.streams.events import (
-    BANS,
     EXTREMES,
     OWN_FACTS,
     WATCHED,
-    BanTeller,
     ExtremeFacts,
     OwnFacts,
     follow_own,
-    hear_bans,
     hear_watched,
     stirring,
 )
@@ -84,12 +81,11 @@ async def bus_of(nats_server: NatsServer) -> AsyncIterator[BusOf]:
 class Process:
     """A process of a service with a budget of its own, which tells and hears of bans."""
 
-    def __init__(self, bus: Bus, *, of_monitor: bool) -> None:
+    def __init__(self, bus: Bus, service: str) -> None:
         self.told: list[Ban] = []
-        teller = (monitor_bans.BanTeller if of_monitor else BanTeller)(bus.publish_ephemeral, CLOCK, 0.05)
+        teller = BanTeller(service, bus.publish_ephemeral, CLOCK, 0.05)
         self.budget = Budget(Venue.BYBIT, DEFAULT_LIMITS[Venue.BYBIT], on_ban=teller.tell)
-        hear = (monitor_bans.hear_bans if of_monitor else hear_bans)(self._apply)
-        self.heard = bus.subscribe_ephemeral(monitor_bans.BANS if of_monitor else BANS, hear)
+        self.heard = bus.subscribe_ephemeral(BANS, hear_bans(self._apply))
         self.teller = teller
 
     def _apply(self, venue: Venue, until: datetime, reason: str) -> None:
@@ -105,8 +101,8 @@ class Process:
 
 @pytest.mark.parametrize("banned", ["positions", "monitor"])
 async def test_a_ban_that_one_process_meets_stops_every_process(bus_of: BusOf, banned: str) -> None:
-    processes = [Process(await bus_of(name), of_monitor=name == "monitor") for name in ("positions", "monitor")]
-    replica = Process(await bus_of("positions"), of_monitor=False)
+    processes = [Process(await bus_of(name), name) for name in ("positions", "monitor")]
+    replica = Process(await bus_of("positions"), "positions")
     moment = datetime.now(UTC) + timedelta(minutes=10)
     async with AsyncExitStack() as stack:
         for process in processes:

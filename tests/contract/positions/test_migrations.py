@@ -16,11 +16,12 @@ from deploy.local.database import prepare_database
 from services.common import migration
 from services.common.database import create_engine, transaction
 from services.common.migration import schema_drift
-from services.positions.store import equity
+from services.positions.store import cash, equity, orders, requests, streams, trails
 from services.positions.store.tables import metadata
 from tests.factories import NOON
 
-assert equity.equity_snapshots.metadata is metadata
+LOADED = (cash, equity, orders, requests, streams, trails)
+"""Their tables are among the metadata once they are imported."""
 SERVICES = ("positions", "reconciler", "monitor", "gateway")
 
 

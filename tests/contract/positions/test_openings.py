@@ -166,8 +166,13 @@ async def test_what_was_adopted_and_has_ended_is_not_opened_again(books: Books, 
     intent_id = uuid4()
     [result] = await books.apply(account, Adopt(make_seen(), at(10), at(10.2), (bought(intent_id),)))
     await books.apply(account, Close(result.position_id, 1, (make_fill("c", executed_at=at(15)),), Decimal(0)))
+    ended = await books.queries.get_position(result.position_id, None)
     position = await books.openings.record(opening(account, intent_id))
     assert (position.position_id, position.is_open) == (result.position_id, False)
+    assert (position.origin, position.provenance, position.exit) == (Origin.FLOW, CAME_OF, ended.exit)
+    assert await books.queries.get_position(result.position_id, None) == position
+    assert (await books.events(result.position_id))[-1] == "position_exit_completed"
+    assert await books.openings.record(opening(account, intent_id)) == position
 
 
 async def test_a_new_position_after_a_closed_one(books: Books, account: Account) -> None:

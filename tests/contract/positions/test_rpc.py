@@ -32,6 +32,7 @@ from services.common.errors import (
     NoVerifiedApiKeys,
     PositionNotFound,
 )
+from services.common.exchange.budget import Lane
 from services.common.health import HealthRegistry
 from services.common.server import GrpcServer
 from services.common.telemetry import Instruments
@@ -53,10 +54,17 @@ async def channel(
 ) -> AsyncIterator[Channel]:
     """The service on a port of its own; gives a channel to it for each caller."""
     services = [
-        accounts.registration(accounts.AccountsRpc(books.accounts)),
+        accounts.registration(accounts.AccountsRpc(books.accounts, books.trigger_prices, books.requests)),
         positions.registration(
             positions.PositionsRpc(
-                books.queries, books.levels, books.fills, books.openings, books.documents, books.clock
+                books.queries,
+                books.levels,
+                books.fills,
+                books.openings,
+                books.orders,
+                books.documents,
+                books.requests,
+                books.clock,
             )
         ),
         live.registration(live.LiveRpc(books.live)),
@@ -209,6 +217,16 @@ async def test_an_observation_and_its_decisions(books: Books, account: Account, 
     assert first.results[0].outcome == observation_pb2.DECISION_OUTCOME_APPLIED
     seen = await stub.ObserveAccount(observation_pb2.ObserveAccountRequest(account_id=account.account_id))
     assert [row.position_id for row in seen.booked] == [first.results[0].position_id]
+
+
+async def test_an_observation_that_somebody_waits_for_goes_with_live_views(
+    books: Books, account: Account, channel: Channel
+) -> None:
+    stub = observation_pb2_grpc.ObservationServiceStub(channel("reconciler"))
+    for urgent in (False, True):
+        request = observation_pb2.ObserveAccountRequest(account_id=account.account_id, urgent=urgent)
+        await stub.ObserveAccount(request)
+    assert books.reader.lanes[-2:] == [Lane.RECONCILIATION, Lane.LIVE]
 
 
 async def test_empty_requests_are_refused_with_a_typed_error(channel: Channel) -> None:

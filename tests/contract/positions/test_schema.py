@@ -12,12 +12,12 @@ from services.common.database import create_engine, transaction
 from services.common.migration import migrate_schema, schema_drift
 from services.positions.config import PositionsSettings
 from services.positions.domain.account import Account
-from services.positions.store import equity, streams
+from services.positions.store import cash, equity, orders, requests, streams, trails
 from services.positions.store.tables import metadata, positions
 from tests.contract.positions.conftest import Books
 from tests.factories import at
 
-LOADED = (equity, streams)
+LOADED = (cash, equity, orders, requests, streams, trails)
 """Their tables are among the metadata once they are imported."""
 
 

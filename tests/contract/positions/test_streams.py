@@ -63,6 +63,7 @@ class Replica:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+            await self.keeper.drain()
 
     def follows(self, accounts: list[Account]) -> frozenset[str]:
         return self.keeper.followed & {one.account_id for one in accounts}
@@ -105,6 +106,23 @@ async def test_replicas_share_the_streams_and_one_takes_over_from_another(
             await one.keeper.settle()
             assert one.follows(accounts) == set()
             await two.keeper.drain()
+
+
+async def test_a_replica_that_joins_has_its_share_after_a_few_looks(books: Books, new_account: NewAccount) -> None:
+    accounts = await accounts_of(new_account, 5)
+    watched = {accounts[0].user_id}
+    async with Replica(books.engine, "one", watched, limit=50).running() as one:
+        await until(lambda: len(one.follows(accounts)) == 5)
+        alone = one.keeper.followed
+        async with Replica(books.engine, "two", watched, limit=50).running() as two:
+            for replica in (two, one, two, one, two):
+                await replica.keeper.settle()
+            shares = (one.keeper.followed, two.keeper.followed)
+            assert not shares[0] & shares[1]
+            assert shares[0] | shares[1] == alone
+            assert abs(len(shares[0]) - len(shares[1])) <= 1
+        await one.keeper.settle()
+        assert one.keeper.followed == alone, "what the other gave back is followed at once"
 
 
 async def test_a_silent_replicas_streams_are_taken_over_when_its_leases_end(

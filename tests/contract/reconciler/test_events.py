@@ -32,7 +32,7 @@ async def test_a_verified_account_is_due_and_an_unverified_one_is_not(replica: R
     handle = AccountEvents(replica.schedule)
     await handle(changed(verified=True))
     await handle(changed(verified=True))
-    [claim] = await replica.reconciliation.claim_due(5)
+    [claim] = await replica.reconciliation.claim_prompted(5)
     assert (claim.account.account_id, claim.account.user_id, claim.account.exchange) == ("account-9", "demo", "bybit")
     await handle(changed(verified=False))
     with pytest.raises(AccountNotScheduled):

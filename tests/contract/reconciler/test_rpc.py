@@ -20,6 +20,7 @@ from services.reconciler.config import ReconcilerSettings
 from services.reconciler.rpc import ACCESS, ReconcilerRpc, registration
 from tests.contract.common.settings import RpcSettings
 from tests.contract.reconciler.conftest import Replica
+from tests.fakes.clock import FixedClock
 from tests.fakes.observatory import FakeObservatory
 
 if TYPE_CHECKING:
@@ -69,6 +70,46 @@ async def test_the_status_of_a_user(stub_of: StubOf, replica: Replica) -> None:
     after = await stub.GetStatus(pb.GetStatusRequest(user_id="demo"))
     assert after.is_running
     assert timedelta(0) < after.next_run.ToDatetime() - after.last_run.ToDatetime() <= replica.status.interval
+
+
+async def test_what_was_found_is_told_to_its_user_and_to_administrators(
+    stub_of: StubOf, replica: Replica, observatory: FakeObservatory
+) -> None:
+    stub = stub_of("gateway")
+    account = observatory.listed[0]
+    observatory.venues[account.account_id].trade("1")
+    await replica.pass_over()
+    for mine in (pb.ListDiscrepanciesRequest(user_id="demo"), pb.ListDiscrepanciesRequest(all_users=True)):
+        [found] = (await stub.ListDiscrepancies(mine)).discrepancies
+        assert (found.user_id, found.account_id, found.repaired) == ("demo", account.account_id, True)
+        assert (found.kind, found.symbol, list(found.decisions)) == ("opened_externally", "BTCUSDT", ["adopt"])
+        assert "long 1" in found.evidence
+    [run] = (await stub.ListRuns(pb.ListRunsRequest(user_id="demo"))).runs
+    assert (run.run_id, run.trigger, run.adopted) == (found.run_id, "schedule", 1)
+    assert list((await stub.ListRuns(pb.ListRunsRequest(user_id="somebody else"))).runs) == []
+    theirs = pb.ListDiscrepanciesRequest(user_id="somebody else", account_id=account.account_id)
+    assert list((await stub.ListDiscrepancies(theirs)).discrepancies) == []
+    with pytest.raises(FieldInvalid, match="user_id"):
+        await stub.ListRuns(pb.ListRunsRequest())
+
+
+async def test_the_overview_tells_how_late_it_is_and_who_needs_attention(
+    stub_of: StubOf, replica: Replica, observatory: FakeObservatory, clock: FixedClock
+) -> None:
+    stub = stub_of("gateway")
+    await replica.pass_over()
+    observatory.failure = ServiceUnavailable(service="positions")
+    clock.advance(300)
+    await replica.pass_over()
+    clock.advance(65)
+    overview = await stub.GetOverview(pb.GetOverviewRequest())
+    assert (overview.accounts, overview.overdue, overview.lag_milliseconds, overview.failing) == (1, 1, 60_000, 1)
+    assert dict(overview.runs) == {"failed": 1}
+    [failing] = overview.attention
+    assert (failing.failures, failing.last_result) == (1, pb.RUN_RESULT_FAILED)
+    assert "positions" in failing.last_reason
+    status = await stub.GetStatus(pb.GetStatusRequest(user_id="demo"))
+    assert status.lag_milliseconds == 60_000
 
 
 async def test_errors_arrive_as_what_they_are(stub_of: StubOf, observatory: FakeObservatory) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from protos.reconciler.v1 import events_pb2
 from services.common.database import transaction
 from services.common.errors import NoVerifiedApiKeys, ServiceUnavailable
+from services.common.trading.side import Side
 from services.reconciler.domain.discrepancy import DiscrepancyKind
 from services.reconciler.domain.observation import Observation
 from services.reconciler.domain.run import AccountRun, RunResult, Trigger
@@ -18,7 +19,7 @@ from services.reconciler.store.tables import OUTBOX
 from tests.contract.reconciler.conftest import Replica
 from tests.factories import at
 from tests.fakes.clock import FixedClock
-from tests.fakes.observatory import FakeObservatory
+from tests.fakes.observatory import Books, FakeObservatory, VenueAccount, make_account
 
 
 class Gate:
@@ -30,9 +31,9 @@ class Gate:
         observatory.observe = self.observe  # type: ignore[method-assign]
 
     async def observe(
-        self, account_id: str, *, with_margin: bool = True, estimated: Collection[str] = ()
+        self, account_id: str, *, with_margin: bool = True, estimated: Collection[str] = (), urgent: bool = False
     ) -> Observation:
-        observation = await self._observe(account_id, with_margin=with_margin, estimated=estimated)
+        observation = await self._observe(account_id, with_margin=with_margin, estimated=estimated, urgent=urgent)
         self.waiting.set()
         await self.open.wait()
         return observation
@@ -67,6 +68,20 @@ async def test_a_sync_brings_the_users_accounts_into_step_and_keeps_the_evidence
     status = await replica.status("demo")
     assert status.next_run is not None
     assert at(0) < status.next_run <= at(300)
+
+
+async def test_accounts_of_one_user_at_one_venue_keep_apart(replica: Replica, observatory: FakeObservatory) -> None:
+    first, second = observatory.listed[0], make_account("another")
+    observatory.listed.append(second)
+    observatory.venues["another"], observatory.books["another"] = VenueAccount(), Books()
+    observatory.venues[first.account_id].trade("1")
+    observatory.venues["another"].trade("-2")
+    await replica.sync("demo")
+    observatory.venues["another"].trade("2", price="65000")
+    runs = {run.account.account_id: run.findings for run in await replica.sync("demo")}
+    assert (runs["another"].closed, runs[first.account_id].closed) == (1, 0)
+    [row] = observatory.books[first.account_id].rows.values()
+    assert (row.side, row.quantity) == (Side.LONG, Decimal(1))
 
 
 async def test_events_say_what_was_found_and_that_it_is_over(replica: Replica, observatory: FakeObservatory) -> None:

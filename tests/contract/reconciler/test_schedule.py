@@ -6,9 +6,11 @@ from datetime import timedelta
 import pytest
 
 from services.common.errors import LeaseLost, ServiceUnavailable, TransactionConflict
+from services.common.trading.side import Venue
 from services.reconciler.domain.errors import AccountNotScheduled
 from services.reconciler.domain.observation import ObservableAccount
 from services.reconciler.domain.run import RunResult, Trigger
+from services.reconciler.store.accounts import Claim
 from tests.contract.common.conftest import until
 from tests.contract.reconciler.conftest import INTERVAL, LEASE, Replica
 from tests.factories import at
@@ -19,6 +21,10 @@ from tests.fakes.observatory import Books, FakeObservatory, VenueAccount, make_a
 def add_account(observatory: FakeObservatory, account_id: str, user_id: str = "demo") -> None:
     observatory.listed.append(make_account(account_id, user_id))
     observatory.venues[account_id], observatory.books[account_id] = VenueAccount(), Books()
+
+
+async def claim_due(replica: Replica, limit: int) -> list[Claim]:
+    return await replica.reconciliation.claim_due(Venue.BINANCE, limit)
 
 
 async def test_every_account_is_due_at_start_and_then_once_an_interval(replica: Replica, clock: FixedClock) -> None:
@@ -136,7 +142,7 @@ async def test_two_replicas_share_the_accounts_and_neither_looks_twice(replica: 
     for number in range(6):
         add_account(replica.observatory, f"more-{number}")
     await replica.accounts.replace(replica.observatory.listed, at(0))
-    mine, theirs = await asyncio.gather(replica.reconciliation.claim_due(4), other.reconciliation.claim_due(4))
+    mine, theirs = await asyncio.gather(claim_due(replica, 4), claim_due(other, 4))
     claimed = [claim.account.account_id for claim in (*mine, *theirs)]
     assert sorted(claimed) == sorted(account.account_id for account in replica.observatory.listed)
 
@@ -145,9 +151,9 @@ async def test_a_dead_replicas_account_comes_free_and_its_late_run_is_not_kept(
     replica: Replica, other: Replica, clock: FixedClock
 ) -> None:
     await replica.accounts.replace(replica.observatory.listed, clock.now())
-    [stalled] = await replica.reconciliation.claim_due(1)
+    [stalled] = await claim_due(replica, 1)
     clock.advance(LEASE.total_seconds() - 1)
-    assert await other.reconciliation.claim_due(1) == []
+    assert await claim_due(other, 1) == []
     clock.advance(1)
     await other.pass_over()
     assert len(replica.observatory.observed) == 1
@@ -172,7 +178,7 @@ async def test_a_run_that_is_cut_short_leaves_its_account_due(
     await observing.wait()
     await replica.reconciliation.drain(grace_seconds=0)
     assert replica.reconciliation.under_way == 0
-    assert len(await other.reconciliation.claim_due(5)) == 1
+    assert len(await claim_due(other, 5)) == 1
 
 
 async def test_the_status_of_a_user_is_of_that_user_alone(replica: Replica, clock: FixedClock) -> None:
@@ -226,3 +232,72 @@ async def test_whatever_stands_in_the_way_of_a_turn_is_waited_for(
     await asyncio.wait([following])
     await replica.reconciliation.drain(grace_seconds=10)
     assert observatory.observed == [observatory.listed[0].account_id]
+
+
+def hang(observatory: FakeObservatory, accounts: int) -> asyncio.Event:
+    """So many accounts of a venue that does not answer until the event is set."""
+    answers = asyncio.Event()
+    for number in range(accounts):
+        add_account(observatory, f"hanging-{number}")
+        observatory.hanging[f"hanging-{number}"] = answers
+    return answers
+
+
+async def test_a_venue_that_does_not_answer_delays_no_other(replica: Replica, observatory: FakeObservatory) -> None:
+    observatory.listed.clear()
+    answers = hang(observatory, 9)
+    observatory.listed.append(ObservableAccount("elsewhere", "demo", Venue.BYBIT))
+    observatory.venues["elsewhere"], observatory.books["elsewhere"] = VenueAccount(), Books()
+    await replica.schedule.turn()
+    await until(lambda: len(observatory.observed) == 5)
+    assert observatory.observed.count("elsewhere") == 1
+    await replica.schedule.turn()
+    assert replica.reconciliation.busy() == {Venue.BINANCE: 4}
+    answers.set()
+    await replica.reconciliation.drain(grace_seconds=10)
+
+
+async def test_what_is_asked_for_waits_for_nothing_that_is_only_due(
+    replica: Replica, observatory: FakeObservatory
+) -> None:
+    wanted = observatory.listed[0].account_id
+    await replica.pass_over()
+    answers = hang(observatory, 9)
+    replica.schedule.relist()
+    await replica.schedule.turn()
+    await until(lambda: len(observatory.observed) == 5)
+    await replica.schedule.account_prompted(wanted)
+    await replica.schedule.turn()
+    await until(lambda: observatory.observed[-1] == wanted)
+    assert observatory.urgent == [wanted]
+    answers.set()
+    await replica.reconciliation.drain(grace_seconds=10)
+    run = await replica.runs.latest(wanted)
+    assert run is not None
+    assert run.trigger is Trigger.PROMPT
+
+
+async def test_a_prompt_during_a_look_is_followed_by_another_look(
+    replica: Replica, observatory: FakeObservatory, clock: FixedClock
+) -> None:
+    wanted = observatory.listed[0].account_id
+    answers = observatory.hanging[wanted] = asyncio.Event()
+    await replica.schedule.turn()
+    await until(lambda: observatory.observed == [wanted])
+    clock.advance(1)
+    await replica.schedule.account_prompted(wanted)
+    await replica.schedule.turn()
+    assert observatory.observed == [wanted]
+    answers.set()
+    await replica.reconciliation.drain(grace_seconds=10)
+    clock.advance(1)
+    await replica.pass_over()
+    assert (observatory.observed, observatory.urgent) == ([wanted, wanted], [wanted])
+    clock.advance(1)
+    await replica.pass_over()
+    assert len(observatory.observed) == 2
+
+
+async def test_a_sync_is_urgent(replica: Replica, observatory: FakeObservatory) -> None:
+    await replica.sync("demo")
+    assert observatory.urgent == observatory.observed

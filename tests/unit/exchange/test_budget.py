@@ -20,9 +20,11 @@ class Hand:
         return self.seconds
 
 
-def make(limit: int = 100, share: float = 1.0, window: int = 60, clock: Hand | None = None) -> tuple[Budget, Hand]:
+def make(
+    limit: int = 100, share: float = 1.0, window: int = 60, clock: Hand | None = None, venue_limit: int = 0
+) -> tuple[Budget, Hand]:
     hand = clock or Hand()
-    limits = BudgetLimits(window_seconds=window, address_limit=limit, share=share)
+    limits = BudgetLimits(window_seconds=window, address_limit=limit, share=share, venue_limit=venue_limit)
     return Budget(Venue.BINANCE, limits, seconds=hand), hand
 
 
@@ -40,17 +42,62 @@ async def spend(budget: Budget, lane: Lane, weight: int = 10) -> int:
         got += weight
 
 
-async def test_each_lane_leaves_room_for_those_ahead_of_it() -> None:
-    budget, _ = make()
-    assert await spend(budget, Lane.RECONCILIATION) == 60
-    assert await spend(budget, Lane.LIVE) == 30
-    assert await spend(budget, Lane.ORDERS) == 10
+async def test_reading_leaves_a_reserve_to_orders() -> None:
+    budget, _ = make(limit=1000)
+    assert await spend(budget, Lane.RECONCILIATION, 5) == 975
+    assert await spend(budget, Lane.LIVE, 5) == 0
+    assert await spend(budget, Lane.ORDERS, 5) == 25
+
+
+async def test_orders_may_go_up_to_what_the_venue_itself_allows() -> None:
+    budget, _ = make(limit=1000, venue_limit=2000)
+    assert await spend(budget, Lane.RECONCILIATION, 5) == 975
+    assert await spend(budget, Lane.ORDERS, 5) == 1025
+    assert await spend(budget, Lane.LIVE, 5) == 0
 
 
 async def test_a_share_binds_reading_but_not_orders() -> None:
-    budget, _ = make(share=0.2)
-    assert await spend(budget, Lane.LIVE, 5) == 15
-    assert await spend(budget, Lane.ORDERS, 5) == 85
+    budget, _ = make(limit=1000, share=0.2)
+    assert await spend(budget, Lane.LIVE, 5) == 195
+    assert await spend(budget, Lane.ORDERS, 5) == 805
+
+
+async def test_reconciliation_stays_away_from_what_live_views_asked_for_in_the_window_before() -> None:
+    budget, hand = make(limit=1000)
+    for _ in range(60):
+        await budget.acquire(5, Lane.LIVE)
+    hand.seconds += 60
+    assert await spend(budget, Lane.RECONCILIATION, 5) == 525
+    assert await spend(budget, Lane.LIVE, 5) == 450
+
+
+async def test_what_live_views_do_not_ask_for_after_all_is_reconciliations() -> None:
+    budget, hand = make(limit=1000)
+    for _ in range(60):
+        await budget.acquire(5, Lane.LIVE)
+    hand.seconds += 60
+    assert await spend(budget, Lane.RECONCILIATION, 5) == 525
+    hand.seconds += 30
+    assert await spend(budget, Lane.RECONCILIATION, 5) == 225
+    hand.seconds += 59.9 - 30
+    assert await spend(budget, Lane.RECONCILIATION, 5) == 220
+
+
+async def test_live_views_that_ask_for_more_than_before_are_expected_to_go_on_so() -> None:
+    budget, hand = make(limit=1000)
+    for _ in range(50):
+        await budget.acquire(5, Lane.LIVE)
+    hand.seconds += 30
+    assert await spend(budget, Lane.RECONCILIATION, 5) == 535
+
+
+async def test_what_the_venue_counts_of_other_processes_is_expected_of_them_again() -> None:
+    budget, hand = make(limit=1000)
+    budget.observe_used(400)
+    hand.seconds += 60
+    assert await spend(budget, Lane.RECONCILIATION, 5) == 375
+    hand.seconds += 120
+    assert await spend(budget, Lane.RECONCILIATION, 5) == 975
 
 
 async def test_a_window_that_turns_over_gives_room_again() -> None:
@@ -92,7 +139,7 @@ async def test_who_waits_is_let_through_by_lane_and_then_in_turn() -> None:
     await asyncio.wait_for(asyncio.gather(*waiting[1:]), 5)
     assert done[0] == "order"
     assert done[1:3] == ["first live", "second live"]
-    hand.seconds = 102.0
+    hand.seconds = 102.9
     await asyncio.wait_for(waiting[0], 5)
 
 

@@ -9,8 +9,9 @@ from decimal import Decimal
 
 import pytest
 
-from services.common.errors import LeaseLost
+from services.common.errors import LeaseLost, PositionNotFound, ServiceUnavailable
 from services.common.trading.client_order_id import OrderCause
+from services.monitor.closing.reporting import OrderNews, OrderStanding, Reporter
 from services.monitor.domain.attempts import Begun, Joined, Settled
 from services.monitor.domain.intent import IntentState, Outcome
 from tests.fakes.crashes import ProcessKilled
@@ -86,6 +87,71 @@ async def _killed(world: World, point: int) -> bool:
     finally:
         world.crashes.kill_next_at(None)
     return False
+
+
+async def test_the_books_are_told_what_the_order_rested_on_and_what_went_before_it() -> None:
+    world = World(Answer.BLOCKED, Answer.EXPIRES)
+    at = world.clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    await world.life()
+    (told,) = world.books.told
+    assert told == (
+        f"The price 63990 of {at} reached the stop-loss at 64000."
+        " Attempt 1 was blocked (nothing_to_reduce -2022 ReduceOnly Order is rejected)."
+        " Attempt 2 was postponed (no_liquidity expired)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("way", "told"),
+    [
+        ("fills", []),
+        ("fills, answer lost", [(OrderStanding.PENDING, ""), (OrderStanding.FILLED, "")]),
+        (
+            "never arrives",
+            [(OrderStanding.PENDING, ""), (OrderStanding.CANCELLED, "the venue has no order of that id")],
+        ),
+        (
+            "blocked by resting orders",
+            [(OrderStanding.CANCELLED, "nothing_to_reduce -2022 ReduceOnly Order is rejected")],
+        ),
+    ],
+)
+async def test_the_books_are_told_of_orders_that_have_no_fills_yet_or_never_get_any(
+    way: str, told: list[tuple[OrderStanding, str]]
+) -> None:
+    world = World(*WAYS[way], key_at_hand=True)
+    await world.life()
+    assert world.reported == told
+
+
+async def test_news_of_orders_waits_for_the_books_and_keeps_its_order() -> None:
+    world = World(Answer.LOST)
+    await world.life()
+    (intent, *_) = world.intents.rows.values()
+    heard: list[OrderNews] = []
+    everything = asyncio.Event()
+
+    class Books:
+        down = 2
+
+        async def record_order(self, news: OrderNews) -> None:
+            if self.down:
+                self.down -= 1
+                raise ServiceUnavailable(service="positions")
+            heard.append(news)
+            if news.standing is OrderStanding.CANCELLED:
+                raise PositionNotFound(position_id=news.intent.position_id)
+            if len(heard) == 3:
+                everything.set()
+
+    reporter = Reporter(Books(), retry_seconds=0)
+    standings = [OrderStanding.PENDING, OrderStanding.CANCELLED, OrderStanding.FILLED]
+    for standing in standings:
+        reporter.tell(intent, standing)
+    running = asyncio.create_task(reporter.run())
+    await everything.wait()
+    running.cancel()
+    assert [news.standing for news in heard] == standings
 
 
 async def test_two_triggers_and_a_hand_make_one_order() -> None:
@@ -170,6 +236,7 @@ async def test_closed_by_hand_meanwhile_is_left_to_reconciliation() -> None:
     assert over is not None
     assert (over.state, over.outcome) == (IntentState.FAILED, Outcome.GONE)
     assert not world.books.fills
+    assert world.stirred == [over]
     assert world.venue.state.resting, "nothing of ours closed it, so nothing is swept"
     assert isinstance(await world.intents.open(world.decision(), claim, world.clock.now()), Settled)
 

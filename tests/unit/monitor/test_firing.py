@@ -5,7 +5,13 @@ from decimal import Decimal
 
 import pytest
 
-from services.common.errors import FieldInvalid, PositionAlreadyClosed, PositionNotFound, TradingNotEnabled
+from services.common.errors import (
+    DatabaseUnavailable,
+    FieldInvalid,
+    PositionAlreadyClosed,
+    PositionNotFound,
+    TradingNotEnabled,
+)
 from services.monitor.domain.errors import CloseRejected, CloseUnresolved
 from services.monitor.domain.following import Change
 from services.monitor.domain.price_check import Price
@@ -27,6 +33,19 @@ async def test_a_crossed_stop_closes_once_however_many_prices_follow() -> None:
     (intent,) = monitor.intents.rows.values()
     assert intent.evidence.price == Decimal(63900)
     assert intent.evidence.level_price == Decimal(64000)
+
+
+@pytest.mark.parametrize("point", ["open: about to commit", "open: committed"])
+async def test_a_decision_whose_commit_was_never_heard_of_is_carried_out_all_the_same(point: str) -> None:
+    monitor = Monitor()
+    monitor.crashes.fail_next_at(point, DatabaseUnavailable())
+    await monitor.tick("63900")
+    assert monitor.venue.state.sent == 0
+    monitor.clock.advance(1)
+    await monitor.tick("63900")
+    assert monitor.venue.state.sent == 1
+    assert monitor.venue.state.quantity == 0
+    assert not monitor.books.positions[monitor.position.position_id].is_open
 
 
 async def test_what_another_replica_holds_does_not_fire() -> None:

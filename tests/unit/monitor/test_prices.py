@@ -1,5 +1,6 @@
 """Which prices may trigger."""
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -9,13 +10,16 @@ import pytest
 from services.common.exchange.errors import VenueError, VenueErrorKind
 from services.common.exchange.prices import Candle, FeedMode, FeedState, PriceKind
 from services.common.exchange.prices import Price as VenuePrice
+from services.common.trading.extremes import TriggerPrice
 from services.common.trading.side import Venue
 from services.monitor.domain.position import Instrument
 from services.monitor.domain.price_check import Price, PriceLimits, Verdict, is_confirmed, judge_price
+from services.monitor.prices.warming import keep_warm
 from services.monitor.prices.watch import PriceWatch
 from tests.fakes.clock import FixedClock
 
 BTC = Instrument(Venue.BINANCE, "BTCUSDT")
+BTC_LAST = Instrument(Venue.BINANCE, "BTCUSDT", TriggerPrice.LAST)
 LIMITS = PriceLimits()
 NOW = FixedClock().now()
 
@@ -61,12 +65,16 @@ class SecondSource:
     value: str = "100"
     down: bool = False
     asked: int = 0
+    traded_at: datetime | None = None
 
     async def read_price(self, venue: Venue, symbol: str, kind: PriceKind = PriceKind.MARK) -> VenuePrice:
         self.asked += 1
         if self.down:
             raise VenueError(venue, VenueErrorKind.TIMEOUT, "no answer")
-        return venue_price(self.clock.now(), self.value, kind)
+        answer = venue_price(self.clock.now(), self.value, kind)
+        if self.traded_at is not None:
+            answer = answer._replace(venue_time_ms=int(self.traded_at.timestamp() * 1000))
+        return answer._replace(polled=True)
 
     async def read_candles(self, *_: object, **__: object) -> tuple[Candle, ...]:
         return ()
@@ -109,6 +117,10 @@ class Watched:
         """One price a second later, and whatever it makes the watch ask."""
         self.clock.advance(1)
         self.watch.on_price(venue_price(self.clock.now(), value, kind))
+        await self.answered()
+
+    async def answered(self) -> None:
+        """Whatever the watch asks now is answered."""
         for task in list(self.watch._asking.values()):
             await task
 
@@ -140,19 +152,66 @@ async def test_the_last_price_never_stands_in_for_the_mark() -> None:
     assert not watched.second.asked
 
 
+async def test_mark_and_last_are_held_against_their_own_kind_alone() -> None:
+    watched = Watched()
+    watched.watch.subscribe({Venue.BINANCE: frozenset({"BTCUSDT"})}, frozenset({BTC_LAST}))
+    await watched.tick("100", PriceKind.LAST)
+    watched.second.value = "90"
+    await watched.tick("90")
+    await watched.tick("100.5", PriceKind.LAST)
+    assert watched.passed == [Decimal(100), Decimal(90), Decimal("100.5")]
+    assert {price.instrument: price.value for price in watched.watch.current()} == {
+        BTC: Decimal(90),
+        BTC_LAST: Decimal("100.5"),
+    }
+
+
+async def test_a_last_price_stands_while_nobody_trades_and_is_asked_for_now_and_then() -> None:
+    watched = Watched()
+    watched.second.traded_at = watched.clock.now() - timedelta(minutes=5)
+    watched.watch.subscribe({Venue.BINANCE: frozenset({"BTCUSDT"})}, frozenset({BTC_LAST}))
+    assert watched.watch.trouble(BTC_LAST) == "NO_PRICE"
+    for _ in range(30):
+        watched.clock.advance(1)
+        watched.watch.ask_for_quiet()
+        await watched.answered()
+        assert not watched.watch.trouble(BTC_LAST)
+        assert watched.watch.last(BTC_LAST) is not None
+    assert 4 <= watched.second.asked <= 12
+    assert watched.watch.trouble(BTC) == "FEED_STALE"
+    watched.second.down = True
+    watched.clock.advance(11)
+    watched.watch.ask_for_quiet()
+    await watched.answered()
+    assert watched.watch.trouble(BTC_LAST) == "FEED_STALE"
+
+
+async def test_a_last_price_that_was_asked_for_and_is_far_off_is_asked_for_twice() -> None:
+    watched = Watched()
+    watched.watch.subscribe({Venue.BINANCE: frozenset({"BTCUSDT"})}, frozenset({BTC_LAST}))
+    await watched.tick("100", PriceKind.LAST)
+    watched.clock.advance(6)
+    watched.second.value, watched.second.asked = "80", 0
+    watched.watch.ask_for_quiet()
+    await watched.answered()
+    assert watched.second.asked == 2
+    assert watched.passed == [Decimal(100), Decimal(80)]
+
+
 async def test_what_is_not_watched_is_told() -> None:
     watched = Watched()
     assert watched.watch.trouble(BTC) == "NO_PRICE"
     assert watched.watch.trouble(Instrument(Venue.BYBIT, "BTCUSDT")) == "NO_FEED"
+    watched.clock.advance(11)
+    assert watched.watch.trouble(BTC) == "FEED_STALE", "none came within the time in which one has to"
     await watched.tick("100")
     assert not watched.watch.trouble(BTC)
-    watched.feed.stale = frozenset({"BTCUSDT"})
-    assert watched.watch.trouble(BTC) == "FEED_STALE"
-    watched.feed.stale, watched.feed.mode = frozenset(), FeedMode.DOWN
+    watched.feed.mode = FeedMode.DOWN
+    watched.clock.advance(10)
+    assert not watched.watch.trouble(BTC), "a lost stream is polled for: the price is young enough"
+    watched.clock.advance(1)
     assert watched.watch.trouble(BTC) == "FEED_DOWN"
     watched.feed.mode = FeedMode.POLLING
-    assert not watched.watch.trouble(BTC)
-    watched.clock.advance(11)
     assert watched.watch.trouble(BTC) == "FEED_STALE"
     assert not watched.watch.current()
 
@@ -165,3 +224,21 @@ async def test_a_symbol_that_was_left_begins_anew() -> None:
     assert watched.feed.symbols == [frozenset({"BTCUSDT"}), frozenset(), frozenset({"BTCUSDT"})]
     await watched.tick("100")
     assert watched.second.asked == 2
+
+
+async def test_the_order_hosts_of_followed_levels_are_kept_warm_whatever_they_answer() -> None:
+    asked: list[tuple[Venue, str]] = []
+    again = asyncio.Event()
+
+    class Reader(SecondSource):
+        async def read_price(self, venue: Venue, symbol: str, kind: PriceKind = PriceKind.MARK) -> VenuePrice:
+            asked.append((venue, symbol))
+            if len(asked) == 2:
+                again.set()
+            raise VenueError(venue, VenueErrorKind.TIMEOUT, "no answer")
+
+    symbols = {Venue.BINANCE: frozenset[str](), Venue.BYBIT: frozenset({"ETHUSDT", "BTCUSDT"})}
+    warming = asyncio.create_task(keep_warm(Reader(FixedClock()), lambda: symbols, 0))
+    await again.wait()
+    warming.cancel()
+    assert set(asked) == {(Venue.BYBIT, "BTCUSDT")}

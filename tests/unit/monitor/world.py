@@ -13,6 +13,7 @@ from services.common.trading.side import PositionSide, Side, Venue
 from services.monitor.closing.carrying import carry_out
 from services.monitor.closing.keys import KeyRing
 from services.monitor.closing.parts import Parts
+from services.monitor.closing.reporting import OrderStanding
 from services.monitor.closing.timing import Timing
 from services.monitor.domain.attempts import Begun, Opening
 from services.monitor.domain.intent import Claim, Decision, Evidence, Intent
@@ -63,6 +64,8 @@ class World:
         self.books = FakeBooks(self.crashes, [self.position])
         self.intents = MemoryIntents(self.crashes, self.new_id)
         self.keys = FakeKeys(self.clock)
+        self.stirred: list[Intent] = []
+        self.reported: list[tuple[OrderStanding, str]] = []
         self._epoch = 0
 
     def parts(self) -> Parts:
@@ -77,7 +80,13 @@ class World:
             pause=self.pause,
             timing=Timing(),
             new_id=self.new_id,
+            stir=self.stir,
+            report=lambda intent, standing: self.reported.append((standing, intent.reason)),
         )
+
+    async def stir(self, intent: Intent) -> None:
+        """Reconciliation is asked for."""
+        self.stirred.append(intent)
 
     async def pause(self, seconds: float) -> None:
         """Wait, on the fake clock."""

@@ -37,6 +37,26 @@ def test_an_account_is_due_once_an_interval_at_its_own_place(ordinal: int, after
     assert abs(second - first - INTERVAL) < timedelta(milliseconds=1)
 
 
+def test_who_is_looked_at_far_too_late_queues_anew_at_the_end() -> None:
+    assert next_due(at(100), 0, INTERVAL, 7, due_at=at(0)) == at(400)
+
+
+@given(st.integers(1, 10**9), st.floats(0, 10**6), st.floats(0, 30))
+def test_who_is_looked_at_a_little_late_keeps_the_place(ordinal: int, after: float, late: float) -> None:
+    due_at = next_due(at(after), 0, INTERVAL, ordinal)
+    assert next_due(due_at + timedelta(seconds=late), 0, INTERVAL, ordinal, due_at=due_at) == due_at + INTERVAL
+
+
+@given(st.integers(1, 10**9), st.floats(0, 10**6))
+def test_who_lost_the_place_comes_back_to_it_step_by_step(ordinal: int, after: float) -> None:
+    due_at = at(after)
+    for _ in range(12):
+        later = next_due(due_at, 0, INTERVAL, ordinal, due_at=due_at)
+        assert abs(later - due_at - INTERVAL) <= INTERVAL / 20
+        due_at = later
+    assert next_due(due_at, 0, INTERVAL, ordinal, due_at=due_at) == due_at + INTERVAL
+
+
 @pytest.mark.parametrize("accounts", [3, 10, 100, 1200])
 def test_places_lie_evenly_however_many_there_are(accounts: int) -> None:
     places = sorted(place(number, INTERVAL) for number in range(1, accounts + 1))

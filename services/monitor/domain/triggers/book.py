@@ -4,23 +4,26 @@ Invariant: a position is in exactly one of three states: waiting (its entries ar
 it is reached; its entries are leftovers and it is looked at when asked what stands), or gone.
 """
 
-from collections.abc import Callable
 from decimal import Decimal
 from math import inf
 
 from services.common.trading.level import Pinned, Trailing
 from services.common.trading.side import Side
 from services.monitor.domain.position import Position
-from services.monitor.domain.triggers.armed import GONE, TRIGGERED, Armed
+from services.monitor.domain.triggers.armed import FALLING, GONE, RISING, TRIGGERED, Armed, Group, root_of
 from services.monitor.domain.triggers.pins import Pins
-from services.monitor.domain.triggers.trails import Trails
-from services.monitor.domain.triggers.trigger import NOTHING, Crossed, Standing, Trigger, trigger_of
+from services.monitor.domain.triggers.trails import Reach, Trails
+from services.monitor.domain.triggers.trigger import NOTHING, RAISED, Crossed, Standing, Trigger, trigger_of
 
 
 class TriggerBook:
     """One instrument's positions."""
 
-    __slots__ = ("_armed", "_lower", "_next", "_pins", "_trails", "_triggered", "_unmarked", "_upper")
+    __slots__ = (
+        *("_armed", "_next", "_triggered", "_unmarked"),
+        *("_falling", "_longs", "_rising", "_shorts"),
+        *("_lower", "_upper"),
+    )
 
     def __init__(self) -> None:
         self._lower = -inf
@@ -28,8 +31,10 @@ class TriggerBook:
         self._armed: dict[str, Armed] = {}
         self._triggered: dict[str, Armed] = {}
         self._unmarked: dict[str, Armed] = {}
-        self._trails = {side: Trails(side.sign) for side in Side}
-        self._pins = {side: Pins(side.sign) for side in Side}
+        self._longs = Trails(1)
+        self._shorts = Trails(-1)
+        self._falling = Pins(1)
+        self._rising = Pins(-1)
         self._next = 0
 
     def __len__(self) -> int:
@@ -79,7 +84,7 @@ class TriggerBook:
             if mark is None:
                 self._unmarked[position.position_id] = armed
             else:
-                self._trails[position.side].add(armed, mark, distance)
+                self._trails(position.side).add(armed, mark, distance)
         self._pin(armed)
         self._set_band()
 
@@ -91,40 +96,49 @@ class TriggerBook:
             self._set_band()
 
     def _move(self, nearest: float, price: Decimal) -> Crossed:
-        raised = False
-        for position_id, armed in tuple(self._unmarked.items()):
-            del self._unmarked[position_id]
-            distance = trailing_distance(armed.position)
-            if distance is not None:
-                self._trails[armed.position.side].add(armed, price, distance)
-            raised = True
-        for side, trails in self._trails.items():
-            if side.sign * nearest >= trails.mark_edge:
-                raised = trails.raise_marks(side.sign * nearest, price) or raised
+        raised = bool(self._unmarked)
+        if raised:
+            self._mark(price)
+        if nearest >= self._longs.mark_edge:
+            raised = self._longs.raise_marks(nearest, price) or raised
+        if -nearest >= self._shorts.mark_edge:
+            raised = self._shorts.raise_marks(-nearest, price) or raised
         triggers = self._reach(nearest, price)
         self._set_band()
-        return Crossed(triggers, raised) if triggers or raised else NOTHING
+        if triggers:
+            return Crossed(tuple(triggers), raised)
+        return RAISED if raised else NOTHING
 
-    def _reach(self, nearest: float, price: Decimal) -> tuple[Trigger, ...]:
+    def _mark(self, price: Decimal) -> None:
+        """Every stop that trails without a watermark takes this price for it."""
+        for armed in self._unmarked.values():
+            distance = trailing_distance(armed.position)
+            if distance is not None:
+                self._trails(armed.position.side).add(armed, price, distance)
+        self._unmarked.clear()
+
+    def _reach(self, nearest: float, price: Decimal) -> list[Trigger]:
         triggers: list[Trigger] = []
-        fires = self._asking(price, triggers)
-        for side in Side:
-            signed = side.sign * nearest
-            if signed <= self._trails[side].stop_edge:
-                self._trails[side].reach(signed, fires)
-            if signed <= self._pins[side].edge:
-                self._pins[side].reach(signed, fires)
-        return tuple(triggers)
+        for signed, trails, pins in ((nearest, self._longs, self._falling), (-nearest, self._shorts, self._rising)):
+            if signed <= trails.stop_edge:
+                trails.reach(signed, self._asking(price, triggers))
+            if signed <= pins.edge:
+                pins.reach(signed, self._asking(price, triggers))
+        return triggers
 
-    def _asking(self, price: Decimal, triggers: list[Trigger]) -> Callable[[Armed], bool]:
-        def fires(armed: Armed) -> bool:
-            trigger = trigger_of(armed.position, price, armed.watermark)
+    def _asking(self, price: Decimal, triggers: list[Trigger]) -> Reach:
+        def fires(armed: Armed, left: Group | None) -> bool:
+            position = armed.position
+            trigger = trigger_of(position, price, armed.watermark if left is None else left.mark)
             if trigger is None:
                 return False
             triggers.append(trigger)
-            self._leave_heaps(armed)
             armed.place = TRIGGERED
-            self._triggered[armed.position.position_id] = armed
+            if left is None and armed.group is not None:
+                root_of(armed).leftovers += 1
+            if armed.pins:
+                self._leave_pins(armed)
+            self._triggered[position.position_id] = armed
             return True
 
         return fires
@@ -134,36 +148,46 @@ class TriggerBook:
         armed.place = self._next
         distance = trailing_distance(armed.position)
         if distance is not None and armed.group is not None:
-            self._trails[armed.position.side].again(armed, distance)
+            self._trails(armed.position.side).again(armed, distance)
         self._pin(armed)
 
     def _pin(self, armed: Armed) -> None:
+        armed.pins = 0
         for side, level in pinned_levels(armed.position):
-            self._pins[side].add(armed, level)
+            if side is Side.LONG:
+                self._falling.add(armed, level)
+                armed.pins |= FALLING
+            else:
+                self._rising.add(armed, level)
+                armed.pins |= RISING
 
-    def _leave_heaps(self, armed: Armed) -> None:
-        if armed.group is not None:
-            self._trails[armed.position.side].left_over(armed)
-        for side, _ in pinned_levels(armed.position):
-            self._pins[side].left_over()
+    def _leave_pins(self, armed: Armed) -> None:
+        if armed.pins & FALLING:
+            self._falling.left_over()
+        if armed.pins & RISING:
+            self._rising.left_over()
 
     def _forget(self, armed: Armed) -> None:
         self._triggered.pop(armed.position.position_id, None)
         self._unmarked.pop(armed.position.position_id, None)
-        if armed.group is not None:
-            self._trails[armed.position.side].forget(armed)
         waiting, armed.place = armed.place != TRIGGERED, GONE
-        for side, _ in pinned_levels(armed.position):
-            if waiting:
-                self._pins[side].left_over()
-                self._pins[side].tidy()
+        if armed.group is not None:
+            self._trails(armed.position.side).forget(armed, waiting=waiting)
+        if waiting and armed.pins & FALLING:
+            self._falling.left_over()
+            self._falling.tidy()
+        if waiting and armed.pins & RISING:
+            self._rising.left_over()
+            self._rising.tidy()
+
+    def _trails(self, side: Side) -> Trails:
+        return self._longs if side is Side.LONG else self._shorts
 
     def _set_band(self) -> None:
-        longs, shorts = self._trails[Side.LONG], self._trails[Side.SHORT]
-        falling, rising = self._pins[Side.LONG], self._pins[Side.SHORT]
+        longs, shorts = self._longs, self._shorts
         # A stop without a watermark takes the next price for it, wherever that is.
-        self._lower = inf if self._unmarked else max(longs.stop_edge, falling.edge, -shorts.mark_edge)
-        self._upper = min(longs.mark_edge, -shorts.stop_edge, -rising.edge)
+        self._lower = inf if self._unmarked else max(longs.stop_edge, self._falling.edge, -shorts.mark_edge)
+        self._upper = min(longs.mark_edge, -shorts.stop_edge, -self._rising.edge)
 
 
 def trailing_distance(position: Position) -> Decimal | None:

@@ -51,7 +51,7 @@ class Pins:
                 break
             else:
                 entry = heappop(heap)
-                if fires(armed):
+                if fires(armed, None):
                     self._leftovers -= 1
                 else:
                     kept.append(entry)

@@ -1,6 +1,5 @@
 """What a price triggers, exactly: the rule that every structure here asks in the end."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
@@ -18,8 +17,7 @@ class Trigger(NamedTuple):
     level_price: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class Crossed:
+class Crossed(NamedTuple):
     """What a price triggered that the one before had not, and whether it moved the watermark under any stop."""
 
     triggers: tuple[Trigger, ...]
@@ -27,10 +25,10 @@ class Crossed:
 
 
 NOTHING = Crossed((), False)
+RAISED = Crossed((), True)
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """All that a price has reached, old and new, and the positions whose levels it has left again."""
 
     triggers: tuple[Trigger, ...]

@@ -1,22 +1,31 @@
-"""A venue's ban reaches every process behind the address: told by whoever met it, heard by all."""
+"""The venues as one process reaches them; a ban that one process met is every process's behind the address.
+
+Invariant: the one module of the common part that speaks in our messages, since what it tells is the same from each
+service: the architecture test names it and what it may import.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 
 import structlog
 
 from protos.positions.v1 import types_pb2
 from protos.venue.v1 import events_pb2
-from services.common.bus import Handler, Received
+from services.common.bus import Bus, Handler, Received
 from services.common.clock import Clock
+from services.common.config import ExchangeSettings
 from services.common.exchange.budget import Ban
+from services.common.exchange.venues import ExchangeSettings as DoorSettings
+from services.common.exchange.venues import Venues, open_venues
+from services.common.process import Process
 from services.common.subjects import all_users_ephemeral, ephemeral_subject
 from services.common.trading.side import Venue
 
 _log = structlog.get_logger(__name__)
 
-BANS = [all_users_ephemeral(service, "venue_banned") for service in ("positions", "monitor")]
+BANS = tuple(all_users_ephemeral(service, "venue_banned") for service in ("positions", "monitor"))
 
 _VENUES = {types_pb2.EXCHANGE_BINANCE: Venue.BINANCE, types_pb2.EXCHANGE_BYBIT: Venue.BYBIT}
 _EXCHANGES = {venue: exchange for exchange, venue in _VENUES.items()}
@@ -24,10 +33,41 @@ _EXCHANGES = {venue: exchange for exchange, venue in _VENUES.items()}
 Send = Callable[[str, bytes], Awaitable[bool]]
 
 
+async def reach_venues(
+    service: str,
+    settings: ExchangeSettings,
+    process: Process,
+    bus: Bus,
+    clock: Clock,
+    shares: Mapping[Venue, float] | None = None,
+) -> Venues:
+    """The venues, until the process drains. `shares`: which part of an address's limits is this process's."""
+    bans = BanTeller(service, bus.publish_ephemeral, clock)
+    process.spawn("told bans", bans.run())
+    door = DoorSettings(
+        mode=settings.exchange_mode,
+        sandbox_url=settings.exchange_sandbox_url,
+        address_limits={
+            Venue.BINANCE: settings.binance_weight_per_minute,
+            Venue.BYBIT: settings.bybit_requests_per_second,
+        },
+        shares={} if shares is None else shares,
+    )
+    context = open_venues(door, now=clock.now, on_ban=bans.tell)
+    venues = await context.__aenter__()
+    process.on_drain(partial(context.__aexit__, None, None, None), "venues")
+    heard = bus.subscribe_ephemeral(
+        BANS, hear_bans(lambda venue, until, reason: venues.budget(venue).apply_ban(until, reason, announce=False))
+    )
+    process.spawn("heard bans", heard.run())
+    return venues
+
+
 class BanTeller:
     """Tells every process of the bans that this one met, again and again while they last: some may start later."""
 
-    def __init__(self, send: Send, clock: Clock, again_seconds: float = 10.0) -> None:
+    def __init__(self, service: str, send: Send, clock: Clock, again_seconds: float = 10.0) -> None:
+        self._service = service
         self._send = send
         self._clock = clock
         self._again_seconds = again_seconds
@@ -54,9 +94,8 @@ class BanTeller:
                 message = events_pb2.VenueBanned(exchange=_EXCHANGES[ban.venue], reason=ban.reason)
                 message.sent_at.FromDatetime(now)
                 message.until.FromDatetime(ban.until)
-                await self._send(
-                    ephemeral_subject("monitor", "venue_banned", ban.venue.value), message.SerializeToString()
-                )
+                subject = ephemeral_subject(self._service, "venue_banned", ban.venue.value)
+                await self._send(subject, message.SerializeToString())
 
 
 def hear_bans(apply: Callable[[Venue, datetime, str], None]) -> Handler:

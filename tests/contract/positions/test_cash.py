@@ -1,0 +1,144 @@
+"""Funding and transfers over real books: each once, on the position that was open, beside the equity of its day."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import select, update
+
+from services.common.database import transaction
+from services.common.exchange.budget import Lane
+from services.common.exchange.cash_flows import CashFlowsReading
+from services.common.exchange.credentials import Credentials
+from services.common.trading.cash_flow import CashFlow, CashFlowKind
+from services.common.trading.reading import ReadingStatus
+from services.common.trading.side import Venue
+from services.positions.cash.reading import CashReading
+from services.positions.commands.journal import Journal
+from services.positions.domain.account import Account
+from services.positions.domain.decision import Close
+from services.positions.domain.provenance import Plan
+from services.positions.domain.timeline import Change
+from services.positions.store.cash import cash_readings
+from services.positions.store.equity import EquitySnapshot, equity_snapshots, write_snapshots
+from tests.contract.positions.conftest import Books
+from tests.factories import NOON, at, make_fill
+
+PAID = CashFlow(CashFlowKind.FUNDING, Decimal("-1.5"), "USDT", "BTCUSDT", at(12), "f1")
+
+
+class Flows:
+    """A venue's cash flows."""
+
+    def __init__(self, *flows: CashFlow) -> None:
+        self.flows = flows
+        self.status = ReadingStatus.COMPLETE
+        self.asked: list[datetime] = []
+
+    async def read_cash_flows(
+        self,
+        venue: Venue,
+        credentials: Credentials,
+        since: datetime,
+        *,
+        until: datetime | None = None,
+        lane: Lane = Lane.RECONCILIATION,
+    ) -> CashFlowsReading:
+        self.asked.append(since)
+        found = tuple(flow for flow in self.flows if flow.at >= since)
+        return CashFlowsReading(self.status, found, since, at(20))
+
+
+async def read(books: Books, account: Account, venue: Flows) -> None:
+    """Read this account's flows, and nobody else's."""
+    async with transaction(books.engine) as connection:
+        await connection.execute(update(cash_readings).values(due_at=books.clock.now() + timedelta(days=1)))
+    cash = CashReading(Journal(books.engine, lambda: None), venue, books.keys, books.clock)
+    async with transaction(books.engine) as connection:
+        mine = cash_readings.c.account_id == account.account_id
+        await connection.execute(update(cash_readings).where(mine).values(due_at=at(0)))
+    while await cash.read_due():
+        pass
+
+
+async def test_funding_is_booked_once_on_what_was_open(books: Books, account: Account) -> None:
+    position_id = await books.adopt(account)
+    venue = Flows(PAID, replace(PAID, flow_id="f2", amount=Decimal("0.5"), at=at(13)))
+    await read(books, account, venue)
+    await read(books, account, venue)
+    position = await books.queries.get_position(position_id, account.user_id)
+    assert (position.funding, position.version) == (Decimal(-1), 2)
+    page = await books.documents.list_timeline(account.user_id, position_id, None, 10)
+    assert page.rows[-1].change is Change.FUNDED
+    assert page.rows[-1].evidence.startswith("1 USDT paid in 2 funding payments")
+    assert await books.events(position_id) == ["position_opened", "position_levels_changed"]
+
+
+async def test_a_later_reading_goes_on_where_the_last_one_ended(books: Books, account: Account) -> None:
+    await books.adopt(account)
+    venue = Flows(PAID)
+    await read(books, account, venue)
+    await read(books, account, venue)
+    mine = venue.asked[-1]
+    assert mine == at(20) - timedelta(minutes=10)
+
+
+async def test_net_profit_is_price_less_fees_plus_funding(books: Books, account: Account) -> None:
+    await books.accounts.set_plan(account.user_id, Plan("pro", Decimal(10)), "admin")
+    position_id = await books.adopt(account)
+    await read(books, account, Flows(PAID))
+    await books.apply(account, Close(position_id, 2, (make_fill(executed_at=at(15)),), Decimal(0)))
+    end = (await books.queries.get_position(position_id, None)).exit
+    assert end is not None
+    assert end.realized_pnl == Decimal(1000) - Decimal("26.4") - Decimal("1.5")
+
+
+async def test_funding_that_is_told_after_the_close_counts_too(books: Books, account: Account) -> None:
+    await books.accounts.set_plan(account.user_id, Plan("pro", Decimal(10)), "admin")
+    position_id = await books.adopt(account)
+    await books.apply(account, Close(position_id, 1, (make_fill(executed_at=at(15)),), Decimal(0)))
+    await read(books, account, Flows(PAID))
+    position = await books.queries.get_position(position_id, None)
+    assert position.exit is not None
+    net = Decimal(1000) - Decimal("26.4") - Decimal("1.5")
+    assert (position.exit.realized_pnl, position.commission, position.version) == (net, net / 10, 3)
+    assert position.partial_pnl == net
+    assert (await books.events(position_id))[-1] == "position_exit_completed"
+
+
+async def test_a_payment_waits_for_its_position_to_be_in_the_books(books: Books, account: Account) -> None:
+    venue = Flows(PAID)
+    await read(books, account, venue)
+    position_id = await books.adopt(account)
+    await read(books, account, venue)
+    assert (await books.queries.get_position(position_id, None)).funding == Decimal("-1.5")
+
+
+@pytest.mark.parametrize("status", [ReadingStatus.PARTIAL, ReadingStatus.FAILED])
+async def test_what_was_not_read_in_full_is_asked_for_again(
+    books: Books, account: Account, status: ReadingStatus
+) -> None:
+    position_id = await books.adopt(account)
+    venue = Flows(PAID)
+    venue.status = status
+    await read(books, account, venue)
+    assert (await books.queries.get_position(position_id, None)).funding is None
+    venue.status = ReadingStatus.COMPLETE
+    await read(books, account, venue)
+    assert (await books.queries.get_position(position_id, None)).funding == Decimal("-1.5")
+
+
+async def test_transfers_stand_beside_the_equity_of_their_day(books: Books, account: Account) -> None:
+    deposit = CashFlow(CashFlowKind.TRANSFER, Decimal(100), "USDT", None, at(12), "t1")
+    snapshot = EquitySnapshot(account.account_id, NOON.date(), Decimal(1), at(0), Decimal(1), at(1))
+    before = replace(snapshot, day=NOON.date() - timedelta(days=1))
+    async with transaction(books.engine) as connection:
+        await write_snapshots(connection, [snapshot, before])
+    await read(books, account, Flows(deposit))
+    async with transaction(books.engine) as connection:
+        kept = equity_snapshots.c
+        rows = await connection.execute(
+            select(kept.transfers).where(kept.account_id == account.account_id).order_by(kept.day)
+        )
+        assert [row.transfers for row in rows] == [None, Decimal(100)]
