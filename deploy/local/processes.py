@@ -38,7 +38,7 @@ class Service:
 SERVICES = (
     Service("positions", secrets=("encryption_keys",)),
     Service("reconciler", calls=("positions",)),
-    Service("monitor", calls=("positions",)),
+    Service("monitor", calls=("positions",), secrets=("webhook_key",)),
     Service("gateway", serves_grpc=False, calls=("positions", "reconciler", "monitor"), secrets=("jwt_secret",)),
 )
 
@@ -150,6 +150,7 @@ class Surroundings:
             environment["NATS_USER"] = user
         if not self.config.live:
             environment["EXCHANGE_SANDBOX_URL"] = self.sandbox_url
+            environment["WEBHOOK_LOOPBACK"] = "true"
         if service.serves_grpc:
             environment["GRPC_LISTEN"] = f"{LOOPBACK}:{self.ports[replica.public]}"
         else:
@@ -170,7 +171,7 @@ class Surroundings:
         else:
             _, _, password = split_nats_url(self.config.nats_url)
             values |= {} if password is None else {"nats_password": password}
-        own = {"encryption_keys": self.secrets.encryption_keys, "jwt_secret": self.secrets.jwt_secret}
+        own = {name: getattr(self.secrets, name) for name in ("encryption_keys", "jwt_secret", "webhook_key")}
         values |= {name: own[name] for name in service.secrets}
         if "jwt_secret" in service.secrets and self._offers_demo:
             values["gateway_demo_token"] = mint_token(self.secrets.jwt_secret, DEMO_USER_ID, "user", datetime.now(UTC))

@@ -28,6 +28,7 @@ class Secrets:
     nats_passwords: Mapping[str, str] = field(repr=False)
     jwt_secret: str = field(repr=False)
     encryption_keys: str = field(repr=False)
+    webhook_key: str = field(repr=False)
 
 
 def load_secrets(layout: Layout, config: StackConfig) -> Secrets:
@@ -47,6 +48,7 @@ def load_secrets(layout: Layout, config: StackConfig) -> Secrets:
         nats_passwords=complete["nats_passwords"],
         jwt_secret=config.jwt_secret or complete["jwt_secret"],
         encryption_keys=config.encryption_keys or json.dumps(complete["encryption_keys"]),
+        webhook_key=complete["webhook_key"],
     )
 
 
@@ -74,5 +76,6 @@ def _with_missing(kept: Mapping[str, Any]) -> dict[str, Any]:
             name: users.get(name) or secrets.token_urlsafe(TOKEN_BYTES) for name in (*nats.SERVICES, nats.ADMINISTRATOR)
         },
         "jwt_secret": kept.get("jwt_secret") or secrets.token_urlsafe(TOKEN_BYTES),
+        "webhook_key": kept.get("webhook_key") or secrets.token_urlsafe(TOKEN_BYTES),
         "encryption_keys": kept.get("encryption_keys") or {"active": "k1", "keys": {"k1": key}},
     }

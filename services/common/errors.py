@@ -157,6 +157,10 @@ class TransactionConflict(Conflict):
     """Another transaction changed the same rows; try again."""
 
 
+class VersionConflict(Conflict):
+    """It has changed to version {version} meanwhile; read it again."""
+
+
 class LeaseLost(Conflict):
     """The lease on {key} is no longer held."""
 

@@ -1,14 +1,46 @@
 """The monitor's settings."""
 
 from decimal import Decimal
-from typing import ClassVar
+from typing import ClassVar, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, SecretStr, model_validator
 
-from services.common.config import ExchangeSettings, GrpcServerSettings, PositionsClientSettings, ServiceSettings
+from services.common.config import (
+    ExchangeSettings,
+    GrpcServerSettings,
+    PositionsClientSettings,
+    ServiceSettings,
+    Settings,
+)
 
 
-class MonitorSettings(ServiceSettings, GrpcServerSettings, PositionsClientSettings, ExchangeSettings):
+class AlertSettings(Settings):
+    """What the room of alerts is told. Without `webhook_key` there are no webhooks."""
+
+    alerts_per_user: PositiveInt = Field(200, description="a whole number above 0: how many alerts a user may have")
+    alerts_relist_seconds: PositiveFloat = Field(60, description="seconds, above 0: between two readings of all alerts")
+    alerts_kept_days: PositiveInt = Field(90, description="days, above 0: how long what was told is kept")
+    stop_moved_seconds: PositiveFloat = Field(
+        60, description="seconds, above 0: a stop that trails is told of at most this often"
+    )
+    liquidation_near_percent: NonNegativeFloat = Field(
+        5,
+        lt=80,
+        description="percent of the price left to liquidation, under 80, at which everybody is told; 0: nobody",
+    )
+    liquidation_seconds: PositiveFloat = Field(
+        60, description="seconds, above 0: between two questions after liquidation prices that are not far"
+    )
+    webhook_key: SecretStr | None = Field(
+        None, min_length=32, description="at least 32 random characters, from which the keys of webhooks are derived"
+    )
+    webhook_loopback: bool = Field(False, description="true in EXCHANGE_MODE=sandbox only: webhooks to this machine")
+    webhook_timeout_seconds: PositiveFloat = Field(5, description="seconds, above 0: how long a receiver may take")
+    webhook_concurrency: PositiveInt = Field(64, description="a whole number above 0: deliveries at once")
+    deliveries_kept_days: PositiveInt = Field(14, description="days, above 0: how long deliveries are kept")
+
+
+class MonitorSettings(ServiceSettings, GrpcServerSettings, PositionsClientSettings, ExchangeSettings, AlertSettings):
     """What a monitor process is told. Every spacing and age of its own is a setting."""
 
     service: ClassVar[str] = "monitor"
@@ -40,3 +72,9 @@ class MonitorSettings(ServiceSettings, GrpcServerSettings, PositionsClientSettin
         1, description="seconds, above 0: between two questions after an order that the venue does not know"
     )
     venue_share: float = Field(0.5, gt=0, le=1, description="above 0, at most 1: this process's part of a rate limit")
+
+    @model_validator(mode="after")
+    def _loopback_only_in_sandbox_mode(self) -> Self:
+        if self.webhook_loopback and self.exchange_mode != "sandbox":
+            raise ValueError("WEBHOOK_LOOPBACK is refused unless EXCHANGE_MODE=sandbox")
+        return self

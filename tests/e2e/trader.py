@@ -22,15 +22,20 @@ DEADLINE_SECONDS = 30.0
 POLL_SECONDS = 0.1
 
 
-async def until(read: Callable[[], Awaitable[T]], holds: Callable[[T], object], what: str) -> T:
+async def until(
+    read: Callable[[], Awaitable[T]],
+    holds: Callable[[T], object],
+    what: str,
+    deadline_seconds: float = DEADLINE_SECONDS,
+) -> T:
     """Read until it holds; AssertionError with what was read last, at the deadline."""
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + DEADLINE_SECONDS
+    deadline = loop.time() + deadline_seconds
     while True:
         seen = await read()
         if holds(seen):
             return seen
-        assert loop.time() < deadline, f"waited {DEADLINE_SECONDS} s for {what}; last seen: {seen}"
+        assert loop.time() < deadline, f"waited {deadline_seconds} s for {what}; last seen: {seen}"
         await asyncio.sleep(POLL_SECONDS)
 
 

@@ -85,7 +85,8 @@ class AlertsServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def CreateAlert(self, request, context):
-        """Errors: FIELD_INVALID, POSITION_NOT_FOUND (another user's as well), TOO_MANY_ALERTS.
+        """A threshold that is reached already is refused; a repeating one waits until the value has gone back.
+        Errors: FIELD_INVALID, POSITION_NOT_FOUND (another user's as well), POSITION_ALREADY_CLOSED, TOO_MANY_ALERTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,7 +108,7 @@ class AlertsServiceServicer:
 
     def UpdateAlert(self, request, context):
         """Changes the fields that are given. An alert that has fired once is armed again by it.
-        Errors: ALERT_NOT_FOUND, FIELD_INVALID, VERSION_CONFLICT.
+        Errors: ALERT_NOT_FOUND, FIELD_INVALID, POSITION_ALREADY_CLOSED, VERSION_CONFLICT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -129,7 +130,8 @@ class AlertsServiceServicer:
 
     def SetWebhook(self, request, context):
         """Where a user's alerts are posted to, signed. Makes a new secret, which is shown this once.
-        Errors: FIELD_INVALID (not https, or not a public address).
+        What Tandem tells unasked is posted there as well.
+        Errors: FIELD_INVALID (not https, or not a public address), WEBHOOKS_NOT_CONFIGURED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

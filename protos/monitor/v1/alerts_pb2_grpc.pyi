@@ -32,14 +32,16 @@ class AlertsServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AlertsServiceAsyncStub: ...
     CreateAlert: _grpc.UnaryUnaryMultiCallable[_alerts_pb2.CreateAlertRequest, _alerts_pb2.CreateAlertResponse]
-    """Errors: FIELD_INVALID, POSITION_NOT_FOUND (another user's as well), TOO_MANY_ALERTS."""
+    """A threshold that is reached already is refused; a repeating one waits until the value has gone back.
+    Errors: FIELD_INVALID, POSITION_NOT_FOUND (another user's as well), POSITION_ALREADY_CLOSED, TOO_MANY_ALERTS.
+    """
     ListAlerts: _grpc.UnaryUnaryMultiCallable[_alerts_pb2.ListAlertsRequest, _alerts_pb2.ListAlertsResponse]
     """Alerts of one user, the latest created first."""
     GetAlert: _grpc.UnaryUnaryMultiCallable[_alerts_pb2.GetAlertRequest, _alerts_pb2.GetAlertResponse]
     """Errors: ALERT_NOT_FOUND (another user's as well)."""
     UpdateAlert: _grpc.UnaryUnaryMultiCallable[_alerts_pb2.UpdateAlertRequest, _alerts_pb2.UpdateAlertResponse]
     """Changes the fields that are given. An alert that has fired once is armed again by it.
-    Errors: ALERT_NOT_FOUND, FIELD_INVALID, VERSION_CONFLICT.
+    Errors: ALERT_NOT_FOUND, FIELD_INVALID, POSITION_ALREADY_CLOSED, VERSION_CONFLICT.
     """
     DeleteAlert: _grpc.UnaryUnaryMultiCallable[_alerts_pb2.DeleteAlertRequest, _alerts_pb2.DeleteAlertResponse]
     """Errors: ALERT_NOT_FOUND."""
@@ -47,7 +49,8 @@ class AlertsServiceStub:
     """What has been told, the latest first."""
     SetWebhook: _grpc.UnaryUnaryMultiCallable[_alerts_pb2.SetWebhookRequest, _alerts_pb2.SetWebhookResponse]
     """Where a user's alerts are posted to, signed. Makes a new secret, which is shown this once.
-    Errors: FIELD_INVALID (not https, or not a public address).
+    What Tandem tells unasked is posted there as well.
+    Errors: FIELD_INVALID (not https, or not a public address), WEBHOOKS_NOT_CONFIGURED.
     """
     GetWebhook: _grpc.UnaryUnaryMultiCallable[_alerts_pb2.GetWebhookRequest, _alerts_pb2.GetWebhookResponse]
     """Absent without one; never the secret. With how the last deliveries went."""
@@ -57,14 +60,16 @@ class AlertsServiceStub:
 class AlertsServiceAsyncStub(AlertsServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateAlert: _aio.UnaryUnaryMultiCallable[_alerts_pb2.CreateAlertRequest, _alerts_pb2.CreateAlertResponse]  # type: ignore[assignment]
-    """Errors: FIELD_INVALID, POSITION_NOT_FOUND (another user's as well), TOO_MANY_ALERTS."""
+    """A threshold that is reached already is refused; a repeating one waits until the value has gone back.
+    Errors: FIELD_INVALID, POSITION_NOT_FOUND (another user's as well), POSITION_ALREADY_CLOSED, TOO_MANY_ALERTS.
+    """
     ListAlerts: _aio.UnaryUnaryMultiCallable[_alerts_pb2.ListAlertsRequest, _alerts_pb2.ListAlertsResponse]  # type: ignore[assignment]
     """Alerts of one user, the latest created first."""
     GetAlert: _aio.UnaryUnaryMultiCallable[_alerts_pb2.GetAlertRequest, _alerts_pb2.GetAlertResponse]  # type: ignore[assignment]
     """Errors: ALERT_NOT_FOUND (another user's as well)."""
     UpdateAlert: _aio.UnaryUnaryMultiCallable[_alerts_pb2.UpdateAlertRequest, _alerts_pb2.UpdateAlertResponse]  # type: ignore[assignment]
     """Changes the fields that are given. An alert that has fired once is armed again by it.
-    Errors: ALERT_NOT_FOUND, FIELD_INVALID, VERSION_CONFLICT.
+    Errors: ALERT_NOT_FOUND, FIELD_INVALID, POSITION_ALREADY_CLOSED, VERSION_CONFLICT.
     """
     DeleteAlert: _aio.UnaryUnaryMultiCallable[_alerts_pb2.DeleteAlertRequest, _alerts_pb2.DeleteAlertResponse]  # type: ignore[assignment]
     """Errors: ALERT_NOT_FOUND."""
@@ -72,7 +77,8 @@ class AlertsServiceAsyncStub(AlertsServiceStub):
     """What has been told, the latest first."""
     SetWebhook: _aio.UnaryUnaryMultiCallable[_alerts_pb2.SetWebhookRequest, _alerts_pb2.SetWebhookResponse]  # type: ignore[assignment]
     """Where a user's alerts are posted to, signed. Makes a new secret, which is shown this once.
-    Errors: FIELD_INVALID (not https, or not a public address).
+    What Tandem tells unasked is posted there as well.
+    Errors: FIELD_INVALID (not https, or not a public address), WEBHOOKS_NOT_CONFIGURED.
     """
     GetWebhook: _aio.UnaryUnaryMultiCallable[_alerts_pb2.GetWebhookRequest, _alerts_pb2.GetWebhookResponse]  # type: ignore[assignment]
     """Absent without one; never the secret. With how the last deliveries went."""
@@ -85,7 +91,9 @@ class AlertsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _alerts_pb2.CreateAlertRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_alerts_pb2.CreateAlertResponse, _abc.Awaitable[_alerts_pb2.CreateAlertResponse]]:
-        """Errors: FIELD_INVALID, POSITION_NOT_FOUND (another user's as well), TOO_MANY_ALERTS."""
+        """A threshold that is reached already is refused; a repeating one waits until the value has gone back.
+        Errors: FIELD_INVALID, POSITION_NOT_FOUND (another user's as well), POSITION_ALREADY_CLOSED, TOO_MANY_ALERTS.
+        """
 
     @_abc_1.abstractmethod
     def ListAlerts(
@@ -110,7 +118,7 @@ class AlertsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_alerts_pb2.UpdateAlertResponse, _abc.Awaitable[_alerts_pb2.UpdateAlertResponse]]:
         """Changes the fields that are given. An alert that has fired once is armed again by it.
-        Errors: ALERT_NOT_FOUND, FIELD_INVALID, VERSION_CONFLICT.
+        Errors: ALERT_NOT_FOUND, FIELD_INVALID, POSITION_ALREADY_CLOSED, VERSION_CONFLICT.
         """
 
     @_abc_1.abstractmethod
@@ -136,7 +144,8 @@ class AlertsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_alerts_pb2.SetWebhookResponse, _abc.Awaitable[_alerts_pb2.SetWebhookResponse]]:
         """Where a user's alerts are posted to, signed. Makes a new secret, which is shown this once.
-        Errors: FIELD_INVALID (not https, or not a public address).
+        What Tandem tells unasked is posted there as well.
+        Errors: FIELD_INVALID (not https, or not a public address), WEBHOOKS_NOT_CONFIGURED.
         """
 
     @_abc_1.abstractmethod

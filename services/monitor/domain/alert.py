@@ -1,4 +1,4 @@
-"""What users are told of without having asked, and what of an intent is worth it."""
+"""What users are told of, and what of an intent is worth it."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,12 +17,21 @@ class AlertKind(StrEnum):
     LIQUIDATION_NEAR = "liquidation_near"
     RESTING_ORDERS_CANCELLED = "resting_orders_cancelled"
     OPEN_UNRESOLVED = "open_unresolved"
+    PRICE_TARGET = "price_target"
+    PROFIT_AMOUNT = "profit_amount"
+    PROFIT_PERCENT = "profit_percent"
+    STOP_MOVED = "stop_moved"
+    POSITION_CLOSED = "position_closed"
+    RECONCILIATION_SUSPICIOUS = "reconciliation_suspicious"
     TRADING_PAUSED = "trading_paused"
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One alert to one user. Prices in quote currency; what does not apply is None or empty."""
+    """One alert to one user. Prices in quote currency; what does not apply is None or empty.
+
+    `alert_id` and `note`: the user's own alert that this is, and their words on it.
+    """
 
     kind: AlertKind
     user_id: str
@@ -33,6 +42,8 @@ class Alert:
     symbol: str = ""
     price: Decimal | None = None
     level_price: Decimal | None = None
+    alert_id: str = ""
+    note: str = ""
 
 
 def alert_of_intent(intent: Intent) -> Alert | None:

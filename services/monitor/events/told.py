@@ -25,7 +25,7 @@ _TRIGGER_PRICES = {
     TriggerPrice.MARK: events_pb2.TRIGGER_PRICE_MARK,
     TriggerPrice.LAST: events_pb2.TRIGGER_PRICE_LAST,
 }
-_ALERT_KINDS = {
+ALERT_KINDS = {
     AlertKind.FEED_STALE: events_pb2.ALERT_KIND_FEED_STALE,
     AlertKind.CLOSE_REFUSED: events_pb2.ALERT_KIND_CLOSE_REFUSED,
     AlertKind.CROSSED_AND_RECOVERED: events_pb2.ALERT_KIND_CROSSED_AND_RECOVERED,
@@ -34,6 +34,12 @@ _ALERT_KINDS = {
     AlertKind.RESTING_ORDERS_CANCELLED: events_pb2.ALERT_KIND_RESTING_ORDERS_CANCELLED,
     AlertKind.OPEN_UNRESOLVED: events_pb2.ALERT_KIND_OPEN_UNRESOLVED,
     AlertKind.TRADING_PAUSED: events_pb2.ALERT_KIND_TRADING_PAUSED,
+    AlertKind.PRICE_TARGET: events_pb2.ALERT_KIND_PRICE_TARGET,
+    AlertKind.PROFIT_AMOUNT: events_pb2.ALERT_KIND_PROFIT_AMOUNT,
+    AlertKind.PROFIT_PERCENT: events_pb2.ALERT_KIND_PROFIT_PERCENT,
+    AlertKind.STOP_MOVED: events_pb2.ALERT_KIND_STOP_MOVED,
+    AlertKind.POSITION_CLOSED: events_pb2.ALERT_KIND_POSITION_CLOSED,
+    AlertKind.RECONCILIATION_SUSPICIOUS: events_pb2.ALERT_KIND_RECONCILIATION_SUSPICIOUS,
 }
 
 
@@ -122,27 +128,33 @@ def account_stirred(user_id: str, account_id: str, venue: Venue, now: datetime) 
     return ephemeral_subject("monitor", "account_stirred", user_id), message.SerializeToString()
 
 
-def alert_triggered(alert: Alert, now: datetime) -> OutboxEvent:
-    """The event of an alert."""
-    event_id = uuid.uuid4()
-    message = events_pb2.AlertTriggered(
+def write_alert(alert: Alert, now: datetime, event_id: uuid.UUID) -> events_pb2.AlertTriggered:
+    """An alert as the contract tells it."""
+    return events_pb2.AlertTriggered(
         event_id=str(event_id),
         occurred_at=_time(now),
         user_id=alert.user_id,
         account_id=alert.account_id,
         position_id=alert.position_id,
-        kind=_ALERT_KINDS[alert.kind],
+        kind=ALERT_KINDS[alert.kind],
         exchange=types_pb2.EXCHANGE_UNSPECIFIED if alert.venue is None else _EXCHANGES[alert.venue],
         symbol=alert.symbol,
         price=_text(alert.price),
         level_price=_text(alert.level_price),
         reason=alert.reason,
+        alert_id=alert.alert_id,
+        note=alert.note,
     )
+
+
+def alert_triggered(alert: Alert, now: datetime, event_id: uuid.UUID | None = None) -> OutboxEvent:
+    """The event of an alert."""
+    event_id = event_id or uuid.uuid4()
     return OutboxEvent(
         aggregate_id=f"alert:{event_id}",
         version=1,
         subject=subject("monitor", "alert_triggered", alert.user_id),
-        payload=message.SerializeToString(),
+        payload=write_alert(alert, now, event_id).SerializeToString(),
         id=event_id,
     )
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from services.common.clock import Clock
-from services.common.errors import PositionAlreadyClosed, PositionNotFound, TradingNotEnabled
+from services.common.errors import PositionAlreadyClosed, PositionNotFound, TradingNotEnabled, VersionConflict
 from services.common.trading.extremes import TriggerPrice
 from services.common.trading.level import Level, LevelKind, LevelRule, LevelRules, NoLevel, Pinned, Trailing
 from services.common.trading.money import format_decimal
@@ -25,7 +25,7 @@ from services.positions.domain.care import (
     release,
     with_floor,
 )
-from services.positions.domain.errors import PriceUnavailable, VersionConflict
+from services.positions.domain.errors import PriceUnavailable
 from services.positions.domain.position import Position, set_level
 from services.positions.domain.provenance import CloseAdvice
 from services.positions.domain.timeline import Actor, Change

@@ -7,10 +7,6 @@ class AccountNotFound(NotFound):
     """Account {account_id} does not exist."""
 
 
-class VersionConflict(Conflict):
-    """Position {position_id} has changed to version {version} meanwhile; read it again."""
-
-
 class LevelAlreadyCrossed(Precondition):
     """The price is {price} already, past the {level} at {level_price}: it would close the position at once."""
 

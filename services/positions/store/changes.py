@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import Insert
 from sqlalchemy.sql.selectable import CTE, Select
 
+from services.common.errors import VersionConflict
 from services.common.outbox import EVENT_COLUMNS, OUTBOX, OutboxEvent, event_to_row
-from services.positions.domain.errors import VersionConflict
 from services.positions.domain.position import BookedFill, Position
 from services.positions.domain.timeline import TimelineEntry
 from services.positions.store.fills import fills_to_document

@@ -40,5 +40,6 @@ async def engine(migrated: AsyncEngine) -> AsyncEngine:
     """Empty tables."""
     async with transaction(migrated) as connection:
         tables = "intents, close_requests, guards, leases, outbox, price_extremes, prices_watched"
-        await connection.execute(text(f"TRUNCATE {tables}"))
+        alerts = "alerts, alert_requests, alert_states, alert_watches, stops_told, triggered_alerts, webhooks"
+        await connection.execute(text(f"TRUNCATE {tables}, {alerts}, webhook_deliveries"))
     return migrated

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from services.common.errors import PositionAlreadyClosed, PositionNotFound, TradingNotEnabled
+from services.common.errors import PositionAlreadyClosed, PositionNotFound, TradingNotEnabled, VersionConflict
 from services.common.trading.level import INDICATIVE_LEVELS, LevelKind, NoLevel, Pinned, Trailing
 from services.positions.commands.levels import Request
 from services.positions.domain.account import Account
@@ -14,7 +14,6 @@ from services.positions.domain.errors import (
     FloorWithoutTrailingStop,
     LevelAlreadyCrossed,
     StopBeyondLiquidation,
-    VersionConflict,
 )
 from services.positions.domain.provenance import CloseAdvice, Urgency
 from services.positions.domain.timeline import Actor

@@ -4,12 +4,12 @@ from decimal import Decimal
 
 import pytest
 
-from services.common.errors import PositionAlreadyClosed, PositionNotFound, TradingNotEnabled
+from services.common.errors import PositionAlreadyClosed, PositionNotFound, TradingNotEnabled, VersionConflict
 from services.common.trading.level import LevelKind, NoLevel, Pinned
 from services.common.trading.reading import ReadingStatus
 from services.positions.domain.account import Account
 from services.positions.domain.decision import Close
-from services.positions.domain.errors import LevelAlreadyCrossed, PriceUnavailable, VersionConflict
+from services.positions.domain.errors import LevelAlreadyCrossed, PriceUnavailable
 from tests.contract.positions.conftest import Books, NewAccount
 from tests.factories import at, make_fill, make_reading, make_seen
 

@@ -129,7 +129,7 @@ async def test_a_service_is_told_what_it_needs_and_no_secret_of_another(config: 
         service: sorted(path.name for path in layout.secrets(service).iterdir()) for service in ("monitor", "positions")
     }
     assert files == {
-        "monitor": ["database_url", "nats_password"],
+        "monitor": ["database_url", "nats_password", "webhook_key"],
         "positions": ["database_url", "encryption_keys", "nats_password"],
     }
 
