@@ -193,6 +193,22 @@ class TradingNotEnabled(Precondition):
     """Trading is not enabled for account {account_id}."""
 
 
+class AccountNotFound(NotFound):
+    """Account {account_id} does not exist."""
+
+
+class LevelAlreadyCrossed(Precondition):
+    """The price is {price} already, past the {level} at {level_price}: it would close the position at once."""
+
+
+class PriceUnavailable(Unavailable):
+    """{exchange} gives no current price for {symbol}; without one a level cannot be checked. Try again."""
+
+
+class StopBeyondLiquidation(Precondition):
+    """The stop at {stop} lies beyond the liquidation price {liquidation_price}: it would never be reached."""
+
+
 class RemoteError(Exception):
     """Mixed into errors of another service whose class this process does not know: test `reason`, or catch the kind."""
 

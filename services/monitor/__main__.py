@@ -9,10 +9,11 @@ from services.monitor import lookout
 from services.monitor.alerts import room as alerting
 from services.monitor.closing import room as closing
 from services.monitor.config import MonitorSettings
+from services.monitor.flows import room as opening
 from services.monitor.ground import lay_ground
 from services.monitor.pauses.store import PostgresPauses
 from services.monitor.pauses.switch import PauseSwitch
-from services.monitor.rpc import alerts, pauses, trading
+from services.monitor.rpc import alerts, flows, pauses, trading
 
 
 def main() -> None:
@@ -22,7 +23,7 @@ def main() -> None:
 
 async def serve(settings: MonitorSettings, process: Process) -> None:
     """Start every part. What is registered last is stopped first."""
-    served = (trading, alerts, pauses)
+    served = (trading, alerts, flows, pauses)
     for service in served:
         process.health.declare(service.FULL_NAME, readiness=False)
     ground = await lay_ground(settings, process)
@@ -40,9 +41,22 @@ async def serve(settings: MonitorSettings, process: Process) -> None:
         ),
     )
     watches.heard.append(alerted.on_price)
+    opens = opening.build(
+        process,
+        opening.World(
+            *(settings, ground.engine, ground.bus, ground.relay, ground.positions, ground.reader, ground.orders),
+            *(ground.keys, ground.holder, ground.clock, closes.timing, closes.manual),
+        ),
+        gate=switch,
+    )
     server = GrpcServer(
         settings,
-        (*trading.registrations(closes.manual), alerted.registration, pauses.registration(switch)),
+        (
+            *trading.registrations(closes.manual, opens.opens, opens.books),
+            *flows.registrations(opens.executions),
+            alerted.registration,
+            pauses.registration(switch),
+        ),
         {method: callers for service in served for method, callers in service.ACCESS.items()},
         process.health,
         process.instruments,

@@ -72,6 +72,16 @@ class MonitorSettings(ServiceSettings, GrpcServerSettings, PositionsClientSettin
         1, description="seconds, above 0: between two questions after an order that the venue does not know"
     )
     venue_share: float = Field(0.5, gt=0, le=1, description="above 0, at most 1: this process's part of a rate limit")
+    open_wait_seconds: PositiveFloat = Field(6, description="seconds, above 0: how long an opening is waited for")
+    open_patience_seconds: PositiveFloat = Field(
+        30, description="seconds, above 0: an opening that could not be sent for so long is not sent any more"
+    )
+    open_unresolved_seconds: PositiveFloat = Field(
+        10, description="seconds, above 0: an opening order whose fate is not told for so long is alerted of"
+    )
+    executions_check_seconds: PositiveFloat = Field(
+        60, description="seconds, above 0: how often the positions of executions are looked up beside their events"
+    )
 
     @model_validator(mode="after")
     def _loopback_only_in_sandbox_mode(self) -> Self:

@@ -8,7 +8,7 @@ _RECONCILER = frozenset({"reconciler"})
 
 ACCESS: AccessTable = {
     "positions.v1.AccountsService/AddAccount": _GATEWAY,
-    "positions.v1.AccountsService/ListAccounts": _GATEWAY,
+    "positions.v1.AccountsService/ListAccounts": _GATEWAY | _MONITOR,
     "positions.v1.AccountsService/LeaseCredentials": _MONITOR,
     "positions.v1.AccountsService/VerifyAccount": _GATEWAY,
     "positions.v1.AccountsService/SetTrading": _GATEWAY,

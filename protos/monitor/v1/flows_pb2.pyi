@@ -65,6 +65,12 @@ class _ExecutionStepEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Executi
     EXECUTION_STEP_CLOSED: _ExecutionStep.ValueType  # 6
     EXECUTION_STEP_FAILED: _ExecutionStep.ValueType  # 7
     EXECUTION_STEP_UNRESOLVED: _ExecutionStep.ValueType  # 8
+    EXECUTION_STEP_RESIZED: _ExecutionStep.ValueType  # 9
+    """A part of its position was closed, or it was added to."""
+    EXECUTION_STEP_CLOSE_REFUSED: _ExecutionStep.ValueType  # 10
+    """It was to be closed, and the venue refused."""
+    EXECUTION_STEP_RESULT_COMPLETED: _ExecutionStep.ValueType  # 11
+    """Its close had been estimated; its fills have been found since."""
 
 class ExecutionStep(_ExecutionStep, metaclass=_ExecutionStepEnumTypeWrapper): ...
 
@@ -77,6 +83,12 @@ EXECUTION_STEP_CLOSING: ExecutionStep.ValueType  # 5
 EXECUTION_STEP_CLOSED: ExecutionStep.ValueType  # 6
 EXECUTION_STEP_FAILED: ExecutionStep.ValueType  # 7
 EXECUTION_STEP_UNRESOLVED: ExecutionStep.ValueType  # 8
+EXECUTION_STEP_RESIZED: ExecutionStep.ValueType  # 9
+"""A part of its position was closed, or it was added to."""
+EXECUTION_STEP_CLOSE_REFUSED: ExecutionStep.ValueType  # 10
+"""It was to be closed, and the venue refused."""
+EXECUTION_STEP_RESULT_COMPLETED: ExecutionStep.ValueType  # 11
+"""Its close had been estimated; its fills have been found since."""
 Global___ExecutionStep: _TypeAlias = ExecutionStep  # noqa: Y015
 
 @_typing.final

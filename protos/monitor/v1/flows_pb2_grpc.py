@@ -81,7 +81,7 @@ class FlowServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StopExecution(self, request, context):
-        """Closes its position and ends it. Errors: EXECUTION_NOT_FOUND, EXECUTION_ENDED.
+        """Closes its position, which ends it; answers at once. Errors: EXECUTION_NOT_FOUND, EXECUTION_ENDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,7 +40,7 @@ class FlowServiceStub:
     Errors: EXECUTION_NOT_FOUND (another user's as well).
     """
     StopExecution: _grpc.UnaryUnaryMultiCallable[_flows_pb2.StopExecutionRequest, _flows_pb2.StopExecutionResponse]
-    """Closes its position and ends it. Errors: EXECUTION_NOT_FOUND, EXECUTION_ENDED."""
+    """Closes its position, which ends it; answers at once. Errors: EXECUTION_NOT_FOUND, EXECUTION_ENDED."""
     GetExecution: _grpc.UnaryUnaryMultiCallable[_flows_pb2.GetExecutionRequest, _flows_pb2.GetExecutionResponse]
     """Errors: EXECUTION_NOT_FOUND."""
     ListExecutions: _grpc.UnaryUnaryMultiCallable[_flows_pb2.ListExecutionsRequest, _flows_pb2.ListExecutionsResponse]
@@ -58,7 +58,7 @@ class FlowServiceAsyncStub(FlowServiceStub):
     Errors: EXECUTION_NOT_FOUND (another user's as well).
     """
     StopExecution: _aio.UnaryUnaryMultiCallable[_flows_pb2.StopExecutionRequest, _flows_pb2.StopExecutionResponse]  # type: ignore[assignment]
-    """Closes its position and ends it. Errors: EXECUTION_NOT_FOUND, EXECUTION_ENDED."""
+    """Closes its position, which ends it; answers at once. Errors: EXECUTION_NOT_FOUND, EXECUTION_ENDED."""
     GetExecution: _aio.UnaryUnaryMultiCallable[_flows_pb2.GetExecutionRequest, _flows_pb2.GetExecutionResponse]  # type: ignore[assignment]
     """Errors: EXECUTION_NOT_FOUND."""
     ListExecutions: _aio.UnaryUnaryMultiCallable[_flows_pb2.ListExecutionsRequest, _flows_pb2.ListExecutionsResponse]  # type: ignore[assignment]
@@ -91,7 +91,7 @@ class FlowServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _flows_pb2.StopExecutionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_flows_pb2.StopExecutionResponse, _abc.Awaitable[_flows_pb2.StopExecutionResponse]]:
-        """Closes its position and ends it. Errors: EXECUTION_NOT_FOUND, EXECUTION_ENDED."""
+        """Closes its position, which ends it; answers at once. Errors: EXECUTION_NOT_FOUND, EXECUTION_ENDED."""
 
     @_abc_1.abstractmethod
     def GetExecution(

@@ -62,8 +62,9 @@ class MonitorServiceServicer:
         """Opens a position at market, with its levels enforced. The same request_id gives the same position. An order whose
         outcome is not known is never sent again.
         Errors: ACCOUNT_NOT_FOUND (another user's as well), TRADING_NOT_ENABLED, OPENING_PAUSED, FIELD_INVALID,
-        SYMBOL_UNKNOWN, STOP_BEYOND_LIQUIDATION, LEVEL_ALREADY_CROSSED, PRICE_UNAVAILABLE, SLOT_TAKEN (the account holds
-        a position of that symbol and side already), OPEN_REJECTED, OPEN_UNRESOLVED.
+        SYMBOL_UNKNOWN, INSUFFICIENT_MARGIN, STOP_BEYOND_LIQUIDATION, LEVEL_ALREADY_CROSSED, PRICE_UNAVAILABLE,
+        VENUE_SILENT, SLOT_TAKEN (the account holds a position of that symbol and side already), OPEN_REJECTED,
+        OPEN_UNRESOLVED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,8 +40,9 @@ class MonitorServiceStub:
     """Opens a position at market, with its levels enforced. The same request_id gives the same position. An order whose
     outcome is not known is never sent again.
     Errors: ACCOUNT_NOT_FOUND (another user's as well), TRADING_NOT_ENABLED, OPENING_PAUSED, FIELD_INVALID,
-    SYMBOL_UNKNOWN, STOP_BEYOND_LIQUIDATION, LEVEL_ALREADY_CROSSED, PRICE_UNAVAILABLE, SLOT_TAKEN (the account holds
-    a position of that symbol and side already), OPEN_REJECTED, OPEN_UNRESOLVED.
+    SYMBOL_UNKNOWN, INSUFFICIENT_MARGIN, STOP_BEYOND_LIQUIDATION, LEVEL_ALREADY_CROSSED, PRICE_UNAVAILABLE,
+    VENUE_SILENT, SLOT_TAKEN (the account holds a position of that symbol and side already), OPEN_REJECTED,
+    OPEN_UNRESOLVED.
     """
 
 @_typing.type_check_only
@@ -56,8 +57,9 @@ class MonitorServiceAsyncStub(MonitorServiceStub):
     """Opens a position at market, with its levels enforced. The same request_id gives the same position. An order whose
     outcome is not known is never sent again.
     Errors: ACCOUNT_NOT_FOUND (another user's as well), TRADING_NOT_ENABLED, OPENING_PAUSED, FIELD_INVALID,
-    SYMBOL_UNKNOWN, STOP_BEYOND_LIQUIDATION, LEVEL_ALREADY_CROSSED, PRICE_UNAVAILABLE, SLOT_TAKEN (the account holds
-    a position of that symbol and side already), OPEN_REJECTED, OPEN_UNRESOLVED.
+    SYMBOL_UNKNOWN, INSUFFICIENT_MARGIN, STOP_BEYOND_LIQUIDATION, LEVEL_ALREADY_CROSSED, PRICE_UNAVAILABLE,
+    VENUE_SILENT, SLOT_TAKEN (the account holds a position of that symbol and side already), OPEN_REJECTED,
+    OPEN_UNRESOLVED.
     """
 
 class MonitorServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -81,8 +83,9 @@ class MonitorServiceServicer(metaclass=_abc_1.ABCMeta):
         """Opens a position at market, with its levels enforced. The same request_id gives the same position. An order whose
         outcome is not known is never sent again.
         Errors: ACCOUNT_NOT_FOUND (another user's as well), TRADING_NOT_ENABLED, OPENING_PAUSED, FIELD_INVALID,
-        SYMBOL_UNKNOWN, STOP_BEYOND_LIQUIDATION, LEVEL_ALREADY_CROSSED, PRICE_UNAVAILABLE, SLOT_TAKEN (the account holds
-        a position of that symbol and side already), OPEN_REJECTED, OPEN_UNRESOLVED.
+        SYMBOL_UNKNOWN, INSUFFICIENT_MARGIN, STOP_BEYOND_LIQUIDATION, LEVEL_ALREADY_CROSSED, PRICE_UNAVAILABLE,
+        VENUE_SILENT, SLOT_TAKEN (the account holds a position of that symbol and side already), OPEN_REJECTED,
+        OPEN_UNRESOLVED.
         """
 
 def add_MonitorServiceServicer_to_server(servicer: MonitorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

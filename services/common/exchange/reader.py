@@ -10,6 +10,7 @@ from services.common.exchange.account_settings import AccountSettings
 from services.common.exchange.binance import account as binance_account
 from services.common.exchange.binance import cash_flows as binance_cash_flows
 from services.common.exchange.binance import keys as binance_keys
+from services.common.exchange.binance import leverage as binance_leverage
 from services.common.exchange.binance import market as binance_market
 from services.common.exchange.binance.account import SymbolConfig
 from services.common.exchange.binance.fills import BinanceFills
@@ -18,6 +19,7 @@ from services.common.exchange.bybit import account as bybit_account
 from services.common.exchange.bybit import cash_flows as bybit_cash_flows
 from services.common.exchange.bybit import fills as bybit_fills
 from services.common.exchange.bybit import keys as bybit_keys
+from services.common.exchange.bybit import leverage as bybit_leverage
 from services.common.exchange.bybit import market as bybit_market
 from services.common.exchange.cash_flows import CashFlowsReading
 from services.common.exchange.client import VenueClient
@@ -25,6 +27,7 @@ from services.common.exchange.credentials import Credentials
 from services.common.exchange.errors import VenueError, VenueErrorKind
 from services.common.exchange.fills import FillsReading
 from services.common.exchange.keys import KeyReport
+from services.common.exchange.leverage import SymbolLeverage
 from services.common.exchange.prices import Candle, CandleSpan, Price, PriceKind
 from services.common.exchange.symbols import SymbolInfo
 from services.common.exchange.venues import Venues
@@ -35,7 +38,7 @@ _KEY_REFUSED = frozenset({VenueErrorKind.BAD_KEY, VenueErrorKind.NOT_PERMITTED})
 
 
 class VenueReader:
-    """Implements AccountReader, FillsReader, CashFlowsReader, KeyVerifier, PriceReader and SymbolReader."""
+    """Implements the Account-, Fills-, CashFlows-, Leverage-, Price- and SymbolReader, and KeyVerifier."""
 
     def __init__(self, venues: Venues) -> None:
         self._venues = venues
@@ -136,6 +139,14 @@ class VenueReader:
     async def read_symbol(self, venue: Venue, symbol: str) -> SymbolInfo:
         """What the venue says about a symbol. Raises VenueError (UNKNOWN_SYMBOL)."""
         return await self._venues.symbol(venue, symbol)
+
+    async def read_leverage(self, venue: Venue, credentials: Credentials, symbol: str) -> SymbolLeverage:
+        """An account's leverage on a symbol, and its brackets. Raises VenueError."""
+        client = self._venues.client(venue, credentials)
+        if venue is Venue.BINANCE:
+            return await binance_leverage.read_leverage(client, symbol, Lane.ORDERS)
+        mode = await self._margin_modes.get(client)
+        return await bybit_leverage.read_leverage(client, symbol, mode, Lane.ORDERS)
 
     async def _complete_rows(self, client: VenueClient, part: PositionsPart) -> PositionsPart:
         """Join what the venue's rows lack: leverage and margin mode, from settings that are read seldom."""

@@ -39,7 +39,7 @@ def to_row(intent: Intent) -> dict[str, Any]:
         "not_before": intent.not_before,
         "deadline": intent.deadline,
         "order_id": intent.order_id,
-        "fills": [_fill_to_json(fill) for fill in intent.fills],
+        "fills": [fill_to_json(fill) for fill in intent.fills],
         "outcome": intent.outcome.value if intent.outcome else None,
         "reason": intent.reason,
         "whole": intent.whole,
@@ -73,7 +73,7 @@ def from_row(row: RowMapping) -> Intent:
         claim=claim,
         deadline=row["deadline"],
         order_id=row["order_id"],
-        fills=tuple(_fill_from_json(fill) for fill in row["fills"]),
+        fills=tuple(fill_from_json(fill) for fill in row["fills"]),
         outcome=None if row["outcome"] is None else Outcome(row["outcome"]),
         reason=row["reason"],
         whole=row["whole"],
@@ -98,7 +98,8 @@ def _evidence_from_json(value: dict[str, str | None]) -> Evidence:
     )
 
 
-def _fill_to_json(fill: Fill) -> dict[str, str | int | None]:
+def fill_to_json(fill: Fill) -> dict[str, str | int | None]:
+    """A fill as the tables keep it."""
     return {
         "fill_id": fill.fill_id,
         "order_id": fill.order_id,
@@ -118,7 +119,8 @@ def _fill_to_json(fill: Fill) -> dict[str, str | int | None]:
     }
 
 
-def _fill_from_json(value: dict[str, Any]) -> Fill:
+def fill_from_json(value: dict[str, Any]) -> Fill:
+    """The fill of what the tables keep."""
     return Fill(
         fill_id=value["fill_id"],
         order_id=value["order_id"],

@@ -1,4 +1,5 @@
-"""The monitor's tables, a module a concern. The queries are in the rooms: closing/store.py, triggers/store.py."""
+"""The monitor's tables, a module a concern. The queries are in the rooms: closing/store.py, triggers/store.py,
+opening/store.py, flows/store.py."""
 
 from services.monitor.store.alerts import (
     ALERT_REQUESTS,
@@ -11,8 +12,10 @@ from services.monitor.store.alerts import (
     WEBHOOKS,
 )
 from services.monitor.store.closing import CLOSE_REQUESTS, INTENTS
+from services.monitor.store.flows import EXECUTION_UPDATES, EXECUTIONS
 from services.monitor.store.guards import GUARDS
 from services.monitor.store.metadata import METADATA
+from services.monitor.store.opening import OPENINGS
 from services.monitor.store.pauses import PAUSES
 from services.monitor.store.prices import PRICE_EXTREMES, PRICES_WATCHED
 
@@ -22,9 +25,12 @@ __all__ = [
     "ALERT_STATES",
     "ALERT_WATCHES",
     "CLOSE_REQUESTS",
+    "EXECUTIONS",
+    "EXECUTION_UPDATES",
     "GUARDS",
     "INTENTS",
     "METADATA",
+    "OPENINGS",
     "PAUSES",
     "PRICES_WATCHED",
     "PRICE_EXTREMES",

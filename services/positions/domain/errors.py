@@ -1,14 +1,38 @@
 """What can stand in the way of a call to positions, beyond the errors that services share."""
 
-from services.common.errors import Conflict, Denied, Invalid, NotFound, Precondition, Unavailable
+from services.common.errors import (
+    AccountNotFound,
+    Conflict,
+    Denied,
+    Invalid,
+    LevelAlreadyCrossed,
+    NotFound,
+    Precondition,
+    PriceUnavailable,
+    StopBeyondLiquidation,
+    Unavailable,
+    VersionConflict,
+)
 
-
-class AccountNotFound(NotFound):
-    """Account {account_id} does not exist."""
-
-
-class LevelAlreadyCrossed(Precondition):
-    """The price is {price} already, past the {level} at {level_price}: it would close the position at once."""
+__all__ = [
+    "AccountHasManagedPositions",
+    "AccountNotFound",
+    "AccountOfAnotherUser",
+    "FillsExceedPosition",
+    "FloorWithoutTrailingStop",
+    "InvalidPageToken",
+    "InvalidPeriod",
+    "KeyCanWithdraw",
+    "KeyCannotTrade",
+    "KeyRefusedByVenue",
+    "LevelAlreadyCrossed",
+    "OpeningConflict",
+    "PriceUnavailable",
+    "StopBeyondLiquidation",
+    "TransactionNotFound",
+    "VenueUnavailable",
+    "VersionConflict",
+]
 
 
 class KeyRefusedByVenue(Precondition):
@@ -27,10 +51,6 @@ class VenueUnavailable(Unavailable):
     """{exchange} did not answer: {why}."""
 
 
-class PriceUnavailable(Unavailable):
-    """{exchange} gives no current price for {symbol}; without one a level cannot be checked. Try again."""
-
-
 class InvalidPeriod(Invalid):
     """The period {period} is not known; it is one of 24h, 7d, 30d, 90d, 1y, all."""
 
@@ -41,10 +61,6 @@ class InvalidPageToken(Invalid):
 
 class FillsExceedPosition(Precondition):
     """These fills take more than the {quantity} that the books hold of position {position_id}: they lag behind."""
-
-
-class StopBeyondLiquidation(Precondition):
-    """The stop at {stop} lies beyond the liquidation price {liquidation_price}: it would never be reached."""
 
 
 class FloorWithoutTrailingStop(Precondition):

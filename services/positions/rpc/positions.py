@@ -5,6 +5,7 @@ from typing import Protocol
 from protos.positions.v1 import positions_pb2, positions_pb2_grpc, types_pb2
 from services.common.clock import Clock
 from services.common.errors import FieldInvalid
+from services.common.fields import rule_from
 from services.common.identity import current_peer
 from services.common.server import Registration
 from services.common.trading.level import LevelKind
@@ -22,7 +23,7 @@ from services.positions.rpc.messages import fills_from_proto, position_to_proto
 from services.positions.rpc.once import once
 from services.positions.rpc.openings import opening_from, order_from
 from services.positions.rpc.paging import moment_of, number_in, parts_of, token_of
-from services.positions.rpc.stated import advice_from, author_from, rule_from, stated_from
+from services.positions.rpc.stated import advice_from, author_from, stated_from
 from services.positions.rpc.vocabulary import (
     Context,
     amount_of,

@@ -2,39 +2,22 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 import msgspec
 
 from protos.positions.v1 import types_pb2
 from services.common.errors import FieldInvalid
-from services.common.trading.level import LevelRule, NoLevel, Pinned, Trailing
+from services.common.fields import object_of, rule_from
+from services.common.trading.level import LevelRule, Pinned, Trailing
 from services.common.trading.money import to_books
 from services.positions.domain.care import DEFAULT_LEVELS, StatedLevels
 from services.positions.domain.position import Position
 from services.positions.domain.provenance import CloseAdvice, Provenance
 from services.positions.domain.timeline import Actor
 from services.positions.rpc import vocabulary as words
-from services.positions.rpc.vocabulary import amount_of, number_of, optional_text, required, stamp_of, text_of
+from services.positions.rpc.vocabulary import number_of, optional_text, required, stamp_of, text_of
 
 _LONGEST_REASONING = 20_000
-_LARGEST_CONDITIONS = 16_384
-
-
-def rule_from(name: str, pinned: str, distance: str) -> LevelRule:
-    """The rule that a oneof names. Raises FieldInvalid."""
-    match name:
-        case "pinned":
-            return Pinned(amount_of(pinned, "price"))
-        case "trailing":
-            fraction = number_of(distance, "distance")
-            if not 0 < fraction < 1:
-                raise FieldInvalid(field="distance", problem="is not between 0 and 1")
-            return Trailing(fraction)
-        case "none":
-            return NoLevel()
-        case _:
-            raise FieldInvalid(field="rule", problem="is required: a pinned price, a trailing distance, or none")
 
 
 def stated_from(stop_loss: types_pb2.Level, take_profit: types_pb2.Level) -> StatedLevels:
@@ -64,7 +47,7 @@ def provenance_from(message: types_pb2.Provenance) -> Provenance:
         agent=optional_text(message.agent, "provenance.agent"),
         ai_reasoning=optional_text(message.ai_reasoning, "provenance.ai_reasoning", _LONGEST_REASONING),
         ai_confidence=_share_of(message.ai_confidence, "provenance.ai_confidence") if message.ai_confidence else None,
-        market_conditions=_conditions_from(message.market_conditions),
+        market_conditions=object_of(message.market_conditions, "provenance.market_conditions"),
     )
 
 
@@ -142,19 +125,3 @@ def _share_of(text: str, field: str) -> Decimal:
     if not 0 <= number <= 1:
         raise FieldInvalid(field=field, problem="is not between 0 and 1")
     return number
-
-
-def _conditions_from(text: str) -> dict[str, Any] | None:
-    if not text:
-        return None
-    field = "provenance.market_conditions"
-    if len(text) > _LARGEST_CONDITIONS:
-        raise FieldInvalid(field=field, problem=f"has more than {_LARGEST_CONDITIONS} characters")
-    try:
-        conditions = msgspec.json.decode(text.encode(), type=dict[str, Any])
-        plain = msgspec.json.encode(conditions)
-    except (msgspec.MsgspecError, RecursionError, UnicodeError):
-        raise FieldInvalid(field=field, problem="is not a JSON object") from None
-    if rb"\u0000" in plain:
-        raise FieldInvalid(field=field, problem="holds a character that cannot be kept")
-    return conditions

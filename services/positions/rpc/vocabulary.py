@@ -10,11 +10,21 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from protos.positions.v1 import observation_pb2, positions_pb2, types_pb2
 from services.common.errors import FieldInvalid
+from services.common.fields import (
+    amount_of,
+    held,
+    number_of,
+    optional_number_of,
+    optional_text,
+    page_size_of,
+    positive_of,
+    required,
+)
 from services.common.trading.exit_reason import ExitReason
 from services.common.trading.extremes import TriggerPrice
 from services.common.trading.fill import OrderKind
 from services.common.trading.level import LevelKind
-from services.common.trading.money import format_decimal, parse_decimal
+from services.common.trading.money import format_decimal
 from services.common.trading.reading import ReadingStatus
 from services.common.trading.side import OrderSide, PositionSide, Side, Venue
 from services.positions.domain.decision import Outcome
@@ -22,6 +32,17 @@ from services.positions.domain.order import OrderStatus
 from services.positions.domain.position import Origin, PositionStatus
 from services.positions.domain.provenance import Urgency
 from services.positions.domain.timeline import Actor
+
+__all__ = [
+    "amount_of",
+    "held",
+    "number_of",
+    "optional_number_of",
+    "optional_text",
+    "page_size_of",
+    "positive_of",
+    "required",
+]
 
 Context = grpc.aio.ServicerContext[Any, Any]
 """What gRPC hands to a method beside its request."""
@@ -159,40 +180,6 @@ def text_of(number: Decimal | None) -> str:
     return "" if number is None else format_decimal(number)
 
 
-def number_of(text: str, field: str) -> Decimal:
-    """A number of the contract. Raises FieldInvalid where it is missing or none that the books can hold."""
-    try:
-        number = parse_decimal(text)
-    except ValueError:
-        raise FieldInvalid(field=field, problem="is not a decimal number") from None
-    exponent = number.as_tuple().exponent
-    # The books hold 20 digits before the point: sums of such numbers fit as well.
-    if (isinstance(exponent, int) and exponent < -18) or (number and number.adjusted() >= 18):
-        raise FieldInvalid(field=field, problem="has more than 18 decimal places, or 18 digits before the point")
-    return number
-
-
-def positive_of(text: str, field: str) -> Decimal:
-    """A number above zero. Raises FieldInvalid."""
-    number = number_of(text, field)
-    if number <= 0:
-        raise FieldInvalid(field=field, problem="is not above zero")
-    return number
-
-
-def amount_of(text: str, field: str) -> Decimal:
-    """A price or a quantity: above zero, and such that the product of two fits the books. Raises FieldInvalid."""
-    number = positive_of(text, field)
-    if number.adjusted() >= 10:
-        raise FieldInvalid(field=field, problem="has more than 10 digits before the point")
-    return number
-
-
-def optional_number_of(text: str, field: str) -> Decimal | None:
-    """A number, or None for an empty text. Raises FieldInvalid."""
-    return number_of(text, field) if text else None
-
-
 def stamp_of(moment: datetime | None) -> Timestamp | None:
     """A moment as the contract writes it."""
     if moment is None:
@@ -202,43 +189,8 @@ def stamp_of(moment: datetime | None) -> Timestamp | None:
     return stamp
 
 
-LONGEST_TEXT = 2_000
-
-
-def required(text: str, field: str, longest: int = LONGEST_TEXT) -> str:
-    """A text that is not empty and that the books can hold. Raises FieldInvalid."""
-    if not text:
-        raise FieldInvalid(field=field, problem="is required")
-    return held(text, field, longest)
-
-
-def held(text: str, field: str, longest: int = LONGEST_TEXT) -> str:
-    """A text that may be empty, as the books can hold it. Raises FieldInvalid."""
-    if len(text) > longest:
-        raise FieldInvalid(field=field, problem=f"has more than {longest} characters")
-    if "\0" in text:
-        raise FieldInvalid(field=field, problem="holds a character that cannot be kept")
-    return text
-
-
-def optional_text(text: str, field: str, longest: int = LONGEST_TEXT) -> str | None:
-    """A text, or None for an empty one. Raises FieldInvalid."""
-    return held(text, field, longest) or None
-
-
 def expected_version_of(version: int) -> int | None:
     """A version that a writer expects; zero expects none. Raises FieldInvalid."""
     if version < 0:
         raise FieldInvalid(field="expected_version", problem="is negative")
     return version or None
-
-
-DEFAULT_PAGE_SIZE = 50
-LARGEST_PAGE_SIZE = 500
-
-
-def page_size_of(size: int) -> int:
-    """How many rows a page has. Raises FieldInvalid for a negative size; a large one is cut."""
-    if size < 0:
-        raise FieldInvalid(field="page_size", problem="is negative")
-    return min(size or DEFAULT_PAGE_SIZE, LARGEST_PAGE_SIZE)

@@ -10,6 +10,7 @@ from deploy.local.certificates import CertificateFiles
 from services.common.database import create_engine, transaction
 from services.common.migration import migrate_schema
 from services.monitor.config import MonitorSettings
+from services.monitor.store import METADATA
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,6 @@ async def migrated(settings: MonitorSettings) -> AsyncIterator[AsyncEngine]:
 async def engine(migrated: AsyncEngine) -> AsyncEngine:
     """Empty tables."""
     async with transaction(migrated) as connection:
-        tables = "intents, close_requests, guards, leases, outbox, price_extremes, prices_watched"
-        alerts = "alerts, alert_requests, alert_states, alert_watches, stops_told, triggered_alerts, webhooks"
-        await connection.execute(text(f"TRUNCATE {tables}, {alerts}, webhook_deliveries"))
+        tables = ", ".join(METADATA.tables)
+        await connection.execute(text(f"TRUNCATE {tables}"))
     return migrated

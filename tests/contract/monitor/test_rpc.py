@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from deploy.local.certificates import CertificateFiles
 from protos.monitor.v1.monitor_pb2 import ClosePositionRequest, ClosePositionResponse
 from protos.monitor.v1.monitor_pb2_grpc import MonitorServiceStub
+from protos.positions.v1 import types_pb2
 from services.common.channels import open_channel
 from services.common.errors import CallerRefused, FieldInvalid, PositionAlreadyClosed, PositionNotFound
 from services.common.health import HealthRegistry
@@ -17,8 +18,10 @@ from services.common.server import GrpcServer
 from services.common.telemetry import Instruments
 from services.monitor.config import MonitorSettings
 from services.monitor.domain.errors import CloseRejected
+from services.monitor.opening.manual import ManualOpens
 from services.monitor.rpc.trading import ACCESS, registrations
 from tests.fakes.orders import Answer
+from tests.unit.monitor.opening_world import OpeningWorld
 from tests.unit.monitor.replica import Monitor
 
 
@@ -30,6 +33,20 @@ class CallerSettings:
     rpc_timeout_seconds: float = 10
 
 
+class NoBooks:
+    """Nothing that was opened is asked for here."""
+
+    async def read(self, user_id: str, position_id: str) -> types_pb2.Position:
+        raise PositionNotFound(position_id=position_id)
+
+
+def nobody_opens() -> ManualOpens:
+    """Nothing is opened here."""
+    world = OpeningWorld()
+    parts = world.parts()
+    return ManualOpens(world.openings, parts.planner, world.opener(parts), wait_seconds=1)
+
+
 @pytest.fixture
 def monitor() -> Monitor:
     return Monitor(Answer.FILTERED)
@@ -38,7 +55,9 @@ def monitor() -> Monitor:
 @pytest.fixture
 async def target(monitor: Monitor, settings: MonitorSettings) -> AsyncIterator[str]:
     instruments = Instruments(CollectorRegistry())
-    server = GrpcServer(settings, registrations(monitor.manual), ACCESS, HealthRegistry(), instruments)
+    server = GrpcServer(
+        settings, registrations(monitor.manual, nobody_opens(), NoBooks()), ACCESS, HealthRegistry(), instruments
+    )
     _, port = await server.start()
     yield f"ipv4:127.0.0.1:{port}"
     await server.drain(0)

@@ -137,7 +137,7 @@ def root_of(armed: Armed) -> Group:
 
 def _melded(one: Group, other: Group) -> Group:
     """The root of two heaps, neither of which is empty."""
-    if other.heap[0] < one.heap[0]:
+    if other.heap[0][0] < one.heap[0][0]:
         one, other = other, one
     if one.children is None:
         one.children = [other]
@@ -157,7 +157,8 @@ def _settled(node: Group) -> Group | None:
             paired.append(children[-1])
         children = paired
     child = children[0]
-    if node.heap and node.heap[0] < child.heap[0]:
+    # Of equal ones the heap that is at hand goes on: most distances are round, and changing over costs.
+    if node.heap and node.heap[0][0] <= child.heap[0][0]:
         node.children = children
         return node
     node.children = None
