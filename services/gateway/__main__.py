@@ -12,7 +12,14 @@ from services.common.command_line import run_command
 from services.common.database import create_engine, watch_database
 from services.common.errors import DatabaseUnavailable
 from services.common.process import Process
-from services.gateway.clients import GrpcHealth, MonitorClient, PositionsClient, ReconcilerClient, WatchingLive
+from services.gateway.clients import (
+    GrpcHealth,
+    MonitorClient,
+    PositionsClient,
+    ReconcilerClient,
+    SharingLive,
+    WatchingLive,
+)
 from services.gateway.config import GatewaySettings
 from services.gateway.events import MARK_SUBJECTS, SUBJECTS, Facts, Replay, telling_watched
 from services.gateway.http.app import Parts, create_app
@@ -39,7 +46,12 @@ _POSITIONS = [
     "positions.v1.ObservationService",
 ]
 _RECONCILER = ["reconciler.v1.ReconcilerService", "reconciler.v1.Schedule"]
-_MONITOR = ["monitor.v1.MonitorService"]
+_MONITOR = [
+    "monitor.v1.MonitorService",
+    "monitor.v1.AlertsService",
+    "monitor.v1.FlowService",
+    "monitor.v1.PausesService",
+]
 _FORGET_SECONDS = 3600.0
 
 
@@ -80,16 +92,22 @@ async def serve(settings: GatewaySettings, process: Process) -> None:
     verifier = TokenVerifier(
         signing_keys(settings, clock), issuer=settings.jwt_issuer, audience=settings.jwt_audience, clock=clock
     )
+    minder = MonitorClient(monitor, close_timeout_seconds=settings.close_timeout_seconds)
     books = PositionsClient(positions, key_timeout_seconds=settings.key_timeout_seconds)
     app = create_app(
         Parts(
-            live=WatchingLive(books, watch.looked),
+            live=WatchingLive(SharingLive(books), watch.looked),
             books=books,
             transactions=books,
             history=books,
             accounts=books,
             reconciliation=ReconcilerClient(reconciler, sync_timeout_seconds=settings.sync_timeout_seconds),
-            closing=MonitorClient(monitor, close_timeout_seconds=settings.close_timeout_seconds),
+            closing=minder,
+            opening=minder,
+            alerts=minder,
+            flows=minder,
+            evaluations=minder,
+            pauses=minder,
             board=StatusBoard(
                 {
                     "positions": GrpcHealth(positions, _POSITIONS),

@@ -21,8 +21,11 @@ from services.common.clock import Clock
 from services.common.errors import BusUnavailable
 from services.common.past import PastGone
 from services.common.subjects import all_users, all_users_ephemeral, ephemeral_subject, subject
-from services.gateway.http.documents import alert_document, mark_document, position_document
-from services.gateway.http.json import Document, encode, instant
+from services.gateway.http.advisor import evaluation_document
+from services.gateway.http.alerts import triggered_document
+from services.gateway.http.documents import mark_document, position_document
+from services.gateway.http.flows import ExecutionPush, execution_document, update_document
+from services.gateway.http.json import Document, encode, instant, optional_instant
 from services.gateway.http.reconciliation import run_document
 from services.gateway.hub import Hub
 
@@ -37,6 +40,50 @@ class Kind:
     document: Callable[[Any], Document]
 
 
+class GuardDocument(Document, kw_only=True, frozen=True):
+    """Whether the enforced levels of an account's positions are watched, and why not."""
+
+    account_id: str
+    guarded: bool
+    reason: str | None
+
+
+class DoubtDocument(Document, kw_only=True, frozen=True):
+    """What a venue says of an account is doubted since then (the positions seem gone), or, `ended`, no longer."""
+
+    run_id: str
+    account_id: str
+    exchange: str
+    since: str | None
+    reason: str
+    position_ids: list[str]
+    ended: bool
+
+
+def _of_user(owner: str, message: type[Message], document: Callable[[Any], Document]) -> Kind:
+    return Kind(owner, message, lambda fact: fact.user_id, document)
+
+
+def _guard(fact: monitor_events.GuardChanged) -> GuardDocument:
+    return GuardDocument(account_id=fact.account_id, guarded=fact.guarded, reason=fact.reason or None)
+
+
+def _doubt(fact: reconciler_events.ReconciliationSuspicious) -> DoubtDocument:
+    return DoubtDocument(
+        run_id=fact.run_id,
+        account_id=fact.account_id,
+        exchange=fact.exchange,
+        since=optional_instant(fact.since, present=fact.HasField("since")),
+        reason=fact.reason,
+        position_ids=list(fact.position_ids),
+        ended=fact.ended,
+    )
+
+
+def _execution(fact: monitor_events.ExecutionUpdated) -> ExecutionPush:
+    return ExecutionPush(update=update_document(fact.update), execution=execution_document(fact.execution))
+
+
 def _of_position(message: type[Message]) -> Kind:
     return Kind("positions", message, lambda fact: fact.position.user_id, lambda fact: position_document(fact.position))
 
@@ -46,13 +93,16 @@ KINDS: dict[str, Kind] = {
     "position_closed": _of_position(positions_events.PositionClosed),
     "position_exit_completed": _of_position(positions_events.PositionExitCompleted),
     "position_levels_changed": _of_position(positions_events.PositionLevelsChanged),
-    "reconciliation_finished": Kind(
-        "reconciler",
-        reconciler_events.ReconciliationFinished,
-        lambda fact: fact.user_id,
-        lambda fact: run_document(fact.run),
+    "reconciliation_finished": _of_user(
+        "reconciler", reconciler_events.ReconciliationFinished, lambda fact: run_document(fact.run)
     ),
-    "alert_triggered": Kind("monitor", monitor_events.AlertTriggered, lambda fact: fact.user_id, alert_document),
+    "reconciliation_suspicious": _of_user("reconciler", reconciler_events.ReconciliationSuspicious, _doubt),
+    "alert_triggered": _of_user("monitor", monitor_events.AlertTriggered, triggered_document),
+    "guard_changed": _of_user("monitor", monitor_events.GuardChanged, _guard),
+    "position_evaluated": _of_user(
+        "monitor", monitor_events.PositionEvaluated, lambda fact: evaluation_document(fact.evaluation)
+    ),
+    "execution_updated": _of_user("monitor", monitor_events.ExecutionUpdated, _execution),
 }
 SUBJECTS = [all_users(kind.owner, name) for name, kind in KINDS.items()]
 MARK_SUBJECTS = [all_users_ephemeral("monitor", "position_marked")]

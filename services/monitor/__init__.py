@@ -9,7 +9,7 @@ Consumes: positions.v1 position_opened, position_levels_changed, position_closed
 account_changed; its own position_evaluated; reconciler reconciliation_suspicious; gateway user_watched.
 Calls: positions (ListEnforcedPositions, ListPositions, ListLivePositions, GetPosition, ListAccounts, RecordFills,
 RecordOpening, RecordOrder, SetLevel, RecordCloseAdvice, LeaseCredentials), users' webhooks, sources of sentiment, a
-language model where one is configured, and the venues (prices, accounts, leverage; orders with keys leased for trading).
+language model where one is configured, and the venues (prices, accounts, leverage; orders with leased keys).
 
 Rooms: triggers (which positions does a price trigger, and the extremes behind watermarks), marks (what positions are
 worth, for those who watch), closing (from intent to booked fills), opening (from a wish to a position in the books),

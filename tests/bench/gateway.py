@@ -255,6 +255,8 @@ async def measure_marks(stack: RunningStack) -> list[Line]:
             await listener.ready.wait()
     password = (stack.layout.secrets("monitor") / "nats_password").read_text()
     client = await nats.connect(stack.description["nats"], user="monitor", password=password)
+    gateway = psutil.Process(stack.description["processes"]["gateway"])
+    used = sum(gateway.cpu_times()[:2])
     begin = loop.time()
     for tick in range(MARK_ROUNDS * POSITIONS):
         await asyncio.sleep(max(0.0, begin + tick / POSITIONS - loop.time()))
@@ -272,6 +274,7 @@ async def measure_marks(stack: RunningStack) -> list[Line]:
     await client.flush()
     expected = MARK_ROUNDS * POSITIONS * CLIENTS
     await asyncio.sleep(1)
+    used = sum(gateway.cpu_times()[:2]) - used
     await client.close()
     seconds = list(itertools.chain.from_iterable(listener.seconds for listener in listeners))
     lost = sum(listener.lost for listener in listeners)
@@ -284,6 +287,7 @@ async def measure_marks(stack: RunningStack) -> list[Line]:
         Line("  sockets that were dropped", lost, "", 0),
         Line("  median", percentile(seconds, 0.5), "ms", None),
         Line("  p99", percentile(seconds, 0.99), "ms", 50),
+        Line("  CPU of gateway for each that came", used / max(1, len(seconds)) * 1e6, "us", None),
     ]
 
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from protos.monitor.v1 import monitor_pb2
 from protos.positions.v1 import accounts_pb2, history_pb2, live_pb2, positions_pb2, types_pb2
 from protos.reconciler.v1 import reconciler_pb2
 from services.common.bus import Received
@@ -41,6 +40,9 @@ class FakeLivePositions(_Failing):
         self.asked.append((user_id, exchange))
         self._fail()
         return self.answers.get(user_id, live_pb2.ListLivePositionsResponse(data_source=live_pb2.DATA_SOURCE_EXCHANGE))
+
+    async def read_live(self, user_id: str, exchange: types_pb2.Exchange.ValueType) -> bytes:
+        return (await self.list_live(user_id, exchange)).SerializeToString()
 
 
 class FakeBooks(_Failing):
@@ -151,6 +153,7 @@ class FakeAccounts(_Failing):
             | accounts_pb2.RenameAccountRequest
             | accounts_pb2.SetTradingRequest
             | accounts_pb2.SetAutoManageRequest
+            | accounts_pb2.SetTriggerPriceRequest
             | accounts_pb2.RemoveAccountRequest
         ] = []
         self.plans: list[accounts_pb2.SetPlanRequest] = []
@@ -186,6 +189,12 @@ class FakeAccounts(_Failing):
         account.auto_manage = request.enabled
         return account
 
+    async def set_trigger_price(self, request: accounts_pb2.SetTriggerPriceRequest) -> accounts_pb2.Account:
+        self.changes.append(request)
+        account = await self._find(request.user_id, request.account_id)
+        account.trigger_price = request.trigger_price
+        return account
+
     async def remove_account(self, request: accounts_pb2.RemoveAccountRequest) -> None:
         self.changes.append(request)
         await self._find(request.user_id, request.account_id)
@@ -203,15 +212,19 @@ class FakeAccounts(_Failing):
 
 
 class FakeReconciliation(_Failing):
-    """Reconciliation that finds what it is told to find."""
+    """Reconciliation that finds what it is told to find; only the account-1 of `demo` is ever looked at."""
 
     def __init__(self) -> None:
         self.runs: list[reconciler_pb2.AccountRun] = []
+        self.found: list[reconciler_pb2.FoundDiscrepancy] = []
         self.status = reconciler_pb2.GetStatusResponse(is_running=True, interval_milliseconds=300_000)
-        self.synced: list[tuple[str, str]] = []
+        self.overview = reconciler_pb2.GetOverviewResponse(is_running=True, interval_milliseconds=300_000, accounts=1)
+        self.synced: list[reconciler_pb2.SyncNowRequest] = []
+        self.asked: list[Any] = []
+        self.missing: list[str] = []
 
-    async def sync_now(self, user_id: str, request_id: str) -> Sequence[reconciler_pb2.AccountRun]:
-        self.synced.append((user_id, request_id))
+    async def sync_now(self, request: reconciler_pb2.SyncNowRequest) -> Sequence[reconciler_pb2.AccountRun]:
+        self.synced.append(request)
         self._fail()
         return self.runs
 
@@ -219,22 +232,32 @@ class FakeReconciliation(_Failing):
         self._fail()
         return self.status
 
-
-class FakeClosing(_Failing):
-    """Closes whatever it is asked to."""
-
-    def __init__(self) -> None:
-        self.closed: list[monitor_pb2.ClosePositionRequest] = []
-
-    async def close_position(self, request: monitor_pb2.ClosePositionRequest) -> monitor_pb2.ClosePositionResponse:
-        self.closed.append(request)
+    async def list_runs(self, request: reconciler_pb2.ListRunsRequest) -> reconciler_pb2.ListRunsResponse:
+        self.asked.append(request)
         self._fail()
-        return monitor_pb2.ClosePositionResponse(
-            intent_id="6a1f3a52-64a4-4a9e-9a57-1f7f0c1c9c57",
-            position_id=request.position_id,
-            exit_price="66000",
-            quantity=request.quantity or "0.001",
-        )
+        runs = [
+            run
+            for run in self.runs
+            if (request.all_users or run.user_id == request.user_id) and request.account_id in ("", run.account_id)
+        ]
+        return reconciler_pb2.ListRunsResponse(runs=runs)
+
+    async def list_discrepancies(
+        self, request: reconciler_pb2.ListDiscrepanciesRequest
+    ) -> reconciler_pb2.ListDiscrepanciesResponse:
+        self.asked.append(request)
+        self._fail()
+        found = [one for one in self.found if request.all_users or one.user_id == request.user_id]
+        return reconciler_pb2.ListDiscrepanciesResponse(discrepancies=found)
+
+    async def get_overview(self) -> reconciler_pb2.GetOverviewResponse:
+        self._fail()
+        return self.overview
+
+    async def confirm_absence(self, request: reconciler_pb2.ConfirmAbsenceRequest) -> Sequence[str]:
+        self.asked.append(request)
+        self._fail()
+        return self.missing
 
 
 class FakeHealth:

@@ -33,11 +33,13 @@ class Answer:
 
     status: int
     body: bytes
+    kept: bool = True
+    """False for an answer that holds a secret: asked for again, it is made again under the same request id."""
 
     @property
     def final(self) -> bool:
         """Whether asking again would be answered the same: not after a failure of ours, whose outcome is not known."""
-        return self.status < 500 and self.status not in _NOT_FINAL
+        return self.kept and self.status < 500 and self.status not in _NOT_FINAL
 
 
 @dataclass(frozen=True, slots=True)

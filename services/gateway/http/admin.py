@@ -3,6 +3,7 @@
 Invariant: every route here needs the role admin.
 """
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -13,9 +14,10 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
 from protos.positions.v1 import accounts_pb2, positions_pb2
-from services.common.errors import FieldInvalid
+from services.common.errors import DomainError, FieldInvalid
+from services.common.status import RemoteFailure
 from services.gateway.audit import AuditPage, AuditQuery, read_cursor
-from services.gateway.clients import SERVING, UNREACHABLE, Accounts, Books
+from services.gateway.clients import SERVING, UNREACHABLE, Accounts, Books, Reconciliation
 from services.gateway.http import examples, words
 from services.gateway.http.body import check_percent
 from services.gateway.http.identity import Authenticate, Caller, require_admin
@@ -30,6 +32,7 @@ from services.gateway.http.positions import (
     Symbol,
     list_page,
 )
+from services.gateway.http.reconciliation_admin import OverviewDocument, overview_document
 from services.gateway.http.status import StatusBoard
 from services.gateway.http.writes import Action, Writes
 from services.gateway.own import OwnState
@@ -71,12 +74,13 @@ class GatewayDocument(Document, kw_only=True, frozen=True):
 
 
 class AdminStatusAnswer(Document, kw_only=True, frozen=True):
-    """The state of everything."""
+    """The state of everything. `reconciliation` is the schedule over all users; null while that cannot be had."""
 
     success: bool = True
     status: str
     services: dict[str, ServiceDocument]
     gateway: GatewayDocument
+    reconciliation: OverviewDocument | None
     timestamp: str
 
 
@@ -125,6 +129,7 @@ def admin_router(
     audit: AuditLog,
     books: Books,
     accounts: Accounts,
+    reconciliation: Reconciliation,
     authenticate: Authenticate,
     writes: Writes,
 ) -> APIRouter:
@@ -137,8 +142,8 @@ def admin_router(
         **documented(AdminStatusAnswer, examples.ADMIN_STATUS, admin=True),
     )
     async def status(_: Annotated[Caller, Depends(admin)]) -> Response:
-        services = {name: _service(parts) for name, parts in (await board.detail()).items()}
-        state = await own.read()
+        detail, state, overview = await asyncio.gather(board.detail(), own.read(), _overview(reconciliation))
+        services = {name: _service(parts) for name, parts in detail.items()}
         whole = all(service.status == "active" for service in services.values()) and state.bus_connected
         return respond(
             AdminStatusAnswer(
@@ -151,6 +156,7 @@ def admin_router(
                     lag=state.lag,
                     parts=state.health,
                 ),
+                reconciliation=overview,
                 timestamp=instant(board.now()),
             )
         )
@@ -247,6 +253,14 @@ def admin_router(
         return respond(AuditAnswer(entries=rows, count=len(rows), next_cursor=page.next_cursor))
 
     return router
+
+
+async def _overview(reconciliation: Reconciliation) -> OverviewDocument | None:
+    """The schedule; its absence must not hide the rest, which says why."""
+    try:
+        return overview_document(await reconciliation.get_overview())
+    except (DomainError, RemoteFailure):
+        return None
 
 
 def _service(parts: Mapping[str, str]) -> ServiceDocument:

@@ -11,25 +11,39 @@ from services.common.clock import Clock
 from services.common.interceptors import REQUEST_ID
 from services.gateway.clients import (
     Accounts,
+    Alerts,
     Books,
     Closing,
+    Evaluations,
+    Flows,
     History,
     LivePositions,
+    Opening,
+    Pauses,
     Reconciliation,
     Transactions,
 )
 from services.gateway.http import (
     admin,
+    advisor,
+    alerts,
+    discrepancies,
+    exports,
+    flows,
     history,
     keys,
     levels,
+    opening,
     operations,
+    pauses,
     performance,
     portfolio,
     positions,
     reconciliation,
+    reconciliation_admin,
     status,
     transactions,
+    webhooks,
 )
 from services.gateway.http.docs import docs_router
 from services.gateway.http.documents import LevelAnswer, PositionAnswer
@@ -73,6 +87,14 @@ _TYPES = (
     admin.PlanAnswer,
     admin.AuditAnswer,
     status.StatusAnswer,
+    *alerts.TYPES,
+    *webhooks.TYPES,
+    *discrepancies.TYPES,
+    *reconciliation_admin.TYPES,
+    *opening.TYPES,
+    *flows.TYPES,
+    *advisor.TYPES,
+    *pauses.TYPES,
 )
 _DESCRIPTION = """Positions of crypto futures: what the exchange says is true now, and what the books say happened.
 
@@ -97,6 +119,11 @@ class Parts:
     accounts: Accounts
     reconciliation: Reconciliation
     closing: Closing
+    opening: Opening
+    alerts: Alerts
+    flows: Flows
+    evaluations: Evaluations
+    pauses: Pauses
     board: status.StatusBoard
     verifier: Verifier
     limits: RateLimits
@@ -115,19 +142,38 @@ def create_app(parts: Parts) -> FastAPI:
     app = FastAPI(title="Tandem", version=status.API_VERSION, docs_url=None, redoc_url=None, redirect_slashes=False)
     authenticate = Authenticate(parts.verifier, parts.limits)
     writes = Writes(parts.write_log, parts.clock)
-    app.include_router(status.status_router(parts.board))
+    # What is asked for most is looked for first.
     app.include_router(positions.live_router(parts.live, authenticate, parts.clock))
+    app.include_router(status.status_router(parts.board))
     app.include_router(reconciliation.reconciliation_router(parts.reconciliation, authenticate, writes))
     app.include_router(history.history_router(parts.history, authenticate))
     app.include_router(performance.performance_router(parts.history, authenticate))
+    app.include_router(exports.exports_router(parts.history, authenticate, parts.clock))
+    app.include_router(discrepancies.discrepancies_router(parts.reconciliation, authenticate))
+    app.include_router(opening.opening_router(parts.opening, authenticate, writes))
     app.include_router(keys.keys_router(parts.accounts, authenticate, writes))
     app.include_router(positions.books_router(parts.books, parts.live, authenticate))
     app.include_router(levels.levels_router(parts.books, parts.closing, authenticate, writes))
     app.include_router(transactions.transactions_router(parts.transactions, authenticate))
     app.include_router(portfolio.portfolio_router(parts.live, authenticate, parts.clock))
     app.include_router(
-        admin.admin_router(parts.board, parts.own, parts.audit, parts.books, parts.accounts, authenticate, writes)
+        admin.admin_router(
+            parts.board,
+            parts.own,
+            parts.audit,
+            parts.books,
+            parts.accounts,
+            parts.reconciliation,
+            authenticate,
+            writes,
+        )
     )
+    app.include_router(reconciliation_admin.reconciliation_admin_router(parts.reconciliation, authenticate, writes))
+    app.include_router(webhooks.webhooks_router(parts.alerts, authenticate, writes))
+    app.include_router(alerts.alerts_router(parts.alerts, authenticate, writes))
+    app.include_router(flows.flows_router(parts.flows, authenticate, writes))
+    app.include_router(advisor.advisor_router(parts.evaluations, authenticate, writes))
+    app.include_router(pauses.pauses_router(parts.pauses, authenticate, writes))
     app.include_router(docs_router())
     app.add_api_websocket_route("/ws", parts.stream.serve)
     if parts.cors_origins:

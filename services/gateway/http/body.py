@@ -51,6 +51,11 @@ def check_quantity(field: str, quantity: Decimal) -> str:
     return _check_positive(field, quantity, "expected a quantity above 0")
 
 
+def check_positive(field: str, number: Decimal) -> str:
+    """A number above 0 as the contract's decimal text. Raises FieldInvalid as `check_price` does."""
+    return _check_positive(field, number, "expected a number above 0")
+
+
 def check_fraction(field: str, fraction: Decimal) -> str:
     """A fraction between 0 and 1, both excluded, as the contract's decimal text. Raises FieldInvalid."""
     text = _check_positive(field, fraction, "expected a fraction above 0 and below 1: 0.02 is 2 %")
@@ -66,12 +71,32 @@ def check_percent(field: str, percent: Decimal) -> str:
     return format(percent, "f")
 
 
+def check_signed(field: str, number: Decimal) -> str:
+    """A number of either sign as the contract's decimal text. Raises FieldInvalid unless the books can hold it."""
+    if not number.is_finite():
+        raise FieldInvalid(field=field, problem="expected a number")
+    if number:
+        _check_places(field, number)
+    return format(number, "f")
+
+
+def check_unit(field: str, number: Decimal) -> str:
+    """A number from 0 to 1 as the contract's decimal text. Raises FieldInvalid."""
+    if not number.is_finite() or not 0 <= number <= 1 or _last_place(number) < _SMALLEST_EXPONENT:
+        raise FieldInvalid(field=field, problem="expected a number from 0 to 1")
+    return format(number, "f")
+
+
 def _check_positive(field: str, number: Decimal, problem: str) -> str:
     if not number.is_finite() or number <= 0:
         raise FieldInvalid(field=field, problem=problem)
+    _check_places(field, number)
+    return format(number, "f")
+
+
+def _check_places(field: str, number: Decimal) -> None:
     if number.adjusted() > _LARGEST_EXPONENT or _last_place(number) < _SMALLEST_EXPONENT:
         raise FieldInvalid(field=field, problem="expected at most 20 digits before the point and 18 after it")
-    return format(number, "f")
 
 
 async def _read(request: Request) -> bytes:

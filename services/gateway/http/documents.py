@@ -13,6 +13,7 @@ from services.gateway.http.json import (
     optional_instant,
     optional_number,
     optional_percent,
+    raw_object,
 )
 from services.gateway.http.operations import ReadWarning
 
@@ -115,6 +116,7 @@ class PositionDocument(Document, kw_only=True, frozen=True):
     plan: str | None
     commission_percent: Decimal | None
     commission: Decimal | None
+    trigger_price: str
 
 
 class MarkDocument(Document, kw_only=True, frozen=True):
@@ -127,24 +129,24 @@ class MarkDocument(Document, kw_only=True, frozen=True):
     stop_loss: Decimal | None
 
 
-class AlertDocument(Document, kw_only=True, frozen=True):
-    """Something that its user should know of. `positionId` is null where it is not about one position."""
+class ProvenanceDocument(Document, kw_only=True, frozen=True):
+    """What a position came of: the flow, its node and execution, and what an AI said to it."""
 
-    account_id: str
-    position_id: str | None
-    kind: str
-    exchange: str
-    symbol: str
-    price: Decimal | None
-    level_price: Decimal | None
-    reason: str
+    flow_id: str | None
+    node_id: str | None
+    execution_id: str | None
+    agent: str | None
+    ai_reasoning: str | None
+    ai_confidence: Decimal | None
+    market_conditions: msgspec.Raw | None
 
 
 class LiveDocument(Document, kw_only=True, frozen=True):
     """What the venue says of an open position now; the levels are the prices that hold now.
 
     `riskLevel` (low, medium, high) goes by the distance to liquidation; `marginLevel` is the account's maintenance
-    margin as a fraction of its equity (1 is liquidation); `ageSeconds` is how old the venue's word is.
+    margin as a fraction of its equity (1 is liquidation); `ageSeconds` is how old the venue's word is. `commission` is
+    what the plan would take of the profit now; `triggerPrice` (mark, last) is the price that levels go by.
     """
 
     current_price: Decimal | None
@@ -164,6 +166,12 @@ class LiveDocument(Document, kw_only=True, frozen=True):
     unguarded_reason: str | None
     data_source: str
     age_seconds: float
+    plan: str | None
+    commission: Decimal | None
+    origin: str | None
+    provenance: ProvenanceDocument | None
+    trigger_price: str
+    should_close: AdviceDocument | None
 
 
 class PositionAnswer(Document, kw_only=True, frozen=True):
@@ -203,7 +211,7 @@ def position_document(position: types_pb2.Position) -> PositionDocument:
         stop_loss=level_document(position.levels.stop_loss),
         take_profit=level_document(position.levels.take_profit),
         floor=optional_number(position.levels.floor),
-        exit=_exit(position.exit) if position.HasField("exit") else None,
+        exit=exit_document(position.exit) if position.HasField("exit") else None,
         version=position.version,
         flow_id=position.provenance.flow_id or None,
         node_id=position.provenance.node_id or None,
@@ -216,6 +224,7 @@ def position_document(position: types_pb2.Position) -> PositionDocument:
         plan=position.plan or None,
         commission_percent=optional_number(position.commission_percent),
         commission=optional_number(position.commission),
+        trigger_price=words.trigger_price(position.trigger_price),
     )
 
 
@@ -226,19 +235,6 @@ def mark_document(mark: monitor_events.PositionMarked) -> MarkDocument:
         pnl=optional_number(mark.unrealized_pnl),
         pnl_percent=optional_percent(mark.unrealized_pnl_percent),
         stop_loss=optional_number(mark.stop_loss),
-    )
-
-
-def alert_document(alert: monitor_events.AlertTriggered) -> AlertDocument:
-    return AlertDocument(
-        account_id=alert.account_id,
-        position_id=alert.position_id or None,
-        kind=words.alert_kind(alert.kind),
-        exchange=words.exchange(alert.exchange),
-        symbol=alert.symbol,
-        price=optional_number(alert.price),
-        level_price=optional_number(alert.level_price),
-        reason=alert.reason,
     )
 
 
@@ -261,6 +257,24 @@ def live_document(position: live_pb2.LivePosition) -> LiveDocument:
         unguarded_reason=position.unguarded_reason or None,
         data_source=words.data_source(position.data_source),
         age_seconds=round(position.age_seconds, 3),
+        plan=position.plan or None,
+        commission=optional_number(position.commission),
+        origin=words.origin(position.origin) if position.origin else None,
+        provenance=_provenance(position.provenance) if position.HasField("provenance") else None,
+        trigger_price=words.trigger_price(position.trigger_price),
+        should_close=_advice(position.should_close) if position.HasField("should_close") else None,
+    )
+
+
+def _provenance(origin: types_pb2.Provenance) -> ProvenanceDocument:
+    return ProvenanceDocument(
+        flow_id=origin.flow_id or None,
+        node_id=origin.node_id or None,
+        execution_id=origin.execution_id or None,
+        agent=origin.agent or None,
+        ai_reasoning=origin.ai_reasoning or None,
+        ai_confidence=optional_number(origin.ai_confidence),
+        market_conditions=raw_object(origin.market_conditions),
     )
 
 
@@ -288,12 +302,11 @@ def _entry(position: types_pb2.Position) -> EntryDocument:
         timestamp=optional_instant(entry.executed_at, present=entry.HasField("executed_at")),
         ai_reasoning=origin.ai_reasoning or None,
         ai_confidence=optional_number(origin.ai_confidence),
-        market_conditions=msgspec.Raw(origin.market_conditions.encode()) if origin.market_conditions else None,
+        market_conditions=raw_object(origin.market_conditions),
     )
 
 
 def _ai_management(management: types_pb2.AiManagement) -> AiManagementDocument:
-    advice = management.should_close
     return AiManagementDocument(
         current_stop_loss=optional_number(management.current_stop_loss),
         current_take_profit=optional_number(management.current_take_profit),
@@ -302,18 +315,20 @@ def _ai_management(management: types_pb2.AiManagement) -> AiManagementDocument:
             distance=optional_number(management.trailing_stop_distance),
             adjusted_by=words.author(management.trailing_stop_adjusted_by),
         ),
-        should_close=AdviceDocument(
-            reason=advice.reason,
-            urgency=words.urgency(advice.urgency),
-            confidence=optional_number(advice.confidence),
-            given_at=optional_instant(advice.given_at, present=advice.HasField("given_at")),
-        )
-        if management.HasField("should_close")
-        else None,
+        should_close=_advice(management.should_close) if management.HasField("should_close") else None,
     )
 
 
-def _exit(end: types_pb2.Exit) -> ExitDocument:
+def _advice(advice: types_pb2.CloseAdvice) -> AdviceDocument:
+    return AdviceDocument(
+        reason=advice.reason,
+        urgency=words.urgency(advice.urgency),
+        confidence=optional_number(advice.confidence),
+        given_at=optional_instant(advice.given_at, present=advice.HasField("given_at")),
+    )
+
+
+def exit_document(end: types_pb2.Exit) -> ExitDocument:
     return ExitDocument(
         price=optional_number(end.price),
         quantity=optional_number(end.quantity),

@@ -51,6 +51,10 @@ _IDS: dict[str, DomainError] = {
     "transaction_id": ThingNotFound(thing="transaction"),
     "key_id": ThingNotFound(thing="key"),
     "user_id": ThingNotFound(thing="user"),
+    "alert_id": ThingNotFound(thing="alert"),
+    "flow_id": ThingNotFound(thing="flow"),
+    "execution_id": ThingNotFound(thing="execution"),
+    "symbol": ThingNotFound(thing="symbol"),
 }
 
 

@@ -93,6 +93,7 @@ _POSITION: Json = {
     "plan": None,
     "commissionPercent": None,
     "commission": None,
+    "triggerPrice": "mark",
 }
 _LIVE: Json = {
     "currentPrice": 66000,
@@ -112,6 +113,12 @@ _LIVE: Json = {
     "unguardedReason": None,
     "dataSource": "exchange",
     "ageSeconds": 0.8,
+    "plan": "pro",
+    "commission": 0.1,
+    "origin": "external",
+    "provenance": None,
+    "triggerPrice": "mark",
+    "shouldClose": None,
 }
 POSITION: Json = {"success": True, "position": _POSITION, "live": _LIVE, "dataSource": "database"}
 LEVEL: Json = {"success": True, "position": _POSITION, "dataSource": "database"}
@@ -216,6 +223,8 @@ SYNC: Json = {
             "closed": 0,
             "adjusted": 0,
             "pending": 0,
+            "completed": 0,
+            "trigger": "request",
             "reason": None,
             "startedAt": "2025-10-21T12:00:00.000Z",
             "finishedAt": "2025-10-21T12:00:00.120Z",
@@ -262,8 +271,9 @@ _KEY: Json = {
     "ipRestricted": True,
     "autoManage": False,
     "refusal": None,
+    "triggerPrice": "mark",
 }
-KEY_CHANGES: Json = {"name": "main", "tradingEnabled": True, "autoManage": False}
+KEY_CHANGES: Json = {"name": "main", "tradingEnabled": True, "autoManage": False, "triggerPrice": "last"}
 KEY_REMOVED: Json = {"success": True, "id": "0b0f5a4e-5f0e-4c43-9d1b-0d6e3f6f2c11"}
 KEY: Json = {"success": True, "key": _KEY}
 KEYS: Json = {"success": True, "keys": [_KEY], "count": 1}
@@ -286,6 +296,22 @@ ADMIN_STATUS: Json = {
         "busConnected": True,
         "lag": 0,
         "parts": {"gateway.http": "SERVING", "database": "SERVING"},
+    },
+    "reconciliation": {
+        "isRunning": True,
+        "interval": 300000,
+        "accounts": 120,
+        "overdue": 0,
+        "lag": 0,
+        "failing": 0,
+        "pendingAbsences": 0,
+        "suspicious": 0,
+        "estimatedExits": 0,
+        "runs": {"in_step": 120},
+        "replicas": {"reconciler-1": 2},
+        "discrepanciesFound": 3,
+        "discrepanciesRepaired": 3,
+        "attention": [],
     },
     "timestamp": "2025-10-21T12:00:00.000Z",
 }

@@ -173,7 +173,17 @@ class Authenticate:
     ) -> Caller:
         if credentials is None or not credentials.credentials:
             raise MissingToken
-        caller = await self._verifier.verify(credentials.credentials)
+        return await self._count(request, credentials.credentials)
+
+    async def of(self, request: Request) -> Caller:
+        """The same for a route that reads its request itself."""
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise MissingToken
+        return await self._count(request, token)
+
+    async def _count(self, request: Request, token: str) -> Caller:
+        caller = await self._verifier.verify(token)
         self._limits.take(request.scope, caller.user_id)
         return caller
 

@@ -77,3 +77,8 @@ def instant(moment: datetime) -> str:
 def optional_instant(stamp: Timestamp, *, present: bool) -> str | None:
     """A timestamp of the contract; None where its message does not have it."""
     return instant(stamp.ToDatetime(tzinfo=UTC)) if present else None
+
+
+def raw_object(text: str) -> msgspec.Raw | None:
+    """A JSON text of the contract as it is; None for the empty text."""
+    return msgspec.Raw(text.encode()) if text else None

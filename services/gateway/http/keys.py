@@ -36,11 +36,15 @@ class KeyBody(Body, kw_only=True, frozen=True):
 
 
 class KeyChanges(Body, kw_only=True, frozen=True):
-    """What to change of a key; at least one. `autoManage`: positions that are adopted from now on are managed."""
+    """What to change of a key; at least one. `autoManage`: positions that are adopted from now on are managed.
+
+    `triggerPrice`: the price that its levels go by; trailing ones are armed anew by a change of it.
+    """
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")] | None = None
     trading_enabled: bool | None = None
     auto_manage: bool | None = None
+    trigger_price: Literal["mark", "last"] | None = None
 
 
 class KeyRemoved(Document, kw_only=True, frozen=True):
@@ -65,6 +69,7 @@ class KeyDocument(Document, kw_only=True, frozen=True):
     ip_restricted: bool
     auto_manage: bool
     refusal: str | None
+    trigger_price: str
 
 
 class KeyAnswer(Document, kw_only=True, frozen=True):
@@ -126,7 +131,7 @@ def keys_router(accounts: Accounts, authenticate: Authenticate, writes: Writes) 
 
     @router.patch(
         "/api/user-api-keys/{key_id}",
-        summary="Rename a key, allow or forbid trading, manage what is adopted",
+        summary="Rename a key, allow or forbid trading, manage what is adopted, choose what triggers levels",
         **documented(KeyAnswer, examples.KEY, body=KeyChanges, body_example=examples.KEY_CHANGES, write=True),
     )
     async def change(key_id: KeyId, request: Request, caller: Annotated[Caller, Depends(authenticate)]) -> Response:
@@ -167,6 +172,15 @@ async def _change(
                 user_id=user_id, account_id=account_id, enabled=body.trading_enabled, request_id=part("trading")
             )
         )
+    if body.trigger_price is not None:
+        account = await accounts.set_trigger_price(
+            accounts_pb2.SetTriggerPriceRequest(
+                user_id=user_id,
+                account_id=account_id,
+                trigger_price=words.TRIGGER_PRICES[body.trigger_price],
+                request_id=part("trigger price"),
+            )
+        )
     if body.auto_manage is not None:
         account = await accounts.set_auto_manage(
             accounts_pb2.SetAutoManageRequest(
@@ -183,9 +197,14 @@ async def _change(
 
 
 def _changes(body: KeyChanges) -> dict[str, str | bool | None]:
-    changes = {"name": body.name, "tradingEnabled": body.trading_enabled, "autoManage": body.auto_manage}
+    changes = {
+        "name": body.name,
+        "tradingEnabled": body.trading_enabled,
+        "autoManage": body.auto_manage,
+        "triggerPrice": body.trigger_price,
+    }
     if all(value is None for value in changes.values()):
-        raise FieldInvalid(field="body", problem="expected name, tradingEnabled or autoManage")
+        raise FieldInvalid(field="body", problem="expected name, tradingEnabled, autoManage or triggerPrice")
     return {name: value for name, value in changes.items() if value is not None}
 
 
@@ -207,4 +226,5 @@ def _key(account: accounts_pb2.Account) -> KeyDocument:
         ip_restricted=account.ip_restricted,
         auto_manage=account.auto_manage,
         refusal=account.refusal or None,
+        trigger_price=words.trigger_price(account.trigger_price),
     )

@@ -200,7 +200,7 @@ def _set_level(
         author=types_pb2.AUTHOR_USER,
         reason=body.reason,
     )
-    level = _level(body, "")
+    level = level_of(body, "")
     if level.HasField("pinned"):
         request.pinned.CopyFrom(level.pinned)
     elif level.HasField("trailing"):
@@ -214,8 +214,8 @@ def _manage(caller: Caller, position_id: str, body: ManageBody, request_id: str)
     return positions_pb2.ManagePositionRequest(
         user_id=caller.user_id,
         position_id=position_id,
-        stop_loss=None if body.stop_loss is None else _level(body.stop_loss, "stopLoss."),
-        take_profit=None if body.take_profit is None else _level(body.take_profit, "takeProfit."),
+        stop_loss=None if body.stop_loss is None else level_of(body.stop_loss, "stopLoss."),
+        take_profit=None if body.take_profit is None else level_of(body.take_profit, "takeProfit."),
         request_id=request_id,
         expected_version=body.expected_version or 0,
         author=types_pb2.AUTHOR_USER,
@@ -223,7 +223,7 @@ def _manage(caller: Caller, position_id: str, body: ManageBody, request_id: str)
     )
 
 
-def _level(choice: LevelChoice, place: str) -> types_pb2.Level:
+def level_of(choice: LevelChoice, place: str) -> types_pb2.Level:
     """The rule that a body chose. Raises FieldInvalid where it chose none, or two."""
     level = types_pb2.Level()
     if isinstance(choice.trailing_distance, Decimal):
@@ -239,20 +239,20 @@ def _level(choice: LevelChoice, place: str) -> types_pb2.Level:
     return level
 
 
-def _level_words(level: types_pb2.Level) -> str:
+def level_words(level: types_pb2.Level) -> str:
     if level.HasField("trailing"):
         return f"trailing {level.trailing.distance}"
     return level.pinned.price or "none"
 
 
 def _level_details(body: LevelBody) -> Details:
-    return {"level": _level_words(_level(body, ""))}
+    return {"level": level_words(level_of(body, ""))}
 
 
 def _both_details(body: ManageBody) -> Details:
     return {
-        "stopLoss": None if body.stop_loss is None else _level_words(_level(body.stop_loss, "stopLoss.")),
-        "takeProfit": None if body.take_profit is None else _level_words(_level(body.take_profit, "takeProfit.")),
+        "stopLoss": None if body.stop_loss is None else level_words(level_of(body.stop_loss, "stopLoss.")),
+        "takeProfit": None if body.take_profit is None else level_words(level_of(body.take_profit, "takeProfit.")),
     }
 
 

@@ -1,11 +1,12 @@
 """What the OpenAPI document says of our routes: schemas from the very types that are written and read, and examples."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from starlette.responses import Response
 
 from services.gateway.http.errors import ErrorAnswer
 from services.gateway.http.json import Body
@@ -46,10 +47,7 @@ def documented(
     """Keyword arguments of a route: its answers and, for a write, its body and its Idempotency-Key."""
     responses: dict[int, Json] = {200: {"description": "Done", "content": _content(answer, example)}}
     possible = (_WRITE_ERRORS if write else _READ_ERRORS) if errors is None else errors
-    for status in sorted({*possible, 403} if admin else possible):
-        description, message, code = _ERRORS[status]
-        sample = {"success": False, "error": message, "code": code}
-        responses[status] = {"description": description, "content": _content(ErrorAnswer, sample)}
+    responses.update(_refusals({*possible, 403} if admin else possible))
     extra: Json = {}
     if write:
         extra["parameters"] = [
@@ -64,6 +62,24 @@ def documented(
     if body is not None:
         extra["requestBody"] = {"required": not body.may_be_empty, "content": _content(body, body_example or {})}
     return {"responses": responses, "openapi_extra": extra, "response_model": None}
+
+
+def documented_file(media_type: str, description: str, example: str | None = None) -> Json:
+    """As `documented`, for a route that answers a file."""
+    content: Json = {"schema": {"type": "string", "contentMediaType": media_type}}
+    if example is not None:
+        content["example"] = example
+    done = {"description": description, "content": {media_type: content}}
+    return {"responses": {200: done, **_refusals(_READ_ERRORS)}, "response_class": Response, "response_model": None}
+
+
+def _refusals(statuses: Iterable[int]) -> dict[int, Json]:
+    refusals = {}
+    for status in sorted(statuses):
+        description, message, code = _ERRORS[status]
+        sample = {"success": False, "error": message, "code": code}
+        refusals[status] = {"description": description, "content": _content(ErrorAnswer, sample)}
+    return refusals
 
 
 def install_openapi(app: FastAPI, types: Sequence[type[msgspec.Struct]], description: str) -> None:

@@ -3,8 +3,9 @@
 Invariant: an open row has exactly these fields, in this order; whatever else is known of a position is in its document.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 
 import msgspec
 
@@ -12,12 +13,16 @@ from protos.positions.v1 import live_pb2, types_pb2
 from services.gateway.http import words
 from services.gateway.http.json import (
     Document,
+    encode,
     instant,
     number,
     optional_instant,
     optional_number,
     optional_percent,
 )
+
+_REMEMBERED = 512
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class OperationRow(Document, kw_only=True, frozen=True):
@@ -83,6 +88,14 @@ class HistoryRow(Document, kw_only=True, frozen=True):
     closed_at: str | None
     estimated: bool
     managed: bool
+
+
+# While nothing moves, the same reading comes again and again; what it is in JSON is a matter of its bytes alone.
+@lru_cache(maxsize=_REMEMBERED)
+def write_operations(reading: bytes) -> bytes | None:
+    """The JSON of a live view; None where it does not say when it was taken."""
+    live = live_pb2.ListLivePositionsResponse.FromString(reading)
+    return encode(operations_answer(live, _NEVER)) if live.HasField("taken_at") else None
 
 
 def operations_answer(live: live_pb2.ListLivePositionsResponse, now: datetime) -> OperationsAnswer:

@@ -4,15 +4,16 @@ from decimal import Decimal
 from typing import Annotated, Literal
 
 import msgspec
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
-from protos.positions.v1 import positions_pb2, types_pb2
+from protos.positions.v1 import live_pb2, positions_pb2, types_pb2
 from services.common.clock import Clock
-from services.common.errors import DomainError
+from services.common.errors import DomainError, FieldInvalid
 from services.common.status import RemoteFailure
 from services.gateway.clients import Books, LivePositions
 from services.gateway.http import examples, words
+from services.gateway.http.direct import DirectRoute
 from services.gateway.http.documents import (
     LevelDocument,
     LiveDocument,
@@ -23,9 +24,9 @@ from services.gateway.http.documents import (
     position_document,
 )
 from services.gateway.http.identity import Authenticate, Caller
-from services.gateway.http.json import Document, optional_instant, optional_number, respond
+from services.gateway.http.json import Document, encode, optional_instant, optional_number, respond, respond_raw
 from services.gateway.http.openapi import documented
-from services.gateway.http.operations import OperationsAnswer, ReadWarning, operations_answer
+from services.gateway.http.operations import OperationsAnswer, ReadWarning, operations_answer, write_operations
 
 ExchangeName = Literal["binance", "bybit"]
 StatusFilter = Literal["open", "closed", "all"]
@@ -36,6 +37,13 @@ Symbol = Annotated[
     str, Query(pattern=r"^[A-Za-z0-9_.:/-]{0,40}$", description="such as BTCUSDT; every symbol if empty")
 ]
 FlowId = Annotated[str, Query(pattern=r"^[\x21-\x7e]{0,128}$", description="positions of one flow; all if empty")]
+
+_EXCHANGE_PARAMETER = {
+    "name": "exchange",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "enum": list(words.EXCHANGES)},
+}
 
 
 class PositionsAnswer(Document, kw_only=True, frozen=True):
@@ -75,20 +83,30 @@ class TimelineAnswer(Document, kw_only=True, frozen=True):
 
 def live_router(live: LivePositions, authenticate: Authenticate, clock: Clock) -> APIRouter:
     """The real-time routes. One data, two paths: today's frontend uses both."""
-    router = APIRouter(tags=["real-time"])
+    router = APIRouter(tags=["real-time"], route_class=DirectRoute, dependencies=[Depends(authenticate)])
     shown = documented(OperationsAnswer, examples.OPERATIONS)
+    shown_at = {**shown, "openapi_extra": {"parameters": [_EXCHANGE_PARAMETER]}}
 
-    async def list_current(caller: Caller, exchange: types_pb2.Exchange.ValueType) -> Response:
-        return respond(operations_answer(await live.list_live(caller.user_id, exchange), clock.now()))
+    async def list_current(request: Request, exchange: types_pb2.Exchange.ValueType) -> Response:
+        caller = await authenticate.of(request)
+        reading = await live.read_live(caller.user_id, exchange)
+        body = write_operations(reading)
+        if body is None:
+            body = encode(operations_answer(live_pb2.ListLivePositionsResponse.FromString(reading), clock.now()))
+        return respond_raw(body, 200)
 
     @router.get("/api/positions/current", summary="What is open now, at all exchanges", **shown)
     @router.get("/api/operations/positions", summary="The same as /api/positions/current", **shown)
-    async def current(caller: Annotated[Caller, Depends(authenticate)]) -> Response:
-        return await list_current(caller, types_pb2.EXCHANGE_UNSPECIFIED)
+    async def current(request: Request) -> Response:
+        return await list_current(request, types_pb2.EXCHANGE_UNSPECIFIED)
 
-    @router.get("/api/positions/current/{exchange}", summary="What is open now, at one exchange", **shown)
-    async def current_at(exchange: ExchangeName, caller: Annotated[Caller, Depends(authenticate)]) -> Response:
-        return await list_current(caller, words.EXCHANGES[exchange])
+    @router.get("/api/positions/current/{exchange}", summary="What is open now, at one exchange", **shown_at)
+    async def current_at(request: Request) -> Response:
+        exchange = words.EXCHANGES.get(request.path_params["exchange"])
+        if exchange is None:
+            await authenticate.of(request)
+            raise FieldInvalid(field="exchange", problem=f"expected one of {', '.join(words.EXCHANGES)}")
+        return await list_current(request, exchange)
 
     return router
 

@@ -17,7 +17,10 @@ from services.gateway.http.writes import Action, Writes
 
 
 class RunDocument(Document, kw_only=True, frozen=True):
-    """What reconciling one account came to: `result` in_step, pending or failed, and the `reason` where not in step."""
+    """What reconciling one account came to: `result` in_step, pending or failed, and the `reason` where not in step.
+
+    `trigger`: schedule, request or prompt. `completed` counts estimated exits that fills made exact.
+    """
 
     run_id: str
     account_id: str
@@ -27,6 +30,8 @@ class RunDocument(Document, kw_only=True, frozen=True):
     closed: int
     adjusted: int
     pending: int
+    completed: int
+    trigger: str | None
     reason: str | None
     started_at: str | None
     finished_at: str | None
@@ -86,8 +91,11 @@ def reconciliation_router(reconciliation: Reconciliation, authenticate: Authenti
     )
     async def sync(request: Request, caller: Annotated[Caller, Depends(authenticate)]) -> Response:
         async def command(_: NoBody, request_id: str) -> Document:
-            runs = [run_document(run) for run in await reconciliation.sync_now(caller.user_id, request_id)]
-            return SyncAnswer(in_sync=all(run.result == "in_step" for run in runs), runs=runs)
+            return sync_answer(
+                await reconciliation.sync_now(
+                    reconciler_pb2.SyncNowRequest(user_id=caller.user_id, request_id=request_id)
+                )
+            )
 
         return await writes.perform(request, caller, Action("sync"), NoBody, command)
 
@@ -113,11 +121,11 @@ def _schedule(schedule: reconciler_pb2.GetStatusResponse) -> ScheduleDocument:
         last_result=_worst([account.last_result for account in schedule.accounts]),
         discrepancies_found=schedule.discrepancies_found,
         discrepancies_repaired=schedule.discrepancies_repaired,
-        accounts=[_account(account) for account in schedule.accounts],
+        accounts=[account_schedule_document(account) for account in schedule.accounts],
     )
 
 
-def _account(account: reconciler_pb2.AccountSchedule) -> AccountScheduleDocument:
+def account_schedule_document(account: reconciler_pb2.AccountSchedule) -> AccountScheduleDocument:
     return AccountScheduleDocument(
         account_id=account.account_id,
         exchange=account.exchange,
@@ -138,6 +146,11 @@ def _worst(results: Sequence[reconciler_pb2.RunResult.ValueType]) -> str | None:
     return None if worst == reconciler_pb2.RUN_RESULT_UNSPECIFIED else words.run_result(worst)
 
 
+def sync_answer(runs: Sequence[reconciler_pb2.AccountRun]) -> SyncAnswer:
+    documents = [run_document(run) for run in runs]
+    return SyncAnswer(in_sync=all(run.result == "in_step" for run in documents), runs=documents)
+
+
 def run_document(run: reconciler_pb2.AccountRun) -> RunDocument:
     return RunDocument(
         run_id=run.run_id,
@@ -148,6 +161,8 @@ def run_document(run: reconciler_pb2.AccountRun) -> RunDocument:
         closed=run.closed,
         adjusted=run.adjusted,
         pending=run.pending,
+        completed=run.completed,
+        trigger=run.trigger or None,
         reason=run.reason or None,
         started_at=optional_instant(run.started_at, present=run.HasField("started_at")),
         finished_at=optional_instant(run.finished_at, present=run.HasField("finished_at")),

@@ -6,6 +6,7 @@ say open, long, closed_externally. Exchanges are always in small letters.
 
 from functools import cache, lru_cache
 
+from protos.monitor.v1 import alerts_pb2, evaluations_pb2, flows_pb2
 from protos.monitor.v1 import events_pb2 as monitor_events
 from protos.positions.v1 import live_pb2, positions_pb2, types_pb2
 from protos.reconciler.v1 import reconciler_pb2
@@ -21,6 +22,26 @@ LEVELS = {
     "stop_loss": positions_pb2.LEVEL_KIND_STOP_LOSS,
     "take_profit": positions_pb2.LEVEL_KIND_TAKE_PROFIT,
 }
+
+SIDES = {"long": types_pb2.SIDE_LONG, "short": types_pb2.SIDE_SHORT}
+TRIGGER_PRICES = {"mark": types_pb2.TRIGGER_PRICE_MARK, "last": types_pb2.TRIGGER_PRICE_LAST}
+DIRECTIONS = {"above": alerts_pb2.ALERT_DIRECTION_ABOVE, "below": alerts_pb2.ALERT_DIRECTION_BELOW}
+ADVISOR_MODES = {
+    "off": evaluations_pb2.ADVISOR_MODE_OFF,
+    "advise": evaluations_pb2.ADVISOR_MODE_ADVISE,
+    "act": evaluations_pb2.ADVISOR_MODE_ACT,
+}
+ALERT_KINDS = {
+    "price_target": monitor_events.ALERT_KIND_PRICE_TARGET,
+    "profit_amount": monitor_events.ALERT_KIND_PROFIT_AMOUNT,
+    "profit_percent": monitor_events.ALERT_KIND_PROFIT_PERCENT,
+    "stop_moved": monitor_events.ALERT_KIND_STOP_MOVED,
+    "position_closed": monitor_events.ALERT_KIND_POSITION_CLOSED,
+    "liquidation_near": monitor_events.ALERT_KIND_LIQUIDATION_NEAR,
+    "feed_stale": monitor_events.ALERT_KIND_FEED_STALE,
+    "reconciliation_suspicious": monitor_events.ALERT_KIND_RECONCILIATION_SUSPICIOUS,
+}
+"""What a user may ask to be told of; the other kinds are told unasked."""
 
 
 @cache
@@ -85,6 +106,53 @@ def urgency(value: types_pb2.Urgency.ValueType) -> str:
 @cache
 def alert_kind(value: monitor_events.AlertKind.ValueType) -> str:
     return monitor_events.AlertKind.Name(value).removeprefix("ALERT_KIND_").lower()
+
+
+@cache
+def known_exchange(value: types_pb2.Exchange.ValueType) -> str | None:
+    """As `exchange`; None where it is about no exchange."""
+    return exchange(value) if value else None
+
+
+@cache
+def trigger_price(value: types_pb2.TriggerPrice.ValueType) -> str:
+    """What triggers levels: mark, unless the account says last."""
+    return "last" if value == types_pb2.TRIGGER_PRICE_LAST else "mark"
+
+
+@cache
+def direction(value: alerts_pb2.AlertDirection.ValueType) -> str | None:
+    return alerts_pb2.AlertDirection.Name(value).removeprefix("ALERT_DIRECTION_").lower() if value else None
+
+
+@cache
+def delivery_state(value: alerts_pb2.DeliveryState.ValueType) -> str:
+    return alerts_pb2.DeliveryState.Name(value).removeprefix("DELIVERY_STATE_").lower()
+
+
+@cache
+def execution_state(value: flows_pb2.ExecutionState.ValueType) -> str:
+    return flows_pb2.ExecutionState.Name(value).removeprefix("EXECUTION_STATE_").lower()
+
+
+@cache
+def execution_step(value: flows_pb2.ExecutionStep.ValueType) -> str:
+    return flows_pb2.ExecutionStep.Name(value).removeprefix("EXECUTION_STEP_").lower()
+
+
+@cache
+def advice_action(value: evaluations_pb2.AdviceAction.ValueType) -> str:
+    return evaluations_pb2.AdviceAction.Name(value).removeprefix("ADVICE_ACTION_").lower()
+
+
+@cache
+def advice_outcome(value: evaluations_pb2.AdviceOutcome.ValueType) -> str:
+    return evaluations_pb2.AdviceOutcome.Name(value).removeprefix("ADVICE_OUTCOME_").lower()
+
+
+@cache
+def advisor_mode(value: evaluations_pb2.AdvisorMode.ValueType) -> str:
+    return evaluations_pb2.AdvisorMode.Name(value).removeprefix("ADVISOR_MODE_").lower()
 
 
 @cache

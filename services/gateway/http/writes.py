@@ -72,10 +72,13 @@ class Writes:
         kind: type[T],
         command: Callable[[T, str], Awaitable[Document]],
         details: Callable[[T], Details] = lambda _: {},
+        *,
+        keeps_answer: bool = True,
     ) -> Response:
         """Read a body of `kind`, run `command(body, request id)` once per Idempotency-Key, and answer.
 
         `details` says what of the body goes into the audit log; never a secret. It may refuse the body (FieldInvalid).
+        `keeps_answer` is False where the answer holds a secret: a repetition then runs the command again.
         """
         body = await read_body(request, kind)
         attempt = Attempt(
@@ -93,9 +96,9 @@ class Writes:
         verdict = await self._log.begin(attempt)
         if isinstance(verdict, Replay):
             return respond_raw(verdict.answer.body, verdict.answer.status, {REPLAYED_HEADER: "true"})
-        return await self._run(attempt, lambda: command(body, verdict.request_id))
+        return await self._run(attempt, lambda: command(body, verdict.request_id), keeps_answer)
 
-    async def _run(self, attempt: Attempt, command: Callable[[], Awaitable[Document]]) -> Response:
+    async def _run(self, attempt: Attempt, command: Callable[[], Awaitable[Document]], keeps: bool) -> Response:
         code = None
         try:
             response = respond_raw(encode(await command()), 200)
@@ -106,7 +109,7 @@ class Writes:
             # Whether it took effect is not known: let go of the key, so that the same request can be sent again.
             await self._finish(attempt, Answer(500, b""), "INTERNAL")
             raise
-        await self._finish(attempt, Answer(response.status_code, bytes(response.body)), code)
+        await self._finish(attempt, Answer(response.status_code, bytes(response.body), keeps), code)
         return response
 
     async def _finish(self, attempt: Attempt, answer: Answer, code: str | None) -> None:

@@ -9,7 +9,18 @@ from google.protobuf.message import Message
 from prometheus_client import CollectorRegistry
 
 from deploy.local.certificates import CertificateFiles
-from protos.monitor.v1 import monitor_pb2, monitor_pb2_grpc
+from protos.monitor.v1 import (
+    alerts_pb2,
+    alerts_pb2_grpc,
+    evaluations_pb2,
+    evaluations_pb2_grpc,
+    flows_pb2,
+    flows_pb2_grpc,
+    monitor_pb2,
+    monitor_pb2_grpc,
+    pauses_pb2,
+    pauses_pb2_grpc,
+)
 from protos.positions.v1 import (
     accounts_pb2,
     accounts_pb2_grpc,
@@ -27,10 +38,11 @@ from services.common.errors import NoVerifiedApiKeys, PositionNotFound, ServiceU
 from services.common.health import HealthRegistry
 from services.common.server import GrpcServer
 from services.common.telemetry import Instruments
-from services.gateway.clients import GrpcHealth, MonitorClient, PositionsClient, ReconcilerClient
+from services.gateway.clients import GrpcHealth, MonitorClient, PositionsClient, ReconcilerClient, SharingLive
 from tests.contract.common.settings import RpcSettings
 
 POSITION = types_pb2.Position(position_id="OP_1_1", user_id="demo")
+ADVISOR = evaluations_pb2.AdvisorSettings(mode=evaluations_pb2.ADVISOR_MODE_ACT)
 # What each method answers; an exception is raised instead.
 ANSWERS: dict[str, Message | Exception] = {
     "ListLivePositions": live_pb2.ListLivePositionsResponse(positions=[live_pb2.LivePosition(symbol="BTCUSDT")]),
@@ -46,6 +58,7 @@ ANSWERS: dict[str, Message | Exception] = {
     "RenameAccount": accounts_pb2.RenameAccountResponse(account=accounts_pb2.Account(account_id="a")),
     "SetTrading": accounts_pb2.SetTradingResponse(account=accounts_pb2.Account(account_id="a")),
     "SetAutoManage": accounts_pb2.SetAutoManageResponse(account=accounts_pb2.Account(account_id="a")),
+    "SetTriggerPrice": accounts_pb2.SetTriggerPriceResponse(account=accounts_pb2.Account(account_id="a")),
     "RemoveAccount": accounts_pb2.RemoveAccountResponse(),
     "SetPlan": accounts_pb2.SetPlanResponse(plan=accounts_pb2.Plan(name="pro")),
     "ListHistory": history_pb2.ListHistoryResponse(next_page_token="more"),
@@ -56,7 +69,31 @@ ANSWERS: dict[str, Message | Exception] = {
     "ListAccounts": accounts_pb2.ListAccountsResponse(accounts=[accounts_pb2.Account(account_id="a")]),
     "SyncNow": reconciler_pb2.SyncNowResponse(runs=[reconciler_pb2.AccountRun(run_id="r")]),
     "GetStatus": reconciler_pb2.GetStatusResponse(is_running=True),
+    "ListRuns": reconciler_pb2.ListRunsResponse(next_page_token="more"),
+    "ListDiscrepancies": reconciler_pb2.ListDiscrepanciesResponse(next_page_token="more"),
+    "GetOverview": reconciler_pb2.GetOverviewResponse(accounts=3),
+    "ConfirmAbsence": reconciler_pb2.ConfirmAbsenceResponse(position_ids=["OP_1_1"]),
     "ClosePosition": monitor_pb2.ClosePositionResponse(intent_id="i"),
+    "OpenPosition": monitor_pb2.OpenPositionResponse(intent_id="i"),
+    "CreateAlert": alerts_pb2.CreateAlertResponse(alert=alerts_pb2.Alert(alert_id="a")),
+    "ListAlerts": alerts_pb2.ListAlertsResponse(next_page_token="more"),
+    "GetAlert": alerts_pb2.GetAlertResponse(alert=alerts_pb2.Alert(alert_id="a")),
+    "UpdateAlert": alerts_pb2.UpdateAlertResponse(alert=alerts_pb2.Alert(alert_id="a")),
+    "DeleteAlert": alerts_pb2.DeleteAlertResponse(),
+    "ListTriggeredAlerts": alerts_pb2.ListTriggeredAlertsResponse(next_page_token="more"),
+    "SetWebhook": alerts_pb2.SetWebhookResponse(secret="s"),
+    "GetWebhook": alerts_pb2.GetWebhookResponse(webhook=alerts_pb2.Webhook(url="https://x")),
+    "DeleteWebhook": alerts_pb2.DeleteWebhookResponse(),
+    "StartExecution": flows_pb2.StartExecutionResponse(execution=flows_pb2.Execution(execution_id="e")),
+    "StopExecution": flows_pb2.StopExecutionResponse(execution=flows_pb2.Execution(execution_id="e")),
+    "GetExecution": flows_pb2.GetExecutionResponse(execution=flows_pb2.Execution(execution_id="e")),
+    "ListExecutions": flows_pb2.ListExecutionsResponse(next_page_token="more"),
+    "ListEvaluations": evaluations_pb2.ListEvaluationsResponse(next_page_token="more"),
+    "GetAdvisorSettings": evaluations_pb2.GetAdvisorSettingsResponse(settings=ADVISOR),
+    "SetAdvisorSettings": evaluations_pb2.SetAdvisorSettingsResponse(settings=ADVISOR),
+    "GetSentiment": evaluations_pb2.GetSentimentResponse(sentiment=evaluations_pb2.Sentiment(symbol="BTCUSDT")),
+    "GetPause": pauses_pb2.GetPauseResponse(everybody=pauses_pb2.Pause(opening_paused=True)),
+    "SetPause": pauses_pb2.SetPauseResponse(pause=pauses_pb2.Pause(opening_paused=True)),
 }
 SERVICES: list[tuple[Any, str]] = [
     (live_pb2_grpc.add_LivePositionsServiceServicer_to_server, "positions.v1.LivePositionsService"),
@@ -65,6 +102,10 @@ SERVICES: list[tuple[Any, str]] = [
     (accounts_pb2_grpc.add_AccountsServiceServicer_to_server, "positions.v1.AccountsService"),
     (reconciler_pb2_grpc.add_ReconcilerServiceServicer_to_server, "reconciler.v1.ReconcilerService"),
     (monitor_pb2_grpc.add_MonitorServiceServicer_to_server, "monitor.v1.MonitorService"),
+    (alerts_pb2_grpc.add_AlertsServiceServicer_to_server, "monitor.v1.AlertsService"),
+    (flows_pb2_grpc.add_FlowServiceServicer_to_server, "monitor.v1.FlowService"),
+    (evaluations_pb2_grpc.add_EvaluationsServiceServicer_to_server, "monitor.v1.EvaluationsService"),
+    (pauses_pb2_grpc.add_PausesServiceServicer_to_server, "monitor.v1.PausesService"),
 ]
 NAMES = [name for _, name in SERVICES]
 
@@ -128,6 +169,10 @@ def positions(other: OtherSide) -> PositionsClient:
 async def test_positions_are_asked_for_the_caller(other: OtherSide, positions: PositionsClient) -> None:
     live = await positions.list_live("demo", types_pb2.EXCHANGE_BYBIT)
     assert [row.symbol for row in live.positions] == ["BTCUSDT"]
+    shared = SharingLive(positions)
+    assert await shared.read_live("demo", types_pb2.EXCHANGE_BYBIT) == live.SerializeToString()
+    assert await shared.list_live("demo", types_pb2.EXCHANGE_BYBIT) == live
+    assert [other.servicer.asked.pop() for _ in range(2)] == [other.servicer.asked[0]] * 2
     assert await positions.get_position("demo", "OP_1_1") == POSITION
     level = positions_pb2.SetLevelRequest(user_id="demo", position_id="OP_1_1", request_id="r", expected_version=2)
     assert (await positions.set_level(level)).position == POSITION
@@ -167,6 +212,7 @@ async def test_books_and_keys_are_asked_as_the_request_says(other: OtherSide, po
         accounts_pb2.RenameAccountRequest(**mine, account_id="a", name="main"),
         accounts_pb2.SetTradingRequest(**mine, account_id="a", enabled=True),
         accounts_pb2.SetAutoManageRequest(**mine, account_id="a", enabled=True),
+        accounts_pb2.SetTriggerPriceRequest(**mine, account_id="a", trigger_price=types_pb2.TRIGGER_PRICE_LAST),
         accounts_pb2.RemoveAccountRequest(**mine, account_id="a"),
         accounts_pb2.SetPlanRequest(user_id="demo", plan=accounts_pb2.Plan(name="pro")),
     ]
@@ -180,6 +226,7 @@ async def test_books_and_keys_are_asked_as_the_request_says(other: OtherSide, po
         positions.rename_account,
         positions.set_trading,
         positions.set_auto_manage,
+        positions.set_trigger_price,
         positions.remove_account,
         positions.set_plan,
     ]
@@ -188,8 +235,8 @@ async def test_books_and_keys_are_asked_as_the_request_says(other: OtherSide, po
     assert answers[0].positions == [POSITION]
     assert (answers[1].position, answers[2]) == (POSITION, POSITION)
     assert [entry.change for entry in answers[3].entries] == ["opened"]
-    assert [account.account_id for account in answers[5:9]] == ["a"] * 4
-    assert (answers[9], answers[10].name) == (None, "pro")
+    assert [account.account_id for account in answers[5:10]] == ["a"] * 5
+    assert (answers[10], answers[11].name) == (None, "pro")
     assert (await positions.get_transaction("demo", "t")).transaction_id == "t"
 
 
@@ -197,14 +244,62 @@ async def test_reconciler_and_monitor_are_asked_for_the_caller(other: OtherSide)
     reconciler = ReconcilerClient(other.channel, sync_timeout_seconds=5)
     monitor = MonitorClient(other.channel, close_timeout_seconds=5)
     close = monitor_pb2.ClosePositionRequest(user_id="demo", position_id="OP_1_1", request_id="r", quantity="1")
-    assert [run.run_id for run in await reconciler.sync_now("demo", "r")] == ["r"]
+    sync = reconciler_pb2.SyncNowRequest(user_id="demo", request_id="r", account_id="a")
+    runs = reconciler_pb2.ListRunsRequest(user_id="demo", page_size=5)
+    found = reconciler_pb2.ListDiscrepanciesRequest(all_users=True)
+    gone = reconciler_pb2.ConfirmAbsenceRequest(account_id="a", operator_id="root", note="n", request_id="r")
+    assert [run.run_id for run in await reconciler.sync_now(sync)] == ["r"]
+    assert (await reconciler.list_runs(runs)).next_page_token == "more"
+    assert (await reconciler.list_discrepancies(found)).next_page_token == "more"
+    assert (await reconciler.get_overview()).accounts == 3
+    assert await reconciler.confirm_absence(gone) == ["OP_1_1"]
     assert (await reconciler.get_status("demo")).is_running
     assert (await monitor.close_position(close)).intent_id == "i"
     assert other.servicer.asked == [
-        reconciler_pb2.SyncNowRequest(user_id="demo", request_id="r"),
+        sync,
+        runs,
+        found,
+        reconciler_pb2.GetOverviewRequest(),
+        gone,
         reconciler_pb2.GetStatusRequest(user_id="demo"),
         close,
     ]
+
+
+async def test_the_monitor_is_asked_as_the_request_says(other: OtherSide) -> None:
+    monitor = MonitorClient(other.channel, close_timeout_seconds=5)
+    mine: dict[str, Any] = {"user_id": "demo", "request_id": "r"}
+    calls: list[tuple[Any, Any, Any]] = [
+        (monitor.open_position, monitor_pb2.OpenPositionRequest(**mine, symbol="BTCUSDT"), "intent_id"),
+        (monitor.create_alert, alerts_pb2.CreateAlertRequest(**mine), "alert_id"),
+        (monitor.list_alerts, alerts_pb2.ListAlertsRequest(user_id="demo"), "next_page_token"),
+        (monitor.update_alert, alerts_pb2.UpdateAlertRequest(**mine, alert_id="a", active=False), "alert_id"),
+        (monitor.delete_alert, alerts_pb2.DeleteAlertRequest(**mine, alert_id="a"), None),
+        (monitor.list_triggered, alerts_pb2.ListTriggeredAlertsRequest(user_id="demo"), "next_page_token"),
+        (monitor.set_webhook, alerts_pb2.SetWebhookRequest(**mine, url="https://x"), "secret"),
+        (monitor.delete_webhook, alerts_pb2.DeleteWebhookRequest(**mine), None),
+        (monitor.start, flows_pb2.StartExecutionRequest(**mine, flow_id="f"), "execution_id"),
+        (monitor.stop, flows_pb2.StopExecutionRequest(**mine, execution_id="e"), "execution_id"),
+        (monitor.list_executions, flows_pb2.ListExecutionsRequest(user_id="demo"), "next_page_token"),
+        (monitor.list_evaluations, evaluations_pb2.ListEvaluationsRequest(user_id="demo"), "next_page_token"),
+        (monitor.set_advisor, evaluations_pb2.SetAdvisorSettingsRequest(**mine), "mode"),
+        (monitor.set_pause, pauses_pb2.SetPauseRequest(**mine, opening_paused=True), "opening_paused"),
+    ]
+    for method, request, telling in calls:
+        answer = await method(request)
+        assert other.servicer.asked.pop() == request
+        assert answer is None if telling is None else getattr(answer, telling)
+    by_user: list[tuple[Any, Any]] = [
+        (monitor.get_alert("demo", "a"), alerts_pb2.GetAlertRequest(user_id="demo", alert_id="a")),
+        (monitor.get_webhook("demo"), alerts_pb2.GetWebhookRequest(user_id="demo")),
+        (monitor.get_execution("demo", "e"), flows_pb2.GetExecutionRequest(user_id="demo", execution_id="e")),
+        (monitor.get_advisor("demo"), evaluations_pb2.GetAdvisorSettingsRequest(user_id="demo")),
+        (monitor.get_sentiment("BTCUSDT"), evaluations_pb2.GetSentimentRequest(symbol="BTCUSDT")),
+        (monitor.get_pause("demo"), pauses_pb2.GetPauseRequest(user_id="demo")),
+    ]
+    for asked, request in by_user:
+        assert (await asked).ByteSize()
+        assert other.servicer.asked.pop() == request
 
 
 async def test_typed_errors_arrive_as_they_were_raised(other: OtherSide, positions: PositionsClient) -> None:

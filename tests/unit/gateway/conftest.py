@@ -25,7 +25,6 @@ from tests.fakes.clock import FixedClock
 from tests.fakes.gateway_clients import (
     FakeAccounts,
     FakeBooks,
-    FakeClosing,
     FakeHealth,
     FakeHistory,
     FakeLivePositions,
@@ -35,6 +34,7 @@ from tests.fakes.gateway_clients import (
     FakeTransactions,
     FakeWriteLog,
 )
+from tests.fakes.gateway_monitor import FakeMonitor
 
 NOW = datetime(2025, 10, 21, 12, tzinfo=UTC)
 SECRET = "a secret of the unit tests, long enough"
@@ -52,7 +52,7 @@ class World:
     history: FakeHistory = field(default_factory=FakeHistory)
     accounts: FakeAccounts = field(default_factory=FakeAccounts)
     reconciliation: FakeReconciliation = field(default_factory=FakeReconciliation)
-    closing: FakeClosing = field(default_factory=FakeClosing)
+    monitor: FakeMonitor = field(default_factory=FakeMonitor)
     health: dict[str, FakeHealth] = field(
         default_factory=lambda: {name: FakeHealth() for name in ("positions", "reconciler", "monitor")}
     )
@@ -69,6 +69,7 @@ class World:
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     hub: Hub = field(default_factory=lambda: Hub(BACKLOG, per_user=SOCKETS))
     auth_seconds: float = 5
+    ping_seconds: float = 20
 
     def verifier(self) -> TokenVerifier:
         keys = self.signing_keys or SharedSecret(SecretStr(SECRET))
@@ -87,7 +88,12 @@ class World:
                 history=self.history,
                 accounts=self.accounts,
                 reconciliation=self.reconciliation,
-                closing=self.closing,
+                closing=self.monitor,
+                opening=self.monitor,
+                alerts=self.monitor,
+                flows=self.monitor,
+                evaluations=self.monitor,
+                pauses=self.monitor,
                 board=StatusBoard(self.health, self.clock),
                 verifier=verifier,
                 limits=RateLimits(Limit("reads", self.reads), Limit("writes", self.writes)),
@@ -110,7 +116,7 @@ class World:
         )
 
     def server(self) -> HttpServer:
-        return HttpServer(self.app(), host="127.0.0.1", port=0, ping_seconds=20, drain_seconds=2)
+        return HttpServer(self.app(), host="127.0.0.1", port=0, ping_seconds=self.ping_seconds, drain_seconds=2)
 
 
 def sign(claims: dict[str, Any], secret: str = SECRET, algorithm: str = "HS256") -> str:

@@ -1,5 +1,7 @@
 """The document routes: all that is known of one position, in small letters."""
 
+from typing import Any
+
 import httpx
 from grpc import StatusCode
 
@@ -65,6 +67,32 @@ POSITION = {
     "plan": None,
     "commissionPercent": None,
     "commission": None,
+    "triggerPrice": "mark",
+}
+LIVE: dict[str, Any] = {
+    "currentPrice": 66000,
+    "pnl": 1,
+    "pnlPercent": 1.54,
+    "stopLoss": 64680,
+    "takeProfit": 68640,
+    "leverage": 10,
+    "liquidationPrice": 58800.5,
+    "notional": None,
+    "margin": None,
+    "marginLevel": None,
+    "riskLevel": None,
+    "inSync": True,
+    "outOfSyncReasons": [],
+    "guarded": False,
+    "unguardedReason": "no level is enforced",
+    "dataSource": "exchange",
+    "ageSeconds": 0,
+    "plan": None,
+    "commission": None,
+    "origin": None,
+    "provenance": None,
+    "triggerPrice": "mark",
+    "shouldClose": None,
 }
 
 
@@ -75,28 +103,41 @@ async def test_an_open_position_has_its_live_side(world: World, client: httpx.As
     assert body == {
         "success": True,
         "position": POSITION,
-        "live": {
-            "currentPrice": 66000,
-            "pnl": 1,
-            "pnlPercent": 1.54,
-            "stopLoss": 64680,
-            "takeProfit": 68640,
-            "leverage": 10,
-            "liquidationPrice": 58800.5,
-            "notional": None,
-            "margin": None,
-            "marginLevel": None,
-            "riskLevel": None,
-            "inSync": True,
-            "outOfSyncReasons": [],
-            "guarded": False,
-            "unguardedReason": "no level is enforced",
-            "dataSource": "exchange",
-            "ageSeconds": 0,
-        },
+        "live": LIVE,
         "dataSource": "database",
     }
     assert world.live.asked == [("demo", types_pb2.EXCHANGE_BINANCE)]
+
+
+async def test_the_live_side_says_plan_provenance_and_advice(world: World, client: httpx.AsyncClient) -> None:
+    world.books.positions[ID] = booked_position(trigger_price=types_pb2.TRIGGER_PRICE_LAST)
+    live = live_position(
+        plan="pro",
+        commission="0.1",
+        origin=types_pb2.ORIGIN_FLOW,
+        provenance=types_pb2.Provenance(flow_id="trend", ai_confidence="0.82", market_conditions='{"atr": 420.5}'),
+        trigger_price=types_pb2.TRIGGER_PRICE_LAST,
+        should_close=types_pb2.CloseAdvice(reason="the trend broke", urgency=types_pb2.URGENCY_HIGH, confidence="0.9"),
+    )
+    world.live.answers["demo"] = live_answer(live)
+    body = (await client.get(f"/api/positions/{ID}")).json()
+    assert body["position"]["triggerPrice"] == "last"
+    assert body["live"] == LIVE | {
+        "plan": "pro",
+        "commission": 0.1,
+        "origin": "flow",
+        "provenance": {
+            "flowId": "trend",
+            "nodeId": None,
+            "executionId": None,
+            "agent": None,
+            "aiReasoning": None,
+            "aiConfidence": 0.82,
+            "marketConditions": {"atr": 420.5},
+        },
+        "triggerPrice": "last",
+        "shouldClose": {"reason": "the trend broke", "urgency": "high", "confidence": 0.9, "givenAt": None},
+    }
 
 
 async def test_the_books_are_shown_where_the_live_side_cannot_be(world: World, client: httpx.AsyncClient) -> None:

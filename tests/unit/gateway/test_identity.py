@@ -1,6 +1,9 @@
 """Tokens: what makes one count, and what is said of one that does not."""
 
+import asyncio
 import base64
+import os
+import sys
 from datetime import timedelta
 from typing import Any
 
@@ -104,3 +107,17 @@ def test_the_signing_secret_has_no_default_and_must_be_long() -> None:
         GatewaySettings.model_validate({"jwt_secret": SecretStr("short")})
     (problem,) = [error for error in refused.value.errors() if error["loc"] == ("jwt_secret",)]
     assert "at least 32 bytes" in problem["msg"]
+
+
+async def test_a_gateway_without_a_secret_does_not_start(gateway_settings: dict[str, object]) -> None:
+    told = {name.upper(): str(value) for name, value in gateway_settings.items()}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "services.gateway", "serve"),
+        env={"PATH": os.environ["PATH"], **told},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    assert process.returncode == 2
+    assert b"either JWT_SECRET or JWT_JWKS_URL" in said
+    assert b"Traceback" not in said

@@ -27,6 +27,7 @@ async def test_a_secret_goes_to_key_custody_and_nowhere_else(world: World, clien
             "ipRestricted": False,
             "autoManage": False,
             "refusal": None,
+            "triggerPrice": "mark",
         },
     }
     assert listed.json() == {"success": True, "keys": [answer.json()["key"]], "count": 1}

@@ -78,7 +78,7 @@ async def test_what_cannot_be_is_refused_with_its_field(
     method = "PATCH" if path == "stop-loss" else "POST"
     answer = await client.request(method, f"/api/positions/{ID}/{path}", json=body)
     assert (answer.status_code, answer.json().get("field")) == (422, field)
-    assert (world.books.levels_set, world.books.managed, world.books.released, world.closing.closed) == ([], [], [], [])
+    assert (world.books.levels_set, world.books.managed, world.books.released, world.monitor.closed) == ([], [], [], [])
 
 
 async def test_managing_states_both_levels_or_leaves_them_to_the_default(
@@ -98,7 +98,7 @@ async def test_managing_states_both_levels_or_leaves_them_to_the_default(
 async def test_a_part_can_be_closed(world: World, client: httpx.AsyncClient) -> None:
     answer = await client.post(f"/api/positions/{ID}/close", json={"quantity": 0.0005})
     assert (answer.status_code, answer.json()["quantity"]) == (200, 0.0005)
-    assert [closed.quantity for closed in world.closing.closed] == ["0.0005"]
+    assert [closed.quantity for closed in world.monitor.closed] == ["0.0005"]
 
 
 async def test_another_users_position_is_not_found(world: World, client: httpx.AsyncClient) -> None:

@@ -10,8 +10,12 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode, checks
 
+from protos.monitor.v1 import alerts_pb2, evaluations_pb2, events_pb2, flows_pb2
+from protos.positions.v1 import types_pb2
+from services.gateway.http import alerts_examples, flows_examples
+from tests.fakes.gateway_monitor import FakeMonitor
 from tests.unit.gateway.conftest import World
-from tests.unit.gateway.positions import booked_position, live_answer, live_position
+from tests.unit.gateway.positions import booked_position, closed_position, live_answer, live_position
 from tests.unit.gateway.test_books import transaction
 
 EXAMPLES = 12
@@ -23,12 +27,30 @@ CHECKS = [
 ]
 
 
+def stock(monitor: FakeMonitor) -> None:
+    """An alert, an execution and an evaluation by the ids of the examples."""
+    monitor.opened = booked_position()
+    alert_id, execution_id = alerts_examples.ALERT["alert"]["id"], flows_examples.EXECUTION["execution"]["id"]
+    monitor.alerts[alert_id] = alerts_pb2.Alert(
+        alert_id=alert_id, user_id="demo", kind=events_pb2.ALERT_KIND_PRICE_TARGET, threshold="70000"
+    )
+    monitor.told = [events_pb2.AlertTriggered(event_id="e", user_id="demo", kind=events_pb2.ALERT_KIND_FEED_STALE)]
+    execution = flows_pb2.Execution(
+        execution_id=execution_id, user_id="demo", flow_id="f", side=types_pb2.SIDE_LONG, symbol="BTCUSDT"
+    )
+    execution.result.CopyFrom(closed_position().exit)
+    monitor.executions[execution_id] = execution
+    monitor.evaluations = [evaluations_pb2.Evaluation(evaluation_id="v", conditions='{"atr": 1}', confidence=70)]
+    monitor.sentiment = evaluations_pb2.Sentiment(symbol="BTCUSDT", score="0.3", missing={"reddit": "timed out"})
+
+
 def operations() -> list[Any]:
     """Every operation of the document, over an application whose fakes know what the examples name."""
     world = World()
     world.books.positions["OP_1729425600_123"] = booked_position()
     world.live.answers["demo"] = live_answer(live_position())
     world.transactions.by_user["demo"] = [transaction()]
+    stock(world.monitor)
     schema = schemathesis.openapi.from_asgi("/openapi.json", world.app())
     schema.config.update(headers={"Authorization": f"Bearer {world.token(role='admin')}"})
     found: list[Any] = list(schema.get_all_operations())

@@ -170,3 +170,32 @@ async def test_analytics_give_the_figures_of_the_books(world: World, client: htt
     figures.best_trade, figures.worst_trade = "8", "-2.4"
     text = (await client.get("/api/positions/analytics")).text
     assert '"winRate":66.67,"totalPnl":9.5,"averagePnl":3.1666,"bestTrade":8,"worstTrade":-2.4' in text
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/positions/current", "/api/operations/positions", "/api/positions/current/bybit"]
+)
+async def test_what_is_asked_for_most_is_guarded_like_the_rest(world: World, path: str) -> None:
+    world.reads = 1
+    transport = httpx.ASGITransport(app=world.app())
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        for header, code in (
+            ({}, "MISSING_TOKEN"),
+            ({"Authorization": f"Basic {world.token()}"}, "MISSING_TOKEN"),
+            ({"Authorization": "Bearer "}, "MISSING_TOKEN"),
+            ({"Authorization": "Bearer x"}, "INVALID_TOKEN"),
+        ):
+            refused = await client.get(path, headers=header)
+            assert (refused.status_code, refused.json()["code"]) == (401, code)
+        assert world.live.asked == []
+        mine = {"authorization": f"bearer {world.token()}"}
+        first, second = await client.get(path, headers=mine), await client.get(path, headers=mine)
+    assert (first.status_code, first.headers["RateLimit-Remaining"]) == (200, "0")
+    assert (second.status_code, second.json()["code"]) == (429, "RATE_LIMITED")
+    assert [user for user, _ in world.live.asked] == ["demo"]
+
+
+async def test_an_exchange_that_is_none(world: World, client: httpx.AsyncClient) -> None:
+    answer = await client.get("/api/positions/current/kraken")
+    assert (answer.status_code, answer.json()["field"]) == (422, "exchange")
+    assert (await client.get("/api/positions/current/kraken", headers={"Authorization": ""})).status_code == 401

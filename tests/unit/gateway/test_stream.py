@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
@@ -22,6 +23,7 @@ from tests.unit.gateway.conftest import BACKLOG, NOW, SOCKETS, World, sign
 from tests.unit.gateway.positions import booked_position, closed_position
 
 PATIENCE_SECONDS = 10
+PING = b"\x89"
 READY = {"type": "ready", "sequence": 5}
 
 
@@ -184,6 +186,23 @@ async def test_a_restart_says_so(world: World) -> None:
         await receive(socket)
         world.hub.close()
         assert await closed(socket) == (1012, "SERVICE_RESTART")
+
+
+async def test_a_client_that_answers_no_ping_is_gone(world: World) -> None:
+    world.ping_seconds = 0.1
+    offered = ", ".join(protocols(world.token()))
+    async with serving(world) as url, asyncio.timeout(PATIENCE_SECONDS):
+        address = urlsplit(url)
+        reader, writer = await asyncio.open_connection(address.hostname, address.port)
+        lines = ["GET /ws HTTP/1.1", f"Host: {address.netloc}", "Upgrade: websocket", "Connection: Upgrade"]
+        lines += ["Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]
+        writer.write("\r\n".join([*lines, f"Sec-WebSocket-Protocol: {offered}", "", ""]).encode())
+        await reader.readuntil(b"\r\n\r\n")
+        frames = await reader.read()  # until the server ends the connection
+        writer.close()
+    assert PING in frames
+    assert b"keepalive" in frames
+    assert world.hub.size == 0
 
 
 def mark(price: str, position_id: str = "OP_1_1", user_id: str = "demo") -> Received:

@@ -53,7 +53,7 @@ async def test_null_takes_a_level_away(world: World, client: httpx.AsyncClient) 
 
 async def test_a_close_takes_no_body_that_it_would_pass_over(world: World, client: httpx.AsyncClient) -> None:
     assert (await client.post(f"/api/positions/{ID}/close", json={"size": 0.5})).status_code == 422
-    assert world.closing.closed == []
+    assert world.monitor.closed == []
     assert (await client.post(f"/api/positions/{ID}/close", json={})).status_code == 200
     answer = await client.post(f"/api/positions/{ID}/close")
     assert answer.json() == {
@@ -63,7 +63,7 @@ async def test_a_close_takes_no_body_that_it_would_pass_over(world: World, clien
         "exitPrice": 66000,
         "quantity": 0.001,
     }
-    assert [(closed.user_id, closed.position_id, closed.quantity) for closed in world.closing.closed] == [
+    assert [(closed.user_id, closed.position_id, closed.quantity) for closed in world.monitor.closed] == [
         ("demo", ID, "")
     ] * 2
 
@@ -92,6 +92,8 @@ async def test_a_sync_says_what_it_found(world: World, client: httpx.AsyncClient
                 "closed": 0,
                 "adjusted": 0,
                 "pending": 1,
+                "completed": 0,
+                "trigger": None,
                 "reason": "gone?",
                 "startedAt": "2025-10-21T12:00:00.000Z",
                 "finishedAt": None,
@@ -106,14 +108,14 @@ async def test_the_same_key_is_done_once_and_answered_alike(world: World, client
     assert again.content == first.content
     assert (again.status_code, again.headers["Idempotency-Replayed"]) == (200, "true")
     assert "Idempotency-Replayed" not in first.headers
-    assert len(world.closing.closed) == 1
+    assert len(world.monitor.closed) == 1
     assert len(world.write_log.attempts) == 1
 
 
 async def test_a_refusal_is_replayed_too(world: World, client: httpx.AsyncClient) -> None:
-    world.closing.fails = PositionAlreadyClosed(position_id=ID)
+    world.monitor.fails = PositionAlreadyClosed(position_id=ID)
     first = await client.post(f"/api/positions/{ID}/close", headers=KEY)
-    world.closing.fails = None
+    world.monitor.fails = None
     again = await client.post(f"/api/positions/{ID}/close", headers=KEY)
     assert (first.status_code, again.status_code, again.content) == (409, 409, first.content)
 
@@ -122,13 +124,13 @@ async def test_a_refusal_is_replayed_too(world: World, client: httpx.AsyncClient
 async def test_an_unknown_outcome_is_asked_for_again_under_the_same_request_id(
     world: World, client: httpx.AsyncClient, failure: Exception
 ) -> None:
-    world.closing.fails = failure
+    world.monitor.fails = failure
     first = await client.post(f"/api/positions/{ID}/close", headers=KEY)
-    world.closing.fails = None
+    world.monitor.fails = None
     again = await client.post(f"/api/positions/{ID}/close", headers=KEY)
     assert first.status_code >= 500
     assert (again.status_code, "Idempotency-Replayed" in again.headers) == (200, False)
-    one, other = world.closing.closed
+    one, other = world.monitor.closed
     assert one == other
 
 
@@ -148,7 +150,7 @@ async def test_a_key_belongs_to_one_request_of_one_user(world: World, client: ht
 async def test_writes_without_a_key_are_each_done(world: World, client: httpx.AsyncClient) -> None:
     for _ in range(2):
         await client.post(f"/api/positions/{ID}/close")
-    assert len({closed.request_id for closed in world.closing.closed}) == 2
+    assert len({closed.request_id for closed in world.monitor.closed}) == 2
 
 
 @pytest.mark.parametrize("key", ["", "x" * 129, "two words", "\u00e9"])
@@ -164,10 +166,10 @@ class _SlowReconciliation(FakeReconciliation):
         self.entered = asyncio.Event()
         self.go = asyncio.Event()
 
-    async def sync_now(self, user_id: str, request_id: str) -> Sequence[reconciler_pb2.AccountRun]:
+    async def sync_now(self, request: reconciler_pb2.SyncNowRequest) -> Sequence[reconciler_pb2.AccountRun]:
         self.entered.set()
         await self.go.wait()
-        return await super().sync_now(user_id, request_id)
+        return await super().sync_now(request)
 
 
 async def test_a_key_whose_first_request_is_under_way_is_in_use(world: World) -> None:
@@ -198,7 +200,7 @@ async def test_a_write_that_cannot_be_audited_is_not_done(world: World, client: 
     world.write_log.fails = DatabaseUnavailable()
     answer = await client.post(f"/api/positions/{ID}/close")
     assert (answer.status_code, answer.json()["code"]) == (503, "DATABASE_UNAVAILABLE")
-    assert world.closing.closed == []
+    assert world.monitor.closed == []
 
 
 class _LosesOutcomes(FakeWriteLog):

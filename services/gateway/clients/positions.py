@@ -1,17 +1,10 @@
-"""What the gateway needs of the other services: one Protocol each, implemented over their stubs.
+"""What the gateway needs of the positions service."""
 
-Invariants: every call carries the user for whom it is made; one channel per service is shared by all of them; errors
-are typed (the other side's own, ServiceUnavailable, RemoteFailure).
-"""
-
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from protos.monitor.v1 import monitor_pb2, monitor_pb2_grpc
 from protos.positions.v1 import (
     accounts_pb2,
     accounts_pb2_grpc,
@@ -23,13 +16,9 @@ from protos.positions.v1 import (
     positions_pb2_grpc,
     types_pb2,
 )
-from protos.reconciler.v1 import reconciler_pb2, reconciler_pb2_grpc
-from services.common.errors import DomainError
-from services.common.status import RemoteFailure
+from services.gateway.clients.sharing import Sharing
 
-_HEALTH_TIMEOUT_SECONDS = 1.0
-SERVING = "SERVING"
-UNREACHABLE = "UNREACHABLE"
+_LIST_LIVE = "/positions.v1.LivePositionsService/ListLivePositions"
 
 
 class LivePositions(Protocol):
@@ -38,6 +27,10 @@ class LivePositions(Protocol):
     async def list_live(
         self, user_id: str, exchange: types_pb2.Exchange.ValueType
     ) -> live_pb2.ListLivePositionsResponse: ...
+
+    async def read_live(self, user_id: str, exchange: types_pb2.Exchange.ValueType) -> bytes:
+        """The same as it came, for those who know the same bytes again."""
+        ...
 
 
 class Books(Protocol):
@@ -97,31 +90,11 @@ class Accounts(Protocol):
 
     async def set_auto_manage(self, request: accounts_pb2.SetAutoManageRequest) -> accounts_pb2.Account: ...
 
+    async def set_trigger_price(self, request: accounts_pb2.SetTriggerPriceRequest) -> accounts_pb2.Account: ...
+
     async def remove_account(self, request: accounts_pb2.RemoveAccountRequest) -> None: ...
 
     async def set_plan(self, request: accounts_pb2.SetPlanRequest) -> accounts_pb2.Plan: ...
-
-
-class Reconciliation(Protocol):
-    """Reconciliation now, and its schedule. Errors: NO_VERIFIED_API_KEYS."""
-
-    async def sync_now(self, user_id: str, request_id: str) -> Sequence[reconciler_pb2.AccountRun]: ...
-
-    async def get_status(self, user_id: str) -> reconciler_pb2.GetStatusResponse: ...
-
-
-class Closing(Protocol):
-    """Closes positions. Errors: those of MonitorService.ClosePosition."""
-
-    async def close_position(self, request: monitor_pb2.ClosePositionRequest) -> monitor_pb2.ClosePositionResponse: ...
-
-
-class ServiceHealth(Protocol):
-    """Whether a service does what it is there for."""
-
-    async def check(self) -> Mapping[str, str]:
-        """Each name that it answers for and what it says: SERVING, NOT_SERVING, or UNREACHABLE."""
-        ...
 
 
 class WatchingLive:
@@ -137,12 +110,37 @@ class WatchingLive:
         self._looked(user_id)
         return await self._live.list_live(user_id, exchange)
 
+    async def read_live(self, user_id: str, exchange: types_pb2.Exchange.ValueType) -> bytes:
+        self._looked(user_id)
+        return await self._live.read_live(user_id, exchange)
+
+
+class SharingLive:
+    """LivePositions where those who ask the same at the same time share a question."""
+
+    def __init__(self, live: LivePositions) -> None:
+        self._live = live
+        self._sharing: Sharing[tuple[str, types_pb2.Exchange.ValueType], bytes] = Sharing(
+            lambda key: live.read_live(*key)
+        )
+
+    async def list_live(
+        self, user_id: str, exchange: types_pb2.Exchange.ValueType
+    ) -> live_pb2.ListLivePositionsResponse:
+        return await self._live.list_live(user_id, exchange)
+
+    async def read_live(self, user_id: str, exchange: types_pb2.Exchange.ValueType) -> bytes:
+        return await self._sharing.get((user_id, exchange))
+
 
 class PositionsClient:
     """LivePositions, Books, Transactions, History and Accounts over a channel to the positions service."""
 
     def __init__(self, channel: grpc.aio.Channel, *, key_timeout_seconds: float) -> None:
         self._live = live_pb2_grpc.LivePositionsServiceStub(channel)
+        self._live_bytes: Any = channel.unary_unary(
+            _LIST_LIVE, request_serializer=live_pb2.ListLivePositionsRequest.SerializeToString
+        )
         self._books = positions_pb2_grpc.PositionsServiceStub(channel)
         self._history = history_pb2_grpc.HistoryServiceStub(channel)
         self._accounts = accounts_pb2_grpc.AccountsServiceStub(channel)
@@ -152,6 +150,10 @@ class PositionsClient:
         self, user_id: str, exchange: types_pb2.Exchange.ValueType
     ) -> live_pb2.ListLivePositionsResponse:
         return await self._live.ListLivePositions(live_pb2.ListLivePositionsRequest(user_id=user_id, exchange=exchange))
+
+    async def read_live(self, user_id: str, exchange: types_pb2.Exchange.ValueType) -> bytes:
+        answer: bytes = await self._live_bytes(live_pb2.ListLivePositionsRequest(user_id=user_id, exchange=exchange))
+        return answer
 
     async def get_position(self, user_id: str, position_id: str) -> types_pb2.Position:
         request = positions_pb2.GetPositionRequest(user_id=user_id, position_id=position_id)
@@ -211,56 +213,11 @@ class PositionsClient:
     async def set_auto_manage(self, request: accounts_pb2.SetAutoManageRequest) -> accounts_pb2.Account:
         return (await self._accounts.SetAutoManage(request)).account
 
+    async def set_trigger_price(self, request: accounts_pb2.SetTriggerPriceRequest) -> accounts_pb2.Account:
+        return (await self._accounts.SetTriggerPrice(request)).account
+
     async def remove_account(self, request: accounts_pb2.RemoveAccountRequest) -> None:
         await self._accounts.RemoveAccount(request)
 
     async def set_plan(self, request: accounts_pb2.SetPlanRequest) -> accounts_pb2.Plan:
         return (await self._accounts.SetPlan(request)).plan
-
-
-class ReconcilerClient:
-    """Reconciliation over a channel to the reconciler."""
-
-    def __init__(self, channel: grpc.aio.Channel, *, sync_timeout_seconds: float) -> None:
-        self._reconciler = reconciler_pb2_grpc.ReconcilerServiceStub(channel)
-        self._sync_timeout_seconds = sync_timeout_seconds
-
-    async def sync_now(self, user_id: str, request_id: str) -> Sequence[reconciler_pb2.AccountRun]:
-        request = reconciler_pb2.SyncNowRequest(user_id=user_id, request_id=request_id)
-        return (await self._reconciler.SyncNow(request, timeout=self._sync_timeout_seconds)).runs
-
-    async def get_status(self, user_id: str) -> reconciler_pb2.GetStatusResponse:
-        return await self._reconciler.GetStatus(reconciler_pb2.GetStatusRequest(user_id=user_id))
-
-
-class MonitorClient:
-    """Closing over a channel to the monitor."""
-
-    def __init__(self, channel: grpc.aio.Channel, *, close_timeout_seconds: float) -> None:
-        self._monitor = monitor_pb2_grpc.MonitorServiceStub(channel)
-        self._close_timeout_seconds = close_timeout_seconds
-
-    async def close_position(self, request: monitor_pb2.ClosePositionRequest) -> monitor_pb2.ClosePositionResponse:
-        return await self._monitor.ClosePosition(request, timeout=self._close_timeout_seconds)
-
-
-class GrpcHealth:
-    """A service's own gRPC health, by each of these names."""
-
-    def __init__(self, channel: grpc.aio.Channel, names: Sequence[str]) -> None:
-        self._health: Any = health_pb2_grpc.HealthStub(channel)  # its stubs lack the methods
-        self._names = names
-
-    async def check(self) -> Mapping[str, str]:
-        """Each name and what it says; UNREACHABLE where nobody answers within a second."""
-        answers = await asyncio.gather(*(self._check(name) for name in self._names))
-        return dict(zip(self._names, answers, strict=True))
-
-    async def _check(self, name: str) -> str:
-        try:
-            answer = await self._health.Check(
-                health_pb2.HealthCheckRequest(service=name), timeout=_HEALTH_TIMEOUT_SECONDS
-            )
-        except (DomainError, RemoteFailure):
-            return UNREACHABLE
-        return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
