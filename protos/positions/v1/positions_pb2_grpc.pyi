@@ -55,7 +55,7 @@ class PositionsServiceStub:
     what has ended stays so. Errors: POSITION_NOT_FOUND, ACCOUNT_NOT_FOUND, FIELD_INVALID.
     """
     ListPositions: _grpc.UnaryUnaryMultiCallable[_positions_pb2.ListPositionsRequest, _positions_pb2.ListPositionsResponse]
-    """Positions of one user, the latest opened first."""
+    """Positions of one user, the latest opened first; the monitor may leave the user out."""
     ManagePosition: _grpc.UnaryUnaryMultiCallable[_positions_pb2.ManagePositionRequest, _positions_pb2.ManagePositionResponse]
     """Takes a position into Tandem's care: both levels are stated and enforced.
     Errors: as SetLevel, STOP_BEYOND_LIQUIDATION (flows and AI).
@@ -98,7 +98,7 @@ class PositionsServiceAsyncStub(PositionsServiceStub):
     what has ended stays so. Errors: POSITION_NOT_FOUND, ACCOUNT_NOT_FOUND, FIELD_INVALID.
     """
     ListPositions: _aio.UnaryUnaryMultiCallable[_positions_pb2.ListPositionsRequest, _positions_pb2.ListPositionsResponse]  # type: ignore[assignment]
-    """Positions of one user, the latest opened first."""
+    """Positions of one user, the latest opened first; the monitor may leave the user out."""
     ManagePosition: _aio.UnaryUnaryMultiCallable[_positions_pb2.ManagePositionRequest, _positions_pb2.ManagePositionResponse]  # type: ignore[assignment]
     """Takes a position into Tandem's care: both levels are stated and enforced.
     Errors: as SetLevel, STOP_BEYOND_LIQUIDATION (flows and AI).
@@ -180,7 +180,7 @@ class PositionsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _positions_pb2.ListPositionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_positions_pb2.ListPositionsResponse, _abc.Awaitable[_positions_pb2.ListPositionsResponse]]:
-        """Positions of one user, the latest opened first."""
+        """Positions of one user, the latest opened first; the monitor may leave the user out."""
 
     @_abc_1.abstractmethod
     def ManagePosition(

@@ -1,5 +1,5 @@
 """The monitor's tables, a module a concern. The queries are in the rooms: closing/store.py, triggers/store.py,
-opening/store.py, flows/store.py."""
+opening/store.py, flows/store.py, evaluation/store.py."""
 
 from services.monitor.store.alerts import (
     ALERT_REQUESTS,
@@ -12,6 +12,7 @@ from services.monitor.store.alerts import (
     WEBHOOKS,
 )
 from services.monitor.store.closing import CLOSE_REQUESTS, INTENTS
+from services.monitor.store.evaluations import ADVISOR_SETTINGS, ADVISOR_SPENDING, EVALUATIONS
 from services.monitor.store.flows import EXECUTION_UPDATES, EXECUTIONS
 from services.monitor.store.guards import GUARDS
 from services.monitor.store.metadata import METADATA
@@ -20,11 +21,14 @@ from services.monitor.store.pauses import PAUSES
 from services.monitor.store.prices import PRICE_EXTREMES, PRICES_WATCHED
 
 __all__ = [
+    "ADVISOR_SETTINGS",
+    "ADVISOR_SPENDING",
     "ALERTS",
     "ALERT_REQUESTS",
     "ALERT_STATES",
     "ALERT_WATCHES",
     "CLOSE_REQUESTS",
+    "EVALUATIONS",
     "EXECUTIONS",
     "EXECUTION_UPDATES",
     "GUARDS",

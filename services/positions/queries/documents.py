@@ -42,9 +42,9 @@ class DocumentQueries:
         self._engine = engine
 
     async def list_positions(
-        self, user_id: str, which: PositionFilter, after: PageCursor | None, size: int
+        self, user_id: str | None, which: PositionFilter, after: PageCursor | None, size: int
     ) -> Page[Position]:
-        """Positions, the latest opened first."""
+        """Positions, the latest opened first; of every user where none is given."""
         async with transaction(self._engine) as connection:
             return page_of(await rows.list_page(connection, user_id, which, after, size + 1), size)
 

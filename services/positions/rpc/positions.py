@@ -82,7 +82,7 @@ class PositionsRpc(positions_pb2_grpc.PositionsServiceServicer):
             after = PageCursor(moment_of(opened_at), position_id)
         every = request.exchange == types_pb2.EXCHANGE_UNSPECIFIED
         page = await self._documents.list_positions(
-            required(request.user_id, "user_id"),
+            _user_of(request.user_id),
             PositionFilter(
                 is_open=_open_or_closed(request.filter),
                 venue=None if every else words.EXCHANGE.to_domain(request.exchange),

@@ -145,12 +145,16 @@ async def list_estimated(connection: AsyncConnection, account_id: str, position_
 
 
 async def list_page(
-    connection: AsyncConnection, user_id: str, which: PositionFilter, after: PageCursor | None, limit: int
+    connection: AsyncConnection, user_id: str | None, which: PositionFilter, after: PageCursor | None, limit: int
 ) -> list[Position]:
-    """A user's positions, the latest opened first. Open rows of removed accounts are left out: nobody sees them."""
-    removed = select(accounts.c.account_id).where(accounts.c.user_id == user_id, accounts.c.removed_at.is_not(None))
+    """Positions of a user, or of all, the latest opened first; no open rows of removed accounts: nobody sees them."""
+    removed = select(accounts.c.account_id).where(accounts.c.removed_at.is_not(None))
     is_open = positions.c.status == PositionStatus.OPEN.value
-    query = select(positions).where(positions.c.user_id == user_id, ~(is_open & positions.c.account_id.in_(removed)))
+    if user_id is not None:
+        removed = removed.where(accounts.c.user_id == user_id)
+    query = select(positions).where(~(is_open & positions.c.account_id.in_(removed)))
+    if user_id is not None:
+        query = query.where(positions.c.user_id == user_id)
     if which.is_open is not None:
         query = query.where(is_open if which.is_open else ~is_open)
     if which.venue is not None:

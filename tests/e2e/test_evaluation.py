@@ -1,0 +1,171 @@
+"""The second loop end to end: a stop that the rules tighten, a position that a model has closed, and what is told.
+
+It has a stack of its own, which looks at positions every second and asks a model on this machine.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import nats
+import pytest
+from aiohttp import web
+from nats.aio.client import Client
+from nats.js.errors import NotFoundError
+from prometheus_client import CollectorRegistry
+
+from protos.monitor.v1 import evaluations_pb2, events_pb2
+from protos.monitor.v1.evaluations_pb2_grpc import EvaluationsServiceStub
+from protos.positions.v1 import types_pb2
+from services.common.channels import ServiceChannel, open_channel
+from services.common.subjects import subject
+from services.common.telemetry import Instruments
+from tests.e2e.trader import Json, Trader, new_trader, until
+from tests.fakes.llm import LlmStub, advice, fail, running_llm, say
+from tests.stack import RunningStack, lift_limits, running_stack
+
+
+class CallerSettings:
+    """The gateway, as the stack made it."""
+
+    def __init__(self, stack: RunningStack) -> None:
+        directory = stack.layout.certificates
+        self.tls_cert_file = directory / "gateway.pem"
+        self.tls_key_file = directory / "gateway.key"
+        self.tls_ca_file = directory / "ca.pem"
+        self.rpc_timeout_seconds = 10.0
+
+
+class Advised:
+    """A stack with a model, and ways to see what it does."""
+
+    def __init__(self, stack: RunningStack, llm: LlmStub, channel: ServiceChannel, bus: Client) -> None:
+        self.stack = stack
+        self._stub = EvaluationsServiceStub(channel)
+        self._bus = bus
+        self._answers: dict[str, str] = {}
+        llm.reply = self._reply
+
+    def answer(self, symbol: str, content: str) -> None:
+        """What the model says of a symbol from now on; of all others it knows nothing."""
+        self._answers[symbol] = content
+
+    async def evaluations(self, trader: Trader, position_id: str) -> list[evaluations_pb2.Evaluation]:
+        request = evaluations_pb2.ListEvaluationsRequest(user_id=trader.user_id, position_id=position_id)
+        return list((await self._stub.ListEvaluations(request)).evaluations)
+
+    async def told(self, trader: Trader) -> events_pb2.PositionEvaluated | None:
+        """The latest position_evaluated of a user; None before there is one."""
+        name = subject("monitor", "position_evaluated", trader.user_id)
+        try:
+            message = await self._bus.jetstream().get_last_msg("EVENTS", name)
+        except NotFoundError:
+            return None
+        assert message.data is not None
+        return events_pb2.PositionEvaluated.FromString(message.data)
+
+    def _reply(self, request: Any) -> web.Response:
+        said = request["messages"][1]["content"]
+        for symbol, content in self._answers.items():
+            if f'"symbol":"{symbol}"' in said:
+                return say(content)
+        return fail(400, "invalid_request_error")
+
+
+@pytest.fixture(scope="module")
+async def advised(session_dir: Path) -> AsyncIterator[Advised]:
+    async with running_llm() as llm:
+        environment = {
+            "LLM_BASE_URL": llm.url,
+            "LLM_API_KEY": "not-a-key",
+            "LLM_BREAKER_FAILURES": "1000000",
+            "EVALUATION_SECONDS": "1",
+            "EVALUATION_LIQUIDATION_SECONDS": "1",
+            "AI_COOL_DOWN_SECONDS": "1",
+        }
+        async with running_stack(session_dir / "advised", environment) as stack:
+            await lift_limits(stack.sandbox)
+            ports = json.loads(stack.layout.ports_file.read_text())
+            password = json.loads(stack.layout.secrets_file.read_text())["nats_passwords"]["admin"]
+            bus = await nats.connect(f"nats://127.0.0.1:{ports['nats']}", user="admin", password=password)
+            target = f"ipv4:127.0.0.1:{ports['monitor.grpc']}"
+            async with open_channel(
+                CallerSettings(stack), target, "monitor", Instruments(CollectorRegistry())
+            ) as channel:
+                yield Advised(stack, llm, channel, bus)
+            await bus.close()
+
+
+@pytest.fixture
+async def trader(advised: Advised) -> AsyncIterator[Trader]:
+    async with new_trader(advised.stack, "binance") as someone:
+        yield someone
+
+
+async def managed(trader: Trader, symbol: str, side: str, quantity: str) -> str:
+    """A position of that symbol in Tandem's care; its id."""
+    await trader.trade(symbol, side, quantity)
+    await trader.add_key()
+    rows = await until(trader.rows, lambda rows: rows.get(symbol, {}).get("id"), f"{symbol} to be booked")
+    position_id = str(rows[symbol]["id"])
+    await trader.call("POST", f"/api/positions/{position_id}/manage", {})
+    return position_id
+
+
+def priced(symbol: str, price: Decimal, rows: dict[str, Json]) -> bool:
+    return bool(rows[symbol]["currentPrice"] == price)
+
+
+async def test_the_rules_tighten_a_stop_when_the_model_does_not_answer(advised: Advised, trader: Trader) -> None:
+    symbol = await trader.mint_symbol("66000")
+    position_id = await managed(trader, symbol, "buy", "0.1")
+    for price in ("67200", "68400", "69600"):
+        await trader.set_price(symbol, price)
+        shown = Decimal(price)
+        await until(trader.rows, partial(priced, symbol, shown), f"{symbol} to be shown at {price}")
+    trailing = Decimal("69600") * Decimal("0.98")
+    rows = await until(trader.rows, lambda rows: rows[symbol]["stopLoss"] > trailing, "the stop to be tightened")
+    assert rows[symbol]["stopLoss"] < 69600
+    told = await until(
+        lambda: advised.evaluations(trader, position_id),
+        lambda all_: [one for one in all_ if one.outcome == evaluations_pb2.ADVICE_OUTCOME_ACTED],
+        "the evaluation to be kept",
+    )
+    moved = next(one for one in told if one.outcome == evaluations_pb2.ADVICE_OUTCOME_ACTED)
+    assert (moved.action, moved.advisor) == (evaluations_pb2.ADVICE_ACTION_MOVE_STOP, "rules")
+    assert moved.fallback_reason == "the model failed: HTTP 400"
+    timeline = (await trader.call("GET", f"/api/positions/{position_id}/timeline"))["entries"]
+    assert moved.reason in [entry["reason"] for entry in timeline if entry["actor"] == "ai"]
+
+
+async def test_a_model_has_a_position_closed_by_ai_signal(advised: Advised, trader: Trader) -> None:
+    symbol = await trader.mint_symbol("2000")
+    advised.answer(symbol, advice("HOLD"))
+    position_id = await managed(trader, symbol, "sell", "3")
+    pushes = await trader.listen()
+    advised.answer(symbol, advice("CLOSE", confidence=95, urgency="high", reason="the thesis is gone"))
+    await trader.set_price(symbol, "2010")
+    closed = (await pushes.wait_for("position_closed", symbol))["data"]
+    assert (closed["id"], closed["exit"]["reason"]) == (position_id, "ai_signal")
+    assert symbol in await until(trader.history, lambda rows: symbol in rows, "the close to be booked")
+    truth = await trader.truth()
+    assert truth["positions"] == []
+    (bought,) = [one for one in truth["orders"] if one["symbol"] == symbol and one["side"] == "BUY"]
+    assert (bought["kind"], bought["reduce_only"], bought["status"]) == ("MARKET", True, "FILLED")
+    event = await until(
+        lambda: advised.told(trader),
+        lambda one: one is not None and one.evaluation.outcome == evaluations_pb2.ADVICE_OUTCOME_ACTED,
+        "the evaluation to be told",
+    )
+    assert event is not None
+    evaluation = event.evaluation
+    assert (evaluation.action, evaluation.urgency, evaluation.confidence) == (
+        evaluations_pb2.ADVICE_ACTION_CLOSE,
+        types_pb2.URGENCY_HIGH,
+        95,
+    )
+    assert (evaluation.position_id, evaluation.advisor, evaluation.reason) == (position_id, "llm", "the thesis is gone")
+    assert evaluation.input_tokens == 400
