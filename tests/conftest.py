@@ -25,6 +25,19 @@ structlog.configure(
 )
 
 
+STACKED = ("tests/e2e/", "tests/web/", "tests/chaos/")
+
+
+@pytest.hookimpl(tryfirst=True)  # before the marks are read
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which tests stay together where several processes share them out: a module's, and those of one stack."""
+    for item in items:
+        together = next((folder for folder in STACKED if item.nodeid.startswith(folder)), None)
+        item.add_marker(pytest.mark.xdist_group(together or item.nodeid.partition("::")[0]))
+    # What waits most begins first, beside what computes.
+    items.sort(key=lambda item: not item.nodeid.startswith(STACKED))
+
+
 @pytest.fixture(scope="session")
 def session_dir() -> Iterator[Path]:
     """A directory for this session that the embedded Postgres may enter."""

@@ -37,12 +37,11 @@ def keep_secrets(directory: Path) -> Secrets:
 
 def service_secrets(secrets: Secrets, service: str, database_address: str) -> dict[str, str]:
     """A service's secret settings by name. `database_address` is host:port of Postgres."""
-    own = {"encryption_keys": secrets.encryption_keys, "jwt_secret": secrets.jwt_secret}
     process = next(process for process in PROCESSES if process.name == service)
     return {
         "database_url": service_url(f"postgresql://{database_address}", service, secrets.database_passwords[service]),
         "nats_password": secrets.nats_passwords[service],
-        **{name: own[name] for name in process.secrets},
+        **{name: getattr(secrets, name) for name in process.secrets},
     }
 
 

@@ -57,6 +57,7 @@ async def serve(settings: MonitorSettings, process: Process) -> None:
         evaluation.Surroundings(
             *(ground.engine, ground.bus, ground.relay.notify, ground.clock, ground.positions, ground.reader),
             *(FundingReader(ground.venues), closes.closer, ground.holder, watches.index, watches.watch.last),
+            on_symbols=partial(watches.wanted.state, "evaluation"),
         ),
     )
     server = GrpcServer(

@@ -16,15 +16,23 @@ _EVERY_SECONDS = 1.0
 
 
 class Interest:
-    """`run` it: it tells `markets` what to follow, and keeps the rest for those who ask."""
+    """`run` it: it tells `markets` and the feed what to follow, and keeps the rest for those who ask."""
 
-    def __init__(self, subjects: Subjects, claims: Claims, mode: Callable[[str], Mode], markets: Markets) -> None:
+    def __init__(
+        self,
+        subjects: Subjects,
+        claims: Claims,
+        mode: Callable[[str], Mode],
+        markets: Markets,
+        on_symbols: Callable[[dict[Venue, frozenset[str]]], None] = lambda _: None,
+    ) -> None:
         self.users: frozenset[str] = frozenset()
         """Users with managed positions to be looked at: their accounts are followed anyway, others' are not."""
         self._subjects = subjects
         self._claims = claims
         self._mode = mode
         self._markets = markets
+        self._on_symbols = on_symbols
         self._wanted: frozenset[tuple[Venue, str]] = frozenset()
 
     def assets(self) -> tuple[Wanted, ...]:
@@ -51,6 +59,9 @@ class Interest:
                 if subject.managed:
                     users.add(position.user_id)
                 wanted.add((position.venue, position.symbol))
+        if wanted != self._wanted:
+            symbols = {venue: frozenset(name for at, name in wanted if at is venue) for venue in Venue}
+            self._on_symbols(symbols)
         self.users, self._wanted = frozenset(users), frozenset(wanted)
         self._markets.want(self._wanted)
 

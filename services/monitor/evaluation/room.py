@@ -15,6 +15,7 @@ from services.common.errors import DomainError
 from services.common.exchange.reader import VenueReader
 from services.common.process import Process
 from services.common.server import Registration
+from services.common.trading.side import Venue
 from services.monitor.clients.advising import AdvisedBooks
 from services.monitor.clients.positions import PositionsBooks
 from services.monitor.closing.closer import Claims
@@ -65,6 +66,7 @@ class Surroundings:
     claims: Claims
     index: BookIndex
     last_price: Callable[[Instrument], Price | None]
+    on_symbols: Callable[[dict[Venue, frozenset[str]]], None] = lambda _: None
 
 
 def start(
@@ -84,7 +86,7 @@ def start(
         candle_minutes=settings.evaluation_candle_minutes,
         price_seconds=settings.evaluation_seconds,
     )
-    interest = Interest(subjects, around.claims, modes.of, markets)
+    interest = Interest(subjects, around.claims, modes.of, markets, around.on_symbols)
     liquidations = Liquidations(
         books, lambda: interest.users, clock, interval_seconds=settings.evaluation_liquidation_seconds
     )

@@ -12,8 +12,8 @@ from services.common.exchange.errors import VenueError, VenueErrorKind
 from services.common.exchange.leverage import SymbolLeverage
 from services.common.exchange.prices import Price, PriceKind
 from services.common.exchange.symbols import SymbolInfo
-from services.common.trading.reading import AccountReading
-from services.common.trading.side import PositionSide
+from services.common.trading.reading import AccountReading, ReadingStatus
+from services.common.trading.side import PositionSide, Venue
 from services.monitor.closing.parts import VenueSilent
 from services.monitor.closing.ports import TradingKeys
 from services.monitor.domain.opening import Plan, Wish
@@ -25,6 +25,9 @@ from services.monitor.opening.ports import AccountFacts, MarketReader, OpeningBo
 T = TypeVar("T")
 
 _SURE = frozenset({VenueErrorKind.BAD_KEY, VenueErrorKind.NOT_PERMITTED})
+
+_READINGS = 3
+"""How often an account is asked for whose positions and margin do not fit: they are two answers of the venue."""
 
 
 class Planner:
@@ -57,11 +60,19 @@ class Planner:
                 raise SlotTaken(symbol=wish.symbol)
         return plan
 
+    async def _read_account(self, venue: Venue, credentials: Credentials) -> AccountReading:
+        """The account; asked again where its parts contradict each other, as they do while something is opened."""
+        for _ in range(_READINGS - 1):
+            reading = await self._market.read_account(venue, credentials)
+            if reading.status is not ReadingStatus.SUSPICIOUS:
+                return reading
+        return await self._market.read_account(venue, credentials)
+
     async def _circumstances(self, wish: Wish, account: AccountFacts, credentials: Credentials) -> Circumstances:
         venue, symbol = account.venue, wish.symbol
         info, reading, price, leverage, hedged = await asyncio.gather(
             self._market.read_symbol(venue, symbol),
-            self._market.read_account(venue, credentials),
+            self._read_account(venue, credentials),
             self._market.read_price(venue, symbol, PriceKind(account.trigger_price.value)),
             self._market.read_leverage(venue, credentials, symbol),
             self._orders.read_position_mode(venue, credentials, symbol),

@@ -14,6 +14,7 @@ from protos.monitor.v1.evaluations_pb2_grpc import (
 )
 from services.common.clock import Clock
 from services.common.errors import FieldInvalid
+from services.common.fields import page_size_of, required
 from services.common.identity import AccessTable
 from services.common.server import Registration
 from services.common.trading.money import format_decimal
@@ -26,8 +27,6 @@ from services.monitor.events.evaluations import write_evaluation
 FULL_NAME = "monitor.v1.EvaluationsService"
 ACCESS: AccessTable = {FULL_NAME: frozenset({"gateway"})}
 
-USUAL_PAGE = 50
-LARGEST_PAGE = 500
 LONGEST_ID = 200
 _LONGEST_TOKEN = 18
 
@@ -75,9 +74,9 @@ class EvaluationsRpc(EvaluationsServiceServicer):
         self, request: evaluations_pb2.ListEvaluationsRequest, context: Context
     ) -> evaluations_pb2.ListEvaluationsResponse:
         """Evaluations of one position, the latest first."""
-        user_id = _required(request.user_id, "user_id")
-        position_id = _required(request.position_id, "position_id")
-        size = _page_size(request.page_size)
+        user_id = required(request.user_id, "user_id", LONGEST_ID)
+        position_id = required(request.position_id, "position_id", LONGEST_ID)
+        size = page_size_of(request.page_size)
         before = _place(request.page_token)
         await self._books.get_position(position_id, user_id)
         found = await self._store.list_page(user_id, position_id, before, size + 1)
@@ -90,7 +89,7 @@ class EvaluationsRpc(EvaluationsServiceServicer):
         self, request: evaluations_pb2.GetAdvisorSettingsRequest, context: Context
     ) -> evaluations_pb2.GetAdvisorSettingsResponse:
         """How far the advisor may go for a user."""
-        user_id = _required(request.user_id, "user_id")
+        user_id = required(request.user_id, "user_id", LONGEST_ID)
         await self._modes.load()
         return evaluations_pb2.GetAdvisorSettingsResponse(settings=await self._settings(user_id))
 
@@ -98,7 +97,7 @@ class EvaluationsRpc(EvaluationsServiceServicer):
         self, request: evaluations_pb2.SetAdvisorSettingsRequest, context: Context
     ) -> evaluations_pb2.SetAdvisorSettingsResponse:
         """How far it may go from now on; the same again changes nothing."""
-        user_id = _required(request.user_id, "user_id")
+        user_id = required(request.user_id, "user_id", LONGEST_ID)
         mode = _MODES.get(request.mode)
         if mode is None:
             raise FieldInvalid(field="mode", problem="is none of off, advise and act")
@@ -109,7 +108,7 @@ class EvaluationsRpc(EvaluationsServiceServicer):
         self, request: evaluations_pb2.GetSentimentRequest, context: Context
     ) -> evaluations_pb2.GetSentimentResponse:
         """The sentiment about the asset of a symbol; absent where no source has said anything."""
-        symbol = _required(request.symbol, "symbol")
+        symbol = required(request.symbol, "symbol", LONGEST_ID)
         mood = self._mood(symbol)
         if mood is None:
             return evaluations_pb2.GetSentimentResponse()
@@ -137,20 +136,6 @@ def _sentiment(symbol: str, mood: Mood) -> evaluations_pb2.Sentiment:
         read_at.FromDatetime(source.read_at)
         message.sources.add(name=source.name, score=format_decimal(source.score), count=source.count, read_at=read_at)
     return message
-
-
-def _required(value: str, field: str) -> str:
-    if not value:
-        raise FieldInvalid(field=field, problem="is empty")
-    if len(value) > LONGEST_ID or "\0" in value:
-        raise FieldInvalid(field=field, problem=f"is longer than {LONGEST_ID} characters, or no text")
-    return value
-
-
-def _page_size(asked: int) -> int:
-    if asked < 0:
-        raise FieldInvalid(field="page_size", problem="is below 0")
-    return min(asked or USUAL_PAGE, LARGEST_PAGE)
 
 
 def _place(token: str) -> int | None:

@@ -111,9 +111,11 @@ async def test_a_connection_that_dies_in_a_transaction_is_unavailable_and_the_ne
 async def test_connections_that_died_in_the_pool_are_replaced_unseen(engine: AsyncEngine) -> None:
     async with transaction(engine) as one, transaction(engine) as other:
         pids = [(await each.execute(text("SELECT pg_backend_pid()"))).scalar_one() for each in (one, other)]
+        sockets = [(await each.get_raw_connection()).driver_connection for each in (one, other)]
     for pid in pids:
         async with session(create_engine(engine.url.render_as_string(False), "positions", 1)) as killer:
             await killer.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+    await until(lambda: all(socket is not None and socket.is_closed() for socket in sockets))
     assert await scalar(engine, "SELECT 1") == 1
 
 

@@ -9,6 +9,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, Phase, given
+from hypothesis import settings as property_settings
+from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -18,7 +21,7 @@ from protos.monitor.v1 import evaluations_pb2, events_pb2
 from protos.monitor.v1.evaluations_pb2_grpc import EvaluationsServiceStub
 from services.common.channels import open_channel
 from services.common.database import transaction
-from services.common.errors import CallerRefused, FieldInvalid, PositionNotFound
+from services.common.errors import CallerRefused, DomainError, FieldInvalid, PositionNotFound
 from services.common.health import HealthRegistry
 from services.common.server import GrpcServer
 from services.common.subjects import subject
@@ -31,6 +34,7 @@ from services.monitor.evaluation.modes import Modes
 from services.monitor.evaluation.store import EVERYBODY, PostgresEvaluations
 from services.monitor.rpc.evaluations import ACCESS, EvaluationsRpc, registration
 from tests.contract.monitor.test_rpc import CallerSettings
+from tests.contract.positions.requests import requests_of
 from tests.fakes.clock import FixedClock
 from tests.fakes.evaluations import KeptEvaluations
 from tests.unit.monitor.evaluation.situations import NOW
@@ -270,3 +274,17 @@ async def test_only_the_gateway_may_call(caller: str, call: Call) -> None:
         await call("ListEvaluations", listing("demo", "OP_1"), caller)
     with pytest.raises(CallerRefused):
         await call("SetAdvisorSettings", evaluations_pb2.SetAdvisorSettingsRequest(user_id="demo"), caller)
+
+
+METHODS = list(evaluations_pb2.DESCRIPTOR.services_by_name["EvaluationsService"].methods)
+PLAUSIBLE = {"user_id": ["demo"], "position_id": ["OP_1"], "symbol": ["BTCUSDT"], "page_token": ["1"]}
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: str(method.name))
+@given(data=st.data())
+@property_settings(deadline=None, max_examples=25, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+async def test_no_request_is_an_internal_error(method: Any, data: st.DataObject, call: Call) -> None:
+    try:
+        await call(method.name, data.draw(requests_of(method.input_type, PLAUSIBLE)))
+    except DomainError as error:
+        assert error.reason in ("FIELD_INVALID", "POSITION_NOT_FOUND")  # noqa: PT017 - most are answered

@@ -99,7 +99,10 @@ async def shape_of(engine: AsyncEngine, service: str) -> Shape:
         " FROM information_schema.columns WHERE table_schema = :schema AND table_name <> 'alembic_version'"
     )
     constraints = text(
-        "SELECT i.relname AS name, t.relname AS owner, x.indkey::int2[] AS keys, t.oid FROM pg_index x"
+        # With the columns of a partial index's condition: it binds only the rows that meet it.
+        "SELECT i.relname AS name, t.relname AS owner, x.indkey::int2[] || ARRAY(SELECT d.refobjsubid::int2"
+        " FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.oid AND d.refobjid = t.oid"
+        " AND d.refobjsubid > 0) AS keys, t.oid FROM pg_index x"
         " JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class t ON t.oid = x.indrelid"
         " WHERE x.indisunique AND t.relnamespace = to_regnamespace(:schema)"
         " UNION ALL SELECT c.conname, t.relname, c.conkey, t.oid FROM pg_constraint c"

@@ -22,7 +22,7 @@ def lines() -> Iterator[Any]:
     """Logs of this test as parsed lines."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    stream = io.StringIO()
+    stream, before = io.StringIO(), structlog.get_config()
     configure_logging("positions", "INFO", stream)
 
     def read() -> list[dict[str, Any]]:
@@ -32,7 +32,7 @@ def lines() -> Iterator[Any]:
 
     yield read
     root.handlers[:], root.level = handlers, level
-    structlog.reset_defaults()
+    structlog.configure(**before)
     structlog.contextvars.clear_contextvars()
 
 

@@ -8,15 +8,11 @@ import pytest
 
 from protos.monitor.v1 import flows_pb2
 from protos.positions.v1 import types_pb2
-from services.common.errors import Unavailable
+from services.monitor.domain.opening_errors import OpenUnresolved
 from tests.unit.gateway.conftest import World
 from tests.unit.gateway.positions import booked_position, closed_position
 
 OPEN: dict[str, Any] = {"accountId": "account-1", "symbol": "btcusdt", "side": "short", "quantity": 0.001}
-
-
-class OpenUnresolved(Unavailable):
-    """Nobody knows yet."""
 
 
 def with_conditions(body: dict[str, Any], conditions: str) -> str:

@@ -122,7 +122,16 @@ async def test_the_algorithm_is_the_keys_own() -> None:
         {"kty": "RSA", "kid": "k"},
         "nonsense",
     ],
-    ids=str,
+    ids=[
+        "weak",
+        "other curve",
+        "to encrypt",
+        "other algorithm",
+        "symmetric",
+        "not a number",
+        "without numbers",
+        "text",
+    ],
 )
 def test_keys_that_cannot_verify_tokens_do_not_count(key: Any) -> None:
     with pytest.raises(KeySetUnreadable):

@@ -260,8 +260,13 @@ async def test_what_is_looked_up_is_what_this_replica_looks_at() -> None:
         subjects.apply(Subject(held, managed=True))
     assert partition_of("account-1") != partition_of("account-9")
     modes = {"quiet": Mode.OFF}
-    interest = Interest(subjects, Held("account-1"), lambda user: modes.get(user, Mode.ACT), market.markets)
+    told: list[dict[Venue, frozenset[str]]] = []
+    interest = Interest(
+        subjects, Held("account-1"), lambda user: modes.get(user, Mode.ACT), market.markets, told.append
+    )
     interest.refresh()
+    interest.refresh()
+    assert told == [{Venue.BINANCE: frozenset({"SOLUSDT", "1000PEPEUSDT"}), Venue.BYBIT: frozenset()}]
     market.price("100")
     await market.markets.refresh()
     assert interest.users == {"demo"}
