@@ -18,7 +18,7 @@ from tests.web.browser import BUILT, CHROMIUM, DESKTOP, PHONE, running_browser, 
 
 FOLDER = ROOT / "docs" / "screenshots"
 WATCH_MILLISECONDS = 45_000
-SETTLE_MILLISECONDS = 1_500
+SETTLE_MILLISECONDS = 2_500
 WHOLE_WINDOW = ("close", "sign-in")
 # What is traded and closed again, so that there is a history: symbol, side, quantity, change of the price in percent.
 TRADES = (
@@ -36,12 +36,29 @@ PAGES = (
     "position",
     "closed",
     "portfolio",
+    "alerts",
+    "executions",
+    "execution",
     "keys",
     "settings",
     "sign-in",
     "close",
     "empty",
 )
+# Seen by an administrator, and with everything stopped: after the others, as all of them are of one user.
+LAST_PAGES = ("admin", "paused", "pausing")
+FLOW = {
+    "nodeId": "entry",
+    "symbol": "LTCUSDT",
+    "side": "long",
+    "notional": 900,
+    "leverage": 5,
+    "stopLoss": {"trailingDistance": 0.015},
+    "agent": "trend",
+    "aiReasoning": "Higher highs on rising volume, and the last pullback held above the average range.",
+    "aiConfidence": 0.82,
+    "marketConditions": {"trend": "up", "atr": 420.5},
+}
 
 
 async def make_history(stack: RunningStack) -> dict[str, str]:
@@ -87,31 +104,122 @@ async def make_history(stack: RunningStack) -> dict[str, str]:
             f"/api/positions/{ether['id']}/stop-loss",
             {"price": round(ether["currentPrice"] * 0.985, 1)},
         )
+        addresses = {"position": f"/positions/{bitcoin['id']}"}
         history = await call(gateway, "GET", "/api/positions/history")
-        return {"position": f"/positions/{bitcoin['id']}", "closed": f"/positions/{history['positions'][0]['id']}"}
+        addresses["closed"] = f"/positions/{history['positions'][0]['id']}"
+        await call(gateway, "PUT", "/api/settings/advisor", {"mode": "advise"})
+        await _ask_for_alerts(lambda path, body: call(gateway, "POST", path, body), bitcoin)
+        accounts = (await call(gateway, "GET", "/api/user-api-keys"))["keys"]
+        binance = next(one["id"] for one in accounts if one["exchange"] == "binance")
+        for symbol in ("LTCUSDT", "DOTUSDT"):
+            body = {**FLOW, "accountId": binance, "symbol": symbol}
+            begun = await call(gateway, "POST", "/api/flows/trend-following/executions", body)
+            if "execution" in begun:
+                addresses.setdefault("execution", f"/executions/{begun['execution']['id']}")
+        return addresses
+
+
+async def happen(stack: RunningStack) -> None:
+    """While it is watched: an alert that fires, a stop that moves, a position that is opened and closed."""
+    description = stack.description
+    headers = {"Authorization": f"Bearer {description['tokens']['user']}"}
+    key = description["accounts"]["binance"]["apiKey"]
+    async with (
+        httpx.AsyncClient(base_url=stack.sandbox, timeout=30, trust_env=False) as sandbox,
+        httpx.AsyncClient(base_url=stack.gateway, headers=headers, timeout=60, trust_env=False) as gateway,
+    ):
+        rows = (await gateway.get("/api/positions/current")).json()["positions"]
+        bitcoin = next(row for row in rows if (row["exchange"], row["pair"]) == ("binance", "BTCUSDT"))
+        for change in (1.0015, 1.004):
+            price = {"symbol": "BTCUSDT", "price": f"{bitcoin['currentPrice'] * change:.2f}"}
+            await sandbox.post("/sandbox/price", json=price)
+        await sandbox.post("/sandbox/price", json={"symbol": "BTCUSDT", "release": True})
+        stop = {"price": round(bitcoin["currentPrice"] * 0.9935)}
+        await gateway.patch(f"/api/positions/{bitcoin['id']}/stop-loss", json=stop)
+        trade = {"exchange": "binance", "apiKey": key, "symbol": "ADAUSDT", "side": "buy", "quantity": "800"}
+        await sandbox.post("/sandbox/trade", json=trade)
+        await gateway.post("/api/positions/sync")
+        rows = (await gateway.get("/api/positions/current")).json()["positions"]
+        cardano = next(row for row in rows if row["pair"] == "ADAUSDT")
+        await sandbox.post(
+            "/sandbox/price", json={"symbol": "ADAUSDT", "price": f"{cardano['currentPrice'] * 1.01:.4f}"}
+        )
+        await gateway.post(f"/api/positions/{cardano['id']}/close")
+
+
+async def _ask_for_alerts(post: Callable[[str, Any], Awaitable[Any]], bitcoin: Any) -> None:
+    """One that fires with the next step of the price, and some that wait."""
+    symbol = {"kind": "price_target", "exchange": "binance", "symbol": "BTCUSDT", "direction": "above"}
+    near, far = round(bitcoin["currentPrice"] * 1.002), round(bitcoin["currentPrice"] * 1.05)
+    for body in (
+        {**symbol, "threshold": near, "note": "take some off"},
+        {**symbol, "threshold": far, "repeating": True},
+        {"kind": "profit_percent", "direction": "below", "threshold": -5, "webhook": True},
+        {"kind": "stop_moved", "positionId": bitcoin["id"], "repeating": True},
+        {"kind": "liquidation_near", "threshold": 8, "webhook": True, "note": "call me"},
+    ):
+        await post("/api/alerts", body)
 
 
 async def take(browser: Browser, stack: RunningStack, addresses: dict[str, str], only: set[str]) -> None:
     """Every page in every dress. Each watches the market for a while first, so that its charts have a line."""
     tokens = stack.description["tokens"]["user"]
+    watching = asyncio.Semaphore(0)
+    dresses = [(scheme, device) for scheme in ("dark", "light") for device in ("desktop", "phone")]
+
+    async def live() -> None:
+        for _ in dresses:
+            await watching.acquire()
+        await happen(stack)
 
     async def dress(scheme: str, device: str) -> None:
-        options: dict[str, Any] = {"viewport": DESKTOP if device == "desktop" else PHONE, "color_scheme": scheme}
-        if device == "phone":
-            options |= {"device_scale_factor": 2, "has_touch": True, "is_mobile": True}
-        async with signed_in(browser, stack.gateway, tokens, **options) as context:
+        async with signed_in(browser, stack.gateway, tokens, **_dress(scheme, device)) as context:
             page = await context.new_page()
             await page.goto("/")
             await page.locator(".row").first.wait_for()
-            await page.wait_for_timeout(WATCH_MILLISECONDS)
+            await page.wait_for_timeout(WATCH_MILLISECONDS / 2)
+            watching.release()
+            await page.wait_for_timeout(WATCH_MILLISECONDS / 2)
             for name in PAGES:
-                if only and name not in only:
+                if (only and name not in only) or (name == "execution" and name not in addresses):
                     continue
                 await _show(page, name, device, addresses, stack)
                 path = FOLDER / f"{name}-{device}-{scheme}.png"
                 await page.screenshot(path=path, full_page=name not in WHOLE_WINDOW, scale="css")
 
-    await asyncio.gather(*(dress(scheme, device) for scheme in ("dark", "light") for device in ("desktop", "phone")))
+    await asyncio.gather(live(), *(dress(*one) for one in dresses))
+    if only and not only & set(LAST_PAGES):
+        return
+    headers = {"Authorization": f"Bearer {tokens}"}
+    async with httpx.AsyncClient(base_url=stack.gateway, headers=headers, timeout=60, trust_env=False) as gateway:
+        pause = {"openingPaused": True, "closingPaused": False, "reason": "the exchange announced maintenance"}
+        await gateway.put("/api/settings/pause", json=pause)
+        for scheme, device in dresses:
+            await _take_last(browser, stack, scheme, device)
+        await gateway.put("/api/settings/pause", json={"openingPaused": False, "closingPaused": False})
+
+
+def _dress(scheme: str, device: str) -> dict[str, Any]:
+    options: dict[str, Any] = {"viewport": DESKTOP if device == "desktop" else PHONE, "color_scheme": scheme}
+    if device == "phone":
+        options |= {"device_scale_factor": 2, "has_touch": True, "is_mobile": True}
+    return options
+
+
+async def _take_last(browser: Browser, stack: RunningStack, scheme: str, device: str) -> None:
+    """What an administrator sees, and what is seen while trading is paused."""
+    token = stack.description["tokens"]["admin"]
+    async with signed_in(browser, stack.gateway, token, **_dress(scheme, device)) as context:
+        page = await context.new_page()
+        for name, address in (("admin", "/admin"), ("paused", "/"), ("pausing", "/settings")):
+            await page.goto(address)
+            await page.get_by_role("heading", level=1).wait_for()
+            if name == "pausing":
+                await page.get_by_role("button", name="Pause closing").click()
+            await page.wait_for_timeout(SETTLE_MILLISECONDS)
+            await page.evaluate("window.scrollTo(0, 0)")
+            path = FOLDER / f"{name}-{device}-{scheme}.png"
+            await page.screenshot(path=path, full_page=name != "paused", scale="css")
 
 
 async def _show(page: Page, name: str, device: str, addresses: dict[str, str], stack: RunningStack) -> None:
@@ -121,6 +229,7 @@ async def _show(page: Page, name: str, device: str, addresses: dict[str, str], s
         "close": lambda: _ask_to_close(page, device),
         "empty": lambda: _be_nobody(page, stack),
         "position": lambda: page.goto(addresses["position"]),
+        "execution": lambda: page.goto(addresses["execution"]),
         "closed": lambda: page.goto(addresses["closed"]),
     }
     if name in go:

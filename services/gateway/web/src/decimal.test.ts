@@ -1,5 +1,18 @@
 import { describe, expect, it } from "vitest";
-import { add, compare, fixed, isDecimal, multiply, negate, sign, subtract, sum } from "./decimal";
+import {
+  add,
+  compare,
+  cut,
+  divide,
+  fixed,
+  isDecimal,
+  multiply,
+  negate,
+  placesOf,
+  sign,
+  subtract,
+  sum,
+} from "./decimal";
 
 describe("decimals", () => {
   it("add what floats cannot", () => {
@@ -25,6 +38,21 @@ describe("decimals", () => {
     expect(fixed("12", 3)).toBe("12.000");
     expect(fixed("0.6", 0)).toBe("1");
   });
+  it("divide to as many places as asked for, and never by zero", () => {
+    expect(divide("1", "3", 4)).toBe("0.3333");
+    expect(divide("-2", "3", 2)).toBe("-0.67");
+    expect(divide("0.026", "65", 6)).toBe("0.0004");
+    expect(divide("1", "0.00", 2)).toBeNull();
+  });
+
+  it("are cut without rounding", () => {
+    expect(cut("0.0019999", 3)).toBe("0.001");
+    expect(cut("-1.59", 1)).toBe("-1.5");
+    expect(cut("12", 3)).toBe("12");
+    expect(placesOf("0.0010")).toBe(4);
+    expect(placesOf("12")).toBe(0);
+  });
+
   it("refuse what is none", () => {
     expect(isDecimal("12.")).toBe(false);
     expect(isDecimal("1e3")).toBe(false);

@@ -58,6 +58,27 @@ export function multiply(a: Decimal, b: Decimal): Decimal {
   return write({ units: x.units * y.units, places: x.places + y.places });
 }
 
+/** The quotient with so many places, halves rounded away from zero; null where it is divided by zero. */
+export function divide(a: Decimal, b: Decimal, places: number): Decimal | null {
+  const [x, y] = align(parse(a), parse(b));
+  if (y === 0n) return null;
+  const negative = x < 0n !== y < 0n;
+  const [over, under] = [x < 0n ? -x : x, y < 0n ? -y : y];
+  const units = (over * 10n ** BigInt(places) * 2n + under) / (under * 2n);
+  return write({ units: negative ? -units : units, places });
+}
+
+/** The decimal with at most so many places; what is beyond them is cut off. */
+export function cut(a: Decimal, places: number): Decimal {
+  const { units, places: has } = parse(a);
+  return has <= places ? write({ units, places: has }) : write({ units: units / 10n ** BigInt(has - places), places });
+}
+
+/** How many places a decimal has, as it is written. */
+export function placesOf(a: Decimal): number {
+  return Math.max(0, parse(a).places);
+}
+
 export function negate(a: Decimal): Decimal {
   const { units, places } = parse(a);
   return write({ units: -units, places });

@@ -1,6 +1,7 @@
-/** The equity curve of closed positions, from their own figures: exact until it is drawn. */
+/** The equity curve of closed positions, by day or by position: exact until it is drawn. */
+import type { EquityDay } from "./api/performance";
 import type { Closed } from "./api/types";
-import { add, compare, type Decimal, subtract } from "./decimal";
+import { absolute, add, compare, type Decimal, negate, subtract } from "./decimal";
 
 export interface EquityPoint {
   at: string;
@@ -22,9 +23,21 @@ export function equityOf(closed: readonly Closed[]): EquityPoint[] {
   });
 }
 
-export function deepest(points: readonly EquityPoint[]): Decimal | null {
-  return points.reduce<Decimal | null>(
-    (worst, point) => (worst === null || compare(point.drawdown, worst) < 0 ? point.drawdown : worst),
-    null,
-  );
+/** The curve by day, as the books reckon it. */
+export function equityOfDays(days: readonly EquityDay[]): EquityPoint[] {
+  return days
+    .filter((one) => one.day !== null)
+    .map((one) => ({ at: one.day ?? "", total: one.cumulativePnl, drawdown: negate(absolute(one.drawdown)) }));
+}
+
+const FEWEST_DAYS = 30;
+
+/** By position where all of them are at hand and the days are few, as it shows more; else by day. */
+export function curveOf(
+  days: readonly EquityDay[],
+  closed: readonly Closed[],
+  more: boolean,
+): { points: EquityPoint[]; daily: boolean } {
+  if (more || days.length > FEWEST_DAYS) return { points: equityOfDays(days), daily: true };
+  return { points: equityOf(closed), daily: false };
 }

@@ -11,7 +11,7 @@ it("shows a price with the places of its size, the same for a whole symbol", () 
 it("shows a gain with its sign, and nothing as nothing", () => {
   expect(formatPnl("1234.5")).toBe("+1,234.50");
   expect(formatPnl("-0.004")).toBe("0.00");
-  expect(formatPercent("-1.5")).toBe("\u22121.50 %");
+  expect(formatPercent("-1.5")).toBe("\u22121.50\u00a0%");
   expect(formatAmount("-12")).toBe("\u221212.00");
   expect([tone("0.1"), tone("-0.1"), tone("0"), tone(null)]).toEqual(["gain", "loss", "even", "even"]);
 });

@@ -41,7 +41,7 @@ export function formatPnl(amount: Decimal | null | undefined, places = 2): strin
 }
 
 export function formatPercent(percent: Decimal | null | undefined): string {
-  return percent === null || percent === undefined ? UNKNOWN : `${formatPnl(percent)} %`;
+  return percent === null || percent === undefined ? UNKNOWN : `${formatPnl(percent)}\u00a0%`;
 }
 
 export function formatQuantity(quantity: Decimal): string {
@@ -62,6 +62,13 @@ export function formatMoment(instant: string | null): string {
   const moment = new Date(instant);
   const day = moment.toLocaleDateString([], { year: "numeric", month: "short", day: "2-digit" });
   return `${day}, ${moment.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false })}`;
+}
+
+/** As `formatMoment`, to the second: what happened one after the other must not look like at once. */
+export function formatInstant(instant: string | null): string {
+  if (!instant) return UNKNOWN;
+  const day = new Date(instant).toLocaleDateString([], { year: "numeric", month: "short", day: "2-digit" });
+  return `${day}, ${formatTime(instant)}`;
 }
 
 /** How long something lasted or lasts: 3d 4h, 4h 12m, 12m, 40s. */

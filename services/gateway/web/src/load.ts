@@ -72,3 +72,47 @@ export function useNow(): number {
   }, []);
   return now;
 }
+
+export interface Pages<T> {
+  rows: T[] | null;
+  error: unknown;
+  loading: boolean;
+  /** Whether there are more than those that were read. */
+  more: boolean;
+  readMore: () => void;
+  reload: () => void;
+}
+
+/** As `useLoad`, for what comes in pages: the first one, and further ones when asked for. */
+export function usePages<T>(
+  subject: string,
+  read: (cursor: string | null) => Promise<{ rows: T[]; nextCursor: string | null }>,
+): Pages<T> {
+  const first = useLoad(subject, () => read(null));
+  const [further, setFurther] = useState<{ of: unknown; rows: T[]; cursor: string | null } | null>(null);
+  const [failed, setFailed] = useState<unknown>(null);
+  const [busy, setBusy] = useState(false);
+  // What was read further belongs to the first page that it followed.
+  const mine = further && further.of === first.value ? further : null;
+  const cursor = mine ? mine.cursor : (first.value?.nextCursor ?? null);
+
+  const readMore = () => {
+    if (busy || cursor === null) return;
+    setBusy(true);
+    setFailed(null);
+    read(cursor)
+      .then((page) =>
+        setFurther({ of: first.value, rows: [...(mine?.rows ?? []), ...page.rows], cursor: page.nextCursor }),
+      )
+      .catch(setFailed)
+      .finally(() => setBusy(false));
+  };
+  return {
+    rows: first.value ? [...first.value.rows, ...(mine?.rows ?? [])] : null,
+    error: first.error ?? failed,
+    loading: first.loading || busy,
+    more: cursor !== null,
+    readMore,
+    reload: first.reload,
+  };
+}

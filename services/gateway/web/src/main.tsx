@@ -2,6 +2,7 @@
 import { render } from "preact";
 import { App } from "./app";
 import "./style/base.css";
+import "./style/controls.css";
 import "./style/frame.css";
 import "./style/operations.css";
 import "./style/pages.css";

@@ -4,7 +4,7 @@ import { Store } from "./store";
 interface Notice {
   id: number;
   text: string;
-  kind: "done" | "failed";
+  kind: "done" | "failed" | "alert";
 }
 
 const notices = new Store<readonly Notice[]>([]);

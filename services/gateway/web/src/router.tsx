@@ -15,7 +15,7 @@ export function navigate(to: string): void {
 
 interface LinkProps {
   to: string;
-  class?: string;
+  class?: string | undefined;
   current?: boolean;
   label?: string;
   children: ComponentChildren;

@@ -2,11 +2,9 @@
 import type { Decimal } from "../decimal";
 import { ask } from "./client";
 import { Figure } from "./json";
-import type { Analytics, Closing, Current, Detail, HistoryPage, Key, Position, Schedule, Status, Sync } from "./types";
+import type { Closing, Current, Detail, Key, Position, Schedule, Status, Sync } from "./types";
 
 export type LevelKind = "stop-loss" | "take-profit";
-export type Period = "24h" | "7d" | "30d" | "90d" | "1y" | "all";
-export const PERIODS: Period[] = ["24h", "7d", "30d", "90d", "1y", "all"];
 
 const position = (id: string) => `/api/positions/${encodeURIComponent(id)}`;
 
@@ -15,15 +13,6 @@ export const readPosition = (id: string) => ask<Detail>("GET", position(id));
 export const readSchedule = async () => (await ask<{ status: Schedule }>("GET", "/api/positions/status")).status;
 export const readStatus = () => ask<Status>("GET", "/api/status", { anonymous: true });
 export const readKeys = async () => (await ask<{ keys: Key[] }>("GET", "/api/user-api-keys")).keys;
-
-export async function readAnalytics(period: Period): Promise<Analytics> {
-  return (await ask<{ analytics: Analytics }>("GET", `/api/positions/analytics?period=${period}`)).analytics;
-}
-
-export function readHistory(period: Period, limit: number, cursor: string | null): Promise<HistoryPage> {
-  const after = cursor ? `&cursor=${encodeURIComponent(cursor)}` : "";
-  return ask("GET", `/api/positions/history?period=${period}&limit=${limit}${after}`);
-}
 
 /** A level: at a price, at a distance (a fraction) behind the price, or none (null). */
 export type Choice = { price: Decimal } | { distance: Decimal } | null;
@@ -45,8 +34,13 @@ export async function setLevel(
   return (await ask<{ position: Position }>("PATCH", path, { body: whole, key })).position;
 }
 
-export const closePosition = (id: string, key: string) =>
-  ask<Closing>("POST", `${position(id)}/close`, { key, slow: true });
+/** Close a position, or a quantity of it (base units), at market and reduce-only. */
+export const closePosition = (id: string, quantity: Decimal | null, key: string) =>
+  ask<Closing>("POST", `${position(id)}/close`, {
+    body: quantity === null ? {} : { quantity: new Figure(quantity) },
+    key,
+    slow: true,
+  });
 
 export const syncNow = (key: string) => ask<Sync>("POST", "/api/positions/sync", { key, slow: true });
 
@@ -65,8 +59,10 @@ export async function addKey(body: NewKey, key: string): Promise<Key> {
 export const verifyKey = (id: string, key: string) =>
   ask("POST", `/api/user-api-keys/${encodeURIComponent(id)}/verify`, { key, slow: true });
 
-export const changeKey = (id: string, changes: { tradingEnabled: boolean }, key: string) =>
-  ask("PATCH", `/api/user-api-keys/${encodeURIComponent(id)}`, { body: changes, key });
+export type KeyChanges = Partial<{ tradingEnabled: boolean; autoManage: boolean; triggerPrice: "mark" | "last" }>;
+
+export const changeKey = (id: string, changes: KeyChanges, key: string) =>
+  ask("PATCH", `/api/user-api-keys/${encodeURIComponent(id)}`, { body: { ...changes }, key });
 
 export const removeKey = (id: string, key: string) =>
   ask("DELETE", `/api/user-api-keys/${encodeURIComponent(id)}`, { key });

@@ -58,6 +58,27 @@ export interface Exit {
   estimated: boolean;
 }
 
+/** Standing advice to close; it closes nothing. */
+export interface Advice {
+  reason: string;
+  urgency: string;
+  /** 0 to 100. */
+  confidence: Decimal | null;
+  givenAt: string | null;
+}
+
+/** How a position was opened. */
+export interface Entry {
+  price: Decimal | null;
+  size: Decimal | null;
+  margin: Decimal | null;
+  totalValue: Decimal | null;
+  fee: Decimal | null;
+  aiReasoning: string | null;
+  aiConfidence: Decimal | null;
+  marketConditions: Record<string, unknown> | null;
+}
+
 /** A position in the books. */
 export interface Position {
   id: string;
@@ -78,6 +99,18 @@ export interface Position {
   floor: Decimal | null;
   exit: Exit | null;
   version: string;
+  flowId?: string | null;
+  nodeId?: string | null;
+  executionId?: string | null;
+  agent?: string | null;
+  entry?: Entry | null;
+  aiManagement?: { shouldClose?: Advice | null } | null;
+  realizedPnl?: Decimal | null;
+  funding?: Decimal | null;
+  plan?: string | null;
+  commissionPercent?: Decimal | null;
+  commission?: Decimal | null;
+  triggerPrice?: string;
 }
 
 /** What the venue says of it now. */
@@ -89,10 +122,20 @@ export interface Live {
   takeProfit: Decimal | null;
   leverage: Decimal | null;
   liquidationPrice: Decimal | null;
+  notional?: Decimal | null;
+  margin?: Decimal | null;
+  /** The account's maintenance margin as a fraction of its equity: 1 is liquidation. */
+  marginLevel?: Decimal | null;
+  riskLevel?: string | null;
   inSync: boolean;
+  outOfSyncReasons?: string[];
   guarded: boolean;
   unguardedReason: string | null;
   dataSource: string;
+  plan?: string | null;
+  commission?: Decimal | null;
+  triggerPrice?: string;
+  shouldClose?: Advice | null;
 }
 
 export interface Detail {
@@ -136,6 +179,17 @@ export interface Analytics {
   bestTrade: Decimal | null;
   worstTrade: Decimal | null;
   estimatedExits: string;
+  profitFactor?: Decimal | null;
+  expectancy?: Decimal | null;
+  averageHoldSeconds?: Decimal | null;
+  fees?: Decimal | null;
+  longestWinningStreak?: string;
+  longestLosingStreak?: string;
+  maxDrawdown?: { amount: Decimal; percent: Decimal | null; regainedAt: string | null } | null;
+  sharpeRatio?: Decimal | null;
+  sortinoRatio?: Decimal | null;
+  calmarRatio?: Decimal | null;
+  equityDays?: string;
 }
 
 export interface Run {
@@ -146,6 +200,7 @@ export interface Run {
   closed: string;
   adjusted: string;
   pending: string;
+  completed?: string;
   reason: string | null;
 }
 
@@ -154,11 +209,24 @@ export interface Sync {
   runs: Run[];
 }
 
+export interface AccountSchedule {
+  accountId: string;
+  exchange: string;
+  lastResult: string | null;
+  lastReason?: string | null;
+  failures: string;
+  lastRun: string | null;
+  nextRun: string | null;
+  suspiciousSince?: string | null;
+}
+
 export interface Schedule {
   isRunning: boolean;
   interval: string;
   lastRun: string | null;
   nextRun: string | null;
+  lastResult?: string | null;
+  accounts?: AccountSchedule[];
 }
 
 export interface Key {
@@ -173,6 +241,7 @@ export interface Key {
   canTrade?: boolean;
   ipRestricted?: boolean;
   autoManage?: boolean;
+  triggerPrice?: string;
   refusal?: string | null;
 }
 
@@ -209,5 +278,5 @@ export type PositionFact =
 
 export type Push =
   | { type: PositionFact; sequence: string; timestamp: string; data: Position }
-  | { type: "position_marked"; data: Mark }
+  | { type: "position_marked"; sequence?: undefined; data: Mark }
   | { type: string; sequence?: string; timestamp?: string; data?: unknown };

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Level, Position, Row } from "../api/types";
-import { mergeClose, mergeLevels, mergeMark, mergeReading, type Shown } from "./marks";
+import { allMarked, mergeClose, mergeLevels, mergeMark, mergeReading, type Shown } from "./marks";
 
 const row = (id: string | null, pair = "BTCUSDT"): Row => ({
   id,
@@ -51,6 +51,25 @@ describe("what is shown", () => {
     });
     expect(first?.row).toMatchObject({ currentPrice: "102", pnl: "4", pnlPercent: "1.00", stopLoss: "98" });
   });
+  it("never goes back from a mark to a reading that is older, unless the position is another one now", () => {
+    const marked = mergeMark(shown(row("a")), { id: "a", currentPrice: "103", pnl: "6", pnlPercent: "3.00" }, 10_000);
+    const [soon] = mergeReading(marked, [row("a")], 12_000);
+    expect(soon?.row).toMatchObject({ currentPrice: "103", pnl: "6", pnlPercent: "3.00" });
+    const [later] = mergeReading(marked, [row("a")], 15_000);
+    expect(later?.row.currentPrice).toBe("101");
+    const [larger] = mergeReading(marked, [{ ...row("a"), quantity: "4", pnl: "4" }], 12_000);
+    expect(larger?.row).toMatchObject({ currentPrice: "101", pnl: "4" });
+  });
+
+  it("knows whether prices are pushed for all that is open", () => {
+    const one = mergeMark(shown(row("a"), row("b", "ETHUSDT")), { id: "a", currentPrice: "103" }, 10_000);
+    expect(allMarked(one)).toBe(false);
+    const both = mergeMark(one, { id: "b", currentPrice: "103" }, 10_000);
+    expect(allMarked(both)).toBe(true);
+    expect(allMarked(mergeReading(both, [row("a"), row("b", "ETHUSDT")], 90_000))).toBe(true);
+    expect(allMarked(mergeReading(both, [row("a"), row("c", "SOLUSDT")], 90_000))).toBe(false);
+  });
+
   it("is the same where a mark is about nothing that is open", () => {
     const before = shown(row("a"), row(null, "ETHUSDT"));
     expect(mergeMark(before, { id: "x", currentPrice: "1" })).toBe(before);

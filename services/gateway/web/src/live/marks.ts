@@ -1,20 +1,46 @@
 /** How pushes change what is shown: pure, so that it can be tested without a browser. */
 import type { Mark, Position, Row } from "../api/types";
 
-/** A row, and the moment at which it was seen to close, if it has: a closed one stays until it was noticed. */
+/** A row, and its position as it closed, if it has: a closed one stays until it was noticed. */
 export interface Shown {
   key: string;
   row: Row;
   closed: Position | null;
+  /** When its last mark came, in milliseconds; 0 where none has. */
+  markedAt: number;
 }
+
+/** A reading may come from a cache of so many milliseconds: a mark that is younger knows better. */
+export const READING_AGE_MILLISECONDS = 5_000;
 
 export function rowKey(row: Pick<Row, "id" | "exchange" | "pair" | "type">): string {
   return row.id ?? `${row.exchange}:${row.pair}:${row.type}`;
 }
 
+/** A row of a reading, with the price of a younger mark: no figure ever goes back to an older one. */
+function renew(row: Row, before: Shown | undefined, now: number): Shown {
+  const fresh: Shown = { key: rowKey(row), row, closed: null, markedAt: before?.markedAt ?? 0 };
+  if (!before || now - before.markedAt >= READING_AGE_MILLISECONDS) return fresh;
+  const marked = before.row;
+  // Of another size it is worth something else; the next mark tells.
+  if (marked.quantity !== row.quantity || marked.entryPrice !== row.entryPrice) return fresh;
+  const { currentPrice, pnl, pnlPercent } = marked;
+  const same = marked.stopLossEnforced === row.stopLossEnforced;
+  const stopLoss = same && row.stopLoss !== null ? marked.stopLoss : row.stopLoss;
+  return { ...fresh, row: { ...row, currentPrice, pnl, pnlPercent, stopLoss } };
+}
+
+export const noneOpen = (shown: readonly Shown[]): boolean => shown.every((one) => one.closed !== null);
+
+/** Whether each open position of the books has had a mark: one that has none has to be asked for. */
+export function allMarked(shown: readonly Shown[]): boolean {
+  return shown.every((one) => one.closed !== null || one.row.id === null || one.markedAt > 0);
+}
+
 /** The rows of a fresh reading. What closed while one watched stays in its place; what reopened is shown anew. */
-export function mergeReading(shown: readonly Shown[], rows: readonly Row[]): Shown[] {
-  const fresh = rows.map((row) => ({ key: rowKey(row), row, closed: null }));
+export function mergeReading(shown: readonly Shown[], rows: readonly Row[], now = Date.now()): Shown[] {
+  const known = new Map(shown.map((one) => [one.key, one]));
+  const fresh = rows.map((row) => renew(row, known.get(rowKey(row)), now));
   const present = new Set(fresh.map((one) => one.key));
   const merged: Shown[] = [...fresh];
   shown.forEach((one, place) => {
@@ -26,7 +52,7 @@ export function mergeReading(shown: readonly Shown[], rows: readonly Row[]): Sho
 }
 
 /** The rows with a mark merged in; the same array where it is about none of them. */
-export function mergeMark(shown: readonly Shown[], mark: Mark): readonly Shown[] {
+export function mergeMark(shown: readonly Shown[], mark: Mark, now = Date.now()): readonly Shown[] {
   const id = mark.id ?? mark.positionId;
   const place = shown.findIndex((one) => one.row.id === id && one.closed === null);
   const found = shown[place];
@@ -41,7 +67,7 @@ export function mergeMark(shown: readonly Shown[], mark: Mark): readonly Shown[]
     guarded: mark.guarded ?? found.row.guarded,
     inSync: mark.inSync ?? found.row.inSync,
   };
-  return shown.with(place, { ...found, row });
+  return shown.with(place, { ...found, row, markedAt: now });
 }
 
 /** The rows after a position closed; it is shown as closed also where a reading has dropped its row already. */
@@ -49,7 +75,7 @@ export function mergeClose(shown: readonly Shown[], position: Position): readonl
   const place = shown.findIndex((one) => one.row.id === position.id);
   const found = shown[place];
   if (found) return shown.with(place, { ...found, closed: position });
-  return [...shown, { key: position.id, row: lastRow(position), closed: position }];
+  return [...shown, { key: position.id, row: lastRow(position), closed: position, markedAt: 0 }];
 }
 
 /** A position that is not open any more, as a row. */

@@ -3,11 +3,14 @@
  *
  * `feed` says honestly how fresh it is: live (prices are pushed), polling (asked every five seconds), offline.
  */
+import { readOpen } from "../api/books";
 import { ApiError } from "../api/client";
+import { type Pauses, readPauses } from "../api/pauses";
 import { readCurrent, readSchedule } from "../api/routes";
 import type { Mark, Position, Push, Schedule, Warning } from "../api/types";
 import { Store } from "../store";
-import { mergeClose, mergeLevels, mergeMark, mergeReading, type Shown } from "./marks";
+import { announce, type Happened, happenings, LONGEST_FEED, tellHappening } from "./happenings";
+import { allMarked, mergeClose, mergeLevels, mergeMark, mergeReading, noneOpen, type Shown } from "./marks";
 import { notePrices } from "./prices";
 import { type Told, tellChanged, tellClosed, tellOpened } from "./sentences";
 import { LiveSocket } from "./socket";
@@ -23,18 +26,17 @@ export interface Operations {
   warnings: readonly Warning[];
   error: ApiError | null;
   schedule: Schedule | null;
-}
-
-export interface Happened extends Told {
-  id: string;
-  at: string;
-  positionId: string | null;
+  /** What is stopped; null while that cannot be known. */
+  pauses: Pauses | null;
 }
 
 export const POLL_MILLISECONDS = 5_000;
 const REFRESH_MILLISECONDS = 30_000;
-const MARK_LIFETIME_MILLISECONDS = 6_000;
-const LONGEST_FEED = 60;
+/** So long one waits for the first marks before it is said that there are none. */
+const PATIENCE_MILLISECONDS = 4_000;
+const MARK_LIFETIME_MILLISECONDS = 12_000;
+/** Marks are gathered for so long and then shown at once: lines and totals change together. */
+const GATHER_MILLISECONDS = 100;
 
 const nothing: Operations = {
   shown: [],
@@ -44,10 +46,10 @@ const nothing: Operations = {
   warnings: [],
   error: null,
   schedule: null,
+  pauses: null,
 };
 
 export const operations = new Store<Operations>(nothing);
-export const happenings = new Store<readonly Happened[]>([]);
 /** The last known document of each position, by id: what a change is compared with. */
 export const documents = new Store<ReadonlyMap<string, Position>>(new Map());
 
@@ -57,15 +59,19 @@ export const keyless = (state: Operations): boolean => state.error?.code === "NO
 let socket: LiveSocket | null = null;
 let timer = 0;
 let soon = 0;
+let gathering = 0;
+let gathered: Mark[] = [];
 let reading = false;
 let askedAt = 0;
 let markedAt = 0;
+let startedAt = 0;
 let connected = false;
 const heard = new Set<string>();
 /** What each position was when something was told of it last: what its next change is compared with. */
 const told = new Map<string, Position>();
 
 export function startLive(): () => void {
+  startedAt = Date.now();
   socket = new LiveSocket({ opened, closed, pushed });
   timer = window.setInterval(tick, 500);
   document.addEventListener("visibilitychange", tick);
@@ -75,6 +81,9 @@ export function startLive(): () => void {
     socket = null;
     window.clearInterval(timer);
     window.clearTimeout(soon);
+    window.clearTimeout(gathering);
+    gathering = 0;
+    gathered = [];
     document.removeEventListener("visibilitychange", tick);
     operations.set(nothing);
     happenings.set([]);
@@ -92,8 +101,14 @@ export async function refresh(): Promise<void> {
   askedAt = Date.now();
   const mine = socket;
   try {
-    const [current, schedule] = await Promise.all([readCurrent(), readSchedule().catch(() => null)]);
+    const [current, schedule, pauses, books] = await Promise.all([
+      readCurrent(),
+      readSchedule().catch(() => null),
+      readPauses().catch(() => null),
+      readOpen().catch(() => []),
+    ]);
     if (socket !== mine) return;
+    noteDocuments(books);
     operations.change((state) => ({
       ...state,
       shown: mergeReading(state.shown, current.positions),
@@ -102,6 +117,7 @@ export async function refresh(): Promise<void> {
       warnings: current.warnings ?? [],
       error: null,
       schedule: schedule ?? state.schedule,
+      pauses: pauses ?? state.pauses,
     }));
     notePrices(current.positions);
   } catch (error) {
@@ -120,9 +136,20 @@ export function dismiss(key: string): void {
   operations.change((state) => ({ ...state, shown: state.shown.filter((one) => one.key !== key) }));
 }
 
-export function noteDocument(position: Position): void {
-  documents.change((known) => new Map(known).set(position.id, position));
-  if (!told.has(position.id)) told.set(position.id, position);
+export const noteDocument = (position: Position): void => noteDocuments([position]);
+
+/** What the books say; a document that is older than the known one is passed over. */
+function noteDocuments(positions: readonly Position[]): void {
+  const known = documents.get();
+  const newer = positions.filter((one) => Number(known.get(one.id)?.version ?? 0) <= Number(one.version));
+  if (newer.length === 0) return;
+  documents.set(new Map([...known, ...newer.map((one) => [one.id, one] as const)]));
+  for (const one of newer) if (!told.has(one.id)) told.set(one.id, one);
+}
+
+/** What a switch answered: it is true at once. */
+export function notePauses(change: Partial<Pauses>): void {
+  operations.change((state) => (state.pauses ? { ...state, pauses: { ...state.pauses, ...change } } : state));
 }
 
 /** What a write answered: it is true at once, without waiting for the push. */
@@ -133,12 +160,14 @@ export function noteChanged(position: Position): void {
 
 function settleFeed(): void {
   operations.change((state) => {
-    const marked = Date.now() - markedAt < MARK_LIFETIME_MILLISECONDS;
+    const young = Date.now() - markedAt < MARK_LIFETIME_MILLISECONDS;
+    const marked = noneOpen(state.shown) || (young && allMarked(state.shown));
+    const early = Date.now() - startedAt < PATIENCE_MILLISECONDS;
     const feed: Feed = state.error?.passing
       ? "offline"
       : marked && connected
         ? "live"
-        : state.loaded
+        : state.loaded && !early
           ? "polling"
           : "connecting";
     return feed === state.feed ? state : { ...state, feed };
@@ -148,8 +177,9 @@ function settleFeed(): void {
 function tick(): void {
   settleFeed();
   if (document.visibilityState === "hidden") return;
-  const feed = operations.get().feed;
-  if (Date.now() - askedAt >= (feed === "live" ? REFRESH_MILLISECONDS : POLL_MILLISECONDS)) void refresh();
+  const { feed, shown } = operations.get();
+  if (Date.now() - askedAt >= (feed === "live" && !noneOpen(shown) ? REFRESH_MILLISECONDS : POLL_MILLISECONDS))
+    void refresh();
 }
 
 function refreshSoon(): void {
@@ -170,22 +200,11 @@ function closed(): void {
 
 function pushed(push: Push): void {
   switch (push.type) {
-    case "position_marked": {
-      const mark = push.data as Mark;
+    case "position_marked":
       markedAt = Date.now();
-      operations.change((state) => {
-        const shown = mergeMark(state.shown, mark);
-        return shown === state.shown ? state : { ...state, shown, takenAt: new Date().toISOString() };
-      });
-      notePrices(
-        operations
-          .get()
-          .shown.filter((one) => !one.closed && one.row.id === (mark.id ?? mark.positionId))
-          .map((one) => one.row),
-      );
-      settleFeed();
+      gathered.push(push.data as Mark);
+      if (!gathering) gathering = window.setTimeout(showMarks, GATHER_MILLISECONDS);
       return;
-    }
     case "position_opened":
     case "position_closed":
     case "position_exit_completed":
@@ -193,9 +212,31 @@ function pushed(push: Push): void {
       happen(push as Extract<Push, { data: Position }>);
       return;
     case "resync_required":
-    case "reconciliation_finished":
+      announce(push);
       void refresh();
+      return;
+    default:
+      if (push.sequence && heard.has(push.sequence)) return;
+      if (push.sequence) heard.add(push.sequence);
+      tellHappening(push);
+      announce(push);
+      // What is told of guards, pauses and reconciliation is read where it is held: the newest word counts.
+      if (push.type !== "position_evaluated" && push.type !== "execution_updated") refreshSoon();
   }
+}
+
+function showMarks(): void {
+  gathering = 0;
+  const marks = gathered;
+  gathered = [];
+  const before = operations.get().shown;
+  const shown = marks.reduce((rows, mark) => mergeMark(rows, mark), before);
+  if (shown !== before) {
+    operations.change((state) => ({ ...state, shown, takenAt: new Date().toISOString() }));
+    const moved = new Set(marks.map((mark) => mark.id ?? mark.positionId));
+    notePrices(shown.filter((one) => !one.closed && moved.has(one.row.id)).map((one) => one.row));
+  }
+  settleFeed();
 }
 
 function happen(push: { type: string; sequence: string; timestamp: string; data: Position }): void {
@@ -215,7 +256,14 @@ function happen(push: { type: string; sequence: string; timestamp: string; data:
   }
   noteDocument(position);
   told.set(position.id, position);
-  const one: Happened = { ...words, id: push.sequence, at: push.timestamp, positionId: position.id };
+  const one: Happened = {
+    ...words,
+    id: push.sequence,
+    at: push.timestamp,
+    positionId: position.id,
+    to: `/positions/${position.id}`,
+  };
   happenings.change((all) => [one, ...all].slice(0, LONGEST_FEED));
+  announce(push);
   refreshSoon();
 }

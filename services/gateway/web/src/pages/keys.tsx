@@ -1,7 +1,8 @@
 /** The accounts at exchanges: their keys go in here, and never come out. */
 import { useState } from "preact/hooks";
-import { ApiError, newKey } from "../api/client";
-import { addKey, changeKey, readFeatures, readKeys, removeKey, verifyKey } from "../api/routes";
+import { explain, useAct } from "../act";
+import { newKey } from "../api/client";
+import { addKey, changeKey, type KeyChanges, readKeys, removeKey, verifyKey } from "../api/routes";
 import type { Key } from "../api/types";
 import { exchangeName, formatMoment } from "../format";
 import { refresh } from "../live/positions";
@@ -12,7 +13,6 @@ import { Empty, Failure, Loading } from "../parts/states";
 
 export function KeysPage() {
   const keys = useLoad("keys", readKeys);
-  const features = useLoad("features", readFeatures);
   return (
     <>
       <header class="page-head">
@@ -33,7 +33,7 @@ export function KeysPage() {
           )}
           <ul class="keys">
             {keys.value?.map((key) => (
-              <Account key={key.id} account={key} features={features.value} changed={keys.reload} />
+              <Account key={key.id} account={key} changed={keys.reload} />
             ))}
           </ul>
         </section>
@@ -43,46 +43,57 @@ export function KeysPage() {
   );
 }
 
-interface AccountProps {
-  account: Key;
-  features: ReadonlySet<string> | null;
-  changed: () => void;
-}
-
-const ONE = "/api/user-api-keys/{key_id}";
-
-function Account({ account, features, changed }: AccountProps) {
-  const [busy, setBusy] = useState(false);
+function Account({ account, changed }: { account: Key; changed: () => void }) {
   const [leaving, setLeaving] = useState(false);
+  const { busy, error, run } = useAct();
+  const name = account.name || exchangeName(account.exchange);
 
-  const carryOut = async (work: () => Promise<unknown>, done: string) => {
-    setBusy(true);
-    try {
-      await work();
-      notify(`${account.name || exchangeName(account.exchange)}: ${done}`);
-      changed();
-      void refresh();
-    } catch (failure) {
-      notify(failure instanceof ApiError ? failure.message : String(failure), "failed");
-    } finally {
-      setBusy(false);
-      setLeaving(false);
-    }
+  const carryOut = async (work: (key: string) => Promise<unknown>, done: string) => {
+    if (await run(work)) notify(`${name}: ${done}`);
+    setLeaving(false);
+    changed();
+    void refresh();
+  };
+  // What was pressed stands until the account is read anew.
+  const [pressed, setPressed] = useState<{ of: Key; changes: KeyChanges } | null>(null);
+  const change = async (changes: KeyChanges, done: string) => {
+    setPressed({ of: account, changes });
+    if (await run((key) => changeKey(id, changes, key))) notify(`${name}: ${done}`);
+    else setPressed(null);
+    changed();
+    void refresh();
   };
 
-  const { id, tradingEnabled } = account;
+  const { id } = account;
+  const { tradingEnabled, autoManage, triggerPrice } =
+    pressed?.of === account ? { ...account, ...pressed.changes } : account;
+  const last = triggerPrice === "last";
   return (
-    <li>
+    <li class="account">
       <div>
-        <b>{account.name || exchangeName(account.exchange)}</b>
+        <b>{name}</b>
         <span class="muted">
           {exchangeName(account.exchange)} · <code>{account.apiKey}</code>
         </span>
         <small class="muted">
           added {formatMoment(account.createdAt)}
-          {account.ipRestricted === false && ", not restricted to an IP address"}
+          {account.verifiedAt && `, verified ${formatMoment(account.verifiedAt)}`}
         </small>
+        {account.ipRestricted === false && (
+          <small class="doubt">
+            <Icon name="warning" size={13} /> Not restricted to an IP address: restrict it at{" "}
+            {exchangeName(account.exchange)}, then verify it again.
+          </small>
+        )}
+        {account.canTrade === false && (
+          <small class="muted">The exchange lets it read only: levels cannot be enforced with it.</small>
+        )}
         {account.refusal && <small class="loss">{account.refusal}</small>}
+        {error && (
+          <small class="loss" role="alert">
+            {error}
+          </small>
+        )}
       </div>
       <div class="tokens">
         <span class={account.verified ? "token good" : "token bad"}>
@@ -94,42 +105,73 @@ function Account({ account, features, changed }: AccountProps) {
           <span>{tradingEnabled ? "may trade" : "reads only"}</span>
         </span>
       </div>
-      <div class="actions">
-        {features?.has(`POST ${ONE}/verify`) && (
-          <button
-            type="button"
-            class="small"
+      <div class="switches">
+        <label class="switch">
+          <input
+            type="checkbox"
+            checked={tradingEnabled}
             disabled={busy}
-            onClick={() => void carryOut(() => verifyKey(id, newKey()), "asked again")}
-          >
-            Verify
-          </button>
-        )}
-        {features?.has(`PATCH ${ONE}`) && (
-          <button
-            type="button"
-            class="small"
+            onChange={() =>
+              void change({ tradingEnabled: !tradingEnabled }, tradingEnabled ? "only read from now on" : "may trade")
+            }
+          />
+          <span>
+            Trading
+            <small class="muted">
+              {tradingEnabled ? "Tandem may close positions with it" : "levels are shown, and none is enforced"}
+            </small>
+          </span>
+        </label>
+        <label class="switch">
+          <input
+            type="checkbox"
+            checked={autoManage ?? false}
             disabled={busy}
-            onClick={() =>
-              void carryOut(
-                () => changeKey(id, { tradingEnabled: !tradingEnabled }, newKey()),
-                tradingEnabled ? "only read from now on" : "may trade",
+            onChange={() =>
+              void change(
+                { autoManage: !autoManage },
+                autoManage ? "what you open there is only observed" : "what you open there is managed from the start",
               )
             }
-          >
-            {tradingEnabled ? "Stop trading" : "Allow trading"}
-          </button>
-        )}
-        {features?.has(`DELETE ${ONE}`) && (
-          <button
-            type="button"
-            class={leaving ? "small danger" : "small quiet"}
-            disabled={busy}
-            onClick={() => (leaving ? void carryOut(() => removeKey(id, newKey()), "removed") : setLeaving(true))}
-          >
-            {leaving ? "Remove for good" : "Remove"}
-          </button>
-        )}
+          />
+          <span>
+            Manage what I open elsewhere
+            <small class="muted">counts for positions that are adopted from now on</small>
+          </span>
+        </label>
+        <fieldset class="segments tiny">
+          <legend>Levels go by</legend>
+          {(["mark", "last"] as const).map((one) => (
+            <label key={one}>
+              <input
+                type="radio"
+                name={`trigger-${id}`}
+                checked={last === (one === "last")}
+                disabled={busy}
+                onChange={() => void change({ triggerPrice: one }, `levels go by the ${one} price`)}
+              />
+              <span>{one} price</span>
+            </label>
+          ))}
+        </fieldset>
+      </div>
+      <div class="actions">
+        <button
+          type="button"
+          class="small"
+          disabled={busy}
+          onClick={() => void carryOut((key) => verifyKey(id, key), "the exchange was asked again")}
+        >
+          Verify again
+        </button>
+        <button
+          type="button"
+          class={leaving ? "small danger" : "small quiet"}
+          disabled={busy}
+          onClick={() => (leaving ? void carryOut((key) => removeKey(id, key), "removed") : setLeaving(true))}
+        >
+          {leaving ? "Remove for good" : "Remove"}
+        </button>
       </div>
     </li>
   );
@@ -162,7 +204,7 @@ function AddKey({ added }: { added: () => void }) {
       added();
       void refresh();
     } catch (failure) {
-      setError(failure instanceof ApiError ? failure.message : String(failure));
+      setError(explain(failure));
     } finally {
       setBusy(false);
     }

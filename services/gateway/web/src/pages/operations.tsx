@@ -4,8 +4,9 @@ import { ApiError, newKey } from "../api/client";
 import { syncNow } from "../api/routes";
 import { sum } from "../decimal";
 import { capital, exchangeName, formatAmount, formatCountdown, formatTime } from "../format";
+import { happenings } from "../live/happenings";
 import type { Shown } from "../live/marks";
-import { happenings, keyless, operations, refresh } from "../live/positions";
+import { keyless, operations, refresh } from "../live/positions";
 import { useNow, useWide } from "../load";
 import { notify } from "../notices";
 import { notional } from "../outlook";
@@ -14,6 +15,7 @@ import { Pnl } from "../parts/figures";
 import { Icon } from "../parts/icons";
 import { PositionPanel } from "../parts/position-panel";
 import { PositionRow } from "../parts/position-row";
+import { REACHABLE } from "../parts/reachable";
 import { Empty, Failure, Loading, NoKeyYet } from "../parts/states";
 import { Link } from "../router";
 
@@ -44,6 +46,7 @@ export function OperationsPage() {
           </p>
         </div>
       ))}
+      <Doubts />
       {!state.loaded && <Loading rows={5} what="open positions" />}
       {state.loaded && state.shown.length === 0 && (keyless(state) ? <NoKeyYet /> : !state.error && <NothingOpen />)}
       {state.shown.length > 0 && (
@@ -78,6 +81,29 @@ export function OperationsPage() {
         </>
       )}
       {state.loaded && state.shown.length === 0 && !keyless(state) && <Happenings />}
+    </>
+  );
+}
+
+/** Accounts of which the exchange's word is doubted, or that could not be read. */
+function Doubts() {
+  const accounts = operations.use().schedule?.accounts ?? [];
+  return (
+    <>
+      {accounts
+        .filter((one) => one.suspiciousSince || Number(one.failures) > 0)
+        .map((one) => (
+          <div class="banner doubt" role="status" key={one.accountId}>
+            <Icon name="warning" />
+            <p>
+              <b>{exchangeName(one.exchange)}:</b>{" "}
+              {one.suspiciousSince
+                ? `what it says is in doubt since ${formatTime(one.suspiciousSince)}. Nothing is closed in the books on its word.`
+                : `could not be reconciled ${Number(one.failures) === 1 ? "once" : `${one.failures} times running`}.`}{" "}
+              {one.lastReason && capital(one.lastReason)}
+            </p>
+          </div>
+        ))}
     </>
   );
 }
@@ -201,16 +227,16 @@ function Happenings() {
         <span class="muted">since you signed in</span>
       </header>
       {all.length === 0 ? (
-        <p class="muted pad">Opens, closes and moved levels are told here as they happen.</p>
+        <p class="muted pad">Opens, closes, moved levels, alerts and advice are told here as they happen.</p>
       ) : (
-        <ol aria-live="polite">
+        <ol aria-live="polite" {...REACHABLE}>
           {all.map((one) => (
             <li key={one.id} class={one.tone}>
               <time class="figure" dateTime={one.at}>
                 {formatTime(one.at)}
               </time>
               <div>
-                {one.positionId ? <Link to={`/positions/${one.positionId}`}>{one.title}</Link> : <b>{one.title}</b>}
+                {one.to ? <Link to={one.to}>{one.title}</Link> : <b>{one.title}</b>}
                 <p>{one.detail}</p>
               </div>
             </li>

@@ -1,17 +1,30 @@
-/** All accounts as one book. */
-
+/** All accounts as one book: exposure and profit live with the prices, margin as the venues said it last. */
+import { useEffect } from "preact/hooks";
+import { readPortfolio, type Stake } from "../api/portfolio";
 import { type Exposure, exposures } from "../exposure";
 import { capital, exchangeName, formatAmount, formatPnl } from "../format";
 import { keyless, operations, refresh } from "../live/positions";
+import { useLoad } from "../load";
 import { FeedBadge } from "../parts/feed-badge";
 import { Pnl } from "../parts/figures";
 import { Empty, Failure, Loading, NoKeyYet } from "../parts/states";
 import { Link } from "../router";
 
+const MARGIN_MILLISECONDS = 15_000;
+
 export function PortfolioPage() {
   const state = operations.use();
   const rows = state.shown.filter((one) => !one.closed).map((one) => one.row);
   const whole = exposures(rows, () => "all")[0];
+  const stakes = useLoad("portfolio", readPortfolio);
+  // Margin changes with what is open and with each reading of the venues, not with each price.
+  const held = rows.map((row) => `${row.id}${row.quantity}`).join();
+  const readAt = state.loaded ? Math.floor(Date.parse(state.takenAt ?? "") / MARGIN_MILLISECONDS) : 0;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what is held, and the time, are the reasons
+  useEffect(() => {
+    if (stakes.value) stakes.reload();
+  }, [held, readAt]);
+  const margin = stakes.value;
   return (
     <>
       <header class="page-head">
@@ -49,6 +62,15 @@ export function PortfolioPage() {
               </dd>
             </div>
             <div class="tile">
+              <dt>Margin</dt>
+              <dd class="figure">
+                {formatAmount(margin?.total.margin ?? null)}{" "}
+                {margin && Number(margin.total.unmargined) > 0 && (
+                  <small>{margin.total.unmargined} not told by the exchange</small>
+                )}
+              </dd>
+            </div>
+            <div class="tile">
               <dt>Long / short</dt>
               <dd class="figure">
                 {formatAmount(whole.long, 0)} <small>/ {formatAmount(whole.short, 0)}</small>
@@ -56,12 +78,23 @@ export function PortfolioPage() {
             </div>
           </dl>
           <div class="three-columns">
-            <Split title="By exchange" parts={exposures(rows, (row) => row.exchange)} show={exchangeName} />
-            <Split title="By symbol" parts={exposures(rows, (row) => row.pair)} show={(name) => name} />
+            <Split
+              title="By exchange"
+              parts={exposures(rows, (row) => row.exchange)}
+              stakes={margin?.byExchange}
+              show={exchangeName}
+            />
+            <Split
+              title="By symbol"
+              parts={exposures(rows, (row) => row.pair)}
+              stakes={margin?.bySymbol}
+              show={(name) => name}
+            />
             <Split
               title="By side"
-              parts={exposures(rows, (row) => row.type)}
-              show={(name) => capital(name.toLowerCase())}
+              parts={exposures(rows, (row) => row.type.toLowerCase())}
+              stakes={margin?.bySide}
+              show={capital}
             />
           </div>
           <p class="caption">Notional at the present price, in quote currency (USDT), over all your accounts.</p>
@@ -71,7 +104,14 @@ export function PortfolioPage() {
   );
 }
 
-function Split({ title, parts, show }: { title: string; parts: Exposure[]; show: (name: string) => string }) {
+interface SplitProps {
+  title: string;
+  parts: Exposure[];
+  stakes: Record<string, Stake> | undefined;
+  show: (name: string) => string;
+}
+
+function Split({ title, parts, stakes, show }: SplitProps) {
   const largest = Math.max(...parts.map((part) => Number(part.gross)), 1e-9);
   return (
     <section class="panel split" aria-label={title}>
@@ -95,6 +135,7 @@ function Split({ title, parts, show }: { title: string; parts: Exposure[]; show:
               </svg>
               <small class="muted figure">
                 long {formatAmount(part.long)} · short {formatAmount(part.short)} · net {formatPnl(part.net)}
+                {stakes?.[part.name] && ` · margin ${formatAmount(stakes[part.name]?.margin)}`}
               </small>
             </li>
           );

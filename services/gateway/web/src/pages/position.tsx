@@ -1,5 +1,4 @@
 /** One position as a whole: what it is, what became of it, and why. */
-import type { ComponentChild } from "preact";
 import { useEffect } from "preact/hooks";
 import { readPosition } from "../api/routes";
 import { type Moment, readTimeline } from "../api/timeline";
@@ -7,7 +6,9 @@ import type { Position } from "../api/types";
 import {
   capital,
   exchangeName,
+  formatAmount,
   formatDuration,
+  formatInstant,
   formatMoment,
   formatPnl,
   formatPrice,
@@ -15,13 +16,18 @@ import {
   UNKNOWN,
   words,
 } from "../format";
-import { happenings, operations } from "../live/positions";
+import { happenings } from "../live/happenings";
+import { operations } from "../live/positions";
 import { tellLevel } from "../live/sentences";
 import { useLoad } from "../load";
+import { Evaluations } from "../parts/evaluations";
+import { Facts } from "../parts/facts";
 import { Pnl } from "../parts/figures";
 import { Icon } from "../parts/icons";
 import { PositionPanel } from "../parts/position-panel";
+import { REACHABLE } from "../parts/reachable";
 import { Empty, Failure, Loading } from "../parts/states";
+import { Transactions } from "../parts/transactions";
 import { Link } from "../router";
 
 export function PositionPage({ id }: { id: string }) {
@@ -67,24 +73,16 @@ export function PositionPage({ id }: { id: string }) {
             {shown && <PositionPanel shown={shown} alone />}
             {!open && <Ended position={position} />}
             {!shown && <Beginning position={position} />}
+            <Provenance position={position} />
+            <Transactions id={id} version={position.version} />
           </div>
-          <Timeline position={position} told={timeline.value} error={timeline.error} />
+          <div>
+            <Timeline position={position} told={timeline.value} error={timeline.error} />
+            <Evaluations id={id} symbol={position.symbol} open={open} />
+          </div>
         </div>
       )}
     </>
-  );
-}
-
-function Facts({ facts }: { facts: [string, ComponentChild][] }) {
-  return (
-    <dl class="facts">
-      {facts.map(([name, value]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd class="figure">{value}</dd>
-        </div>
-      ))}
-    </dl>
   );
 }
 
@@ -111,7 +109,13 @@ function Ended({ position }: { position: Position }) {
           ["Exit price", formatPrice(exit.price, position.entryPrice)],
           ["Closed", formatMoment(exit.executedAt)],
           ["Size", exit.quantity === null ? UNKNOWN : formatQuantity(exit.quantity)],
-          ["Fee", exit.fee === null ? UNKNOWN : formatPnl(exit.fee).replace("+", "")],
+          ["Fee", exit.fee === null ? UNKNOWN : formatAmount(exit.fee, 4)],
+          ...(position.funding && Number(position.funding) !== 0
+            ? ([["Funding", formatPnl(position.funding)]] as [string, string][])
+            : []),
+          ...(position.commission
+            ? ([["Commission", `${formatAmount(position.commission)} (${position.plan})`]] as [string, string][])
+            : []),
         ]}
       />
     </section>
@@ -143,19 +147,67 @@ function Beginning({ position }: { position: Position }) {
   );
 }
 
+/** What a flow or an AI said when it was opened. */
+function Provenance({ position }: { position: Position }) {
+  const { entry } = position;
+  const conditions = Object.entries(entry?.marketConditions ?? {});
+  if (!position.flowId && !position.agent && !entry?.aiReasoning) return null;
+  const confidence = entry?.aiConfidence == null ? null : `${Math.round(Number(entry.aiConfidence) * 100)} % sure`;
+  return (
+    <section class="panel" aria-label="Why it was opened">
+      <header class="exchange-head">
+        <h2>Why it was opened</h2>
+        {position.executionId && <Link to={`/executions/${position.executionId}`}>Execution</Link>}
+      </header>
+      {entry?.aiReasoning && (
+        <p class="pad">
+          “{entry.aiReasoning}” <span class="muted">{confidence}</span>
+        </p>
+      )}
+      <Facts
+        facts={[
+          ["Flow", position.flowId ?? UNKNOWN],
+          ["Node", position.nodeId ?? UNKNOWN],
+          ["Agent", position.agent ?? UNKNOWN],
+          ...conditions.map(
+            ([name, value]) =>
+              [capital(words(name)), typeof value === "object" ? JSON.stringify(value) : String(value)] as [
+                string,
+                string,
+              ],
+          ),
+        ]}
+      />
+    </section>
+  );
+}
+
 interface Told {
   at: string | null;
   title: string;
+  /** In whole sentences, the reason first. */
+  why: string[];
   facts: [string, string][];
 }
 
 /** What the gateway's timeline says. */
-function tell(one: Moment): Told {
+function tell(one: Moment, before: Moment | undefined, position: Position): Told {
   const facts: [string, string][] = [["by", words(one.actor)]];
-  if (one.reason) facts.push(["why", one.reason]);
-  if (one.evidence) facts.push(["evidence", one.evidence]);
-  facts.push(["stop", tellLevel(one.stopLoss)], ["target", tellLevel(one.takeProfit)]);
-  return { at: one.timestamp, title: capital(words(one.change)), facts };
+  for (const [name, level] of [
+    ["stop", "stopLoss"],
+    ["target", "takeProfit"],
+  ] as const) {
+    const now = tellLevel(one[level]);
+    // What stayed as it was is not told again.
+    if (!before || tellLevel(before[level]) !== now) facts.push([name, now]);
+  }
+  const ended = one.change === "closed" && position.exit ? `: ${words(position.exit.reason)}` : "";
+  return {
+    at: one.timestamp,
+    title: `${capital(words(one.change))}${ended}`,
+    why: [one.reason, one.evidence].filter((text): text is string => !!text),
+    facts,
+  };
 }
 
 /** What the position itself tells, where the gateway has no timeline. */
@@ -165,7 +217,7 @@ function tellItself(position: Position): Told[] {
   if (exit) {
     const facts: [string, string][] = [["at", formatPrice(exit.price, position.entryPrice)]];
     if (exit.cause && exit.cause !== exit.reason) facts.push(["cause", words(exit.cause)]);
-    known.push({ at: exit.executedAt, title: `Closed: ${words(exit.reason)}`, facts });
+    known.push({ at: exit.executedAt, title: `Closed: ${words(exit.reason)}`, why: [], facts });
   }
   const levels = [
     ["Stop", position.stopLoss],
@@ -174,19 +226,22 @@ function tellItself(position: Position): Told[] {
   for (const [name, level] of levels) {
     if (!level.armedAt) continue;
     const facts: [string, string][] = level.armedMark ? [["mark then", formatPrice(level.armedMark)]] : [];
-    known.push({ at: level.armedAt, title: `${name} armed: ${tellLevel(level)}`, facts });
+    known.push({ at: level.armedAt, title: `${name} armed: ${tellLevel(level)}`, why: [], facts });
   }
   const external = position.origin === "external";
   known.push({
     at: position.openedAt,
     title: external ? "Opened at the exchange, adopted by Tandem" : `Opened: ${words(position.origin)}`,
+    why: [],
     facts: [["at", formatPrice(position.entryPrice)]],
   });
   return known;
 }
 
 function Timeline({ position, told, error }: { position: Position; told: Moment[] | null; error: unknown }) {
-  const moments = (told ? told.map(tell) : tellItself(position)).sort((a, b) => ((a.at ?? "") < (b.at ?? "") ? 1 : -1));
+  const moments = (told ? told.map((one, place) => tell(one, told[place - 1], position)) : tellItself(position)).sort(
+    (a, b) => ((a.at ?? "") < (b.at ?? "") ? 1 : -1),
+  );
   return (
     <section class="panel" aria-label="Timeline">
       <header class="exchange-head">
@@ -194,11 +249,16 @@ function Timeline({ position, told, error }: { position: Position; told: Moment[
         <span class="muted">version {position.version}</span>
       </header>
       {error !== null && <Failure error={error} />}
-      <ol class="timeline">
+      <ol class="timeline long" {...REACHABLE}>
         {moments.map((one) => (
           <li key={`${one.at}${one.title}`}>
-            <time class="figure muted">{formatMoment(one.at)}</time>
+            <time class="figure muted">{formatInstant(one.at)}</time>
             <b>{one.title}</b>
+            {one.why.map((text) => (
+              <p class="why" key={text}>
+                {capital(text)}
+              </p>
+            ))}
             <p>
               {one.facts.map(([name, value]) => (
                 <span key={name}>

@@ -3,7 +3,9 @@ import { readStatus } from "../api/routes";
 import { capital, formatDuration } from "../format";
 import { forgetPrices } from "../live/prices";
 import { useLoad, useNow } from "../load";
+import { AdvisorSettings } from "../parts/advisor-settings";
 import { Icon } from "../parts/icons";
+import { PauseSettings } from "../parts/pause-settings";
 import { Failure, Loading } from "../parts/states";
 import { dropSession, type Session } from "../session";
 import { type Choice, chooseTheme, themeChoice } from "../theme";
@@ -19,7 +21,11 @@ export function SettingsPage({ session }: { session: Session }) {
       <header class="page-head">
         <h1>Settings</h1>
       </header>
-      <div class="three-columns">
+      <div class="two-columns">
+        <AdvisorSettings />
+        <PauseSettings />
+      </div>
+      <div class="three-columns below">
         <section class="panel" aria-label="Appearance">
           <header class="exchange-head">
             <h2>Appearance</h2>

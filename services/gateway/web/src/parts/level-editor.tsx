@@ -44,6 +44,7 @@ function tellChoice(choice: Choice): string {
 export function LevelEditor({ kind, row, level, version, draft, setDraft, changed }: Props) {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<string | null>(null);
+  const [trailing, setTrailing] = useState(false);
   const { name, noun } = NAMES[kind];
   const stop = kind === "stop-loss";
   const now = stop ? row.stopLoss : row.takeProfit;
@@ -52,8 +53,9 @@ export function LevelEditor({ kind, row, level, version, draft, setDraft, change
   const features = useLoad("features", readFeatures);
   // A stop can trail where the gateway takes distances; a target that trails is never fired, so it is not offered.
   const trails = stop && (features.value?.has("POST /api/positions/{position_id}/manage") ?? false);
-  const distance = draft !== null && trails ? typedDistance(draft) : null;
-  const refused = typed === null ? null : distance ? refuseDistance(distance) : refuseLevel(row, kind, typed);
+  const follows = trails && (trailing || typed?.endsWith("%") === true);
+  const distance = draft !== null && follows ? typedDistance(draft.includes("%") ? draft : `${draft}%`) : null;
+  const refused = typed === null ? null : follows ? refuseDistance(distance ?? "0") : refuseLevel(row, kind, typed);
   const would = distance
     ? null
     : typed !== null && !refused
@@ -88,16 +90,42 @@ export function LevelEditor({ kind, row, level, version, draft, setDraft, change
 
   return (
     <form class={`level ${kind}`} onSubmit={submit} noValidate>
-      <label for={id}>
-        {name} <span class="held">{describe(level, enforced, kind)}</span>
-      </label>
+      <label for={id}>{name}</label>
+      {trails && (
+        <fieldset class="segments tiny">
+          <legend class="hidden">What the {noun} goes by</legend>
+          {[false, true].map((way) => (
+            <label key={String(way)}>
+              <input
+                type="radio"
+                name={`${id}-way`}
+                checked={trailing === way}
+                onChange={() => {
+                  setTrailing(way);
+                  setDraft(null);
+                }}
+              />
+              <span>{way ? "Trail %" : "Price"}</span>
+            </label>
+          ))}
+        </fieldset>
+      )}
+      <p class="held">{describe(level, enforced, kind)}</p>
       <div class="entry-row">
         <input
           id={id}
           inputMode="decimal"
           autocomplete="off"
           value={draft ?? ""}
-          placeholder={now === null ? "none" : formatPrice(now, row.entryPrice)}
+          placeholder={
+            trailing
+              ? level?.rule === "trailing"
+                ? percentOf(level.distance ?? "0")
+                : "such as 1.5 %"
+              : now === null
+                ? "none"
+                : formatPrice(now, row.entryPrice)
+          }
           title={trails ? "A price, or a distance such as 1.5 % to trail at" : undefined}
           aria-invalid={refused ? "true" : undefined}
           aria-describedby={`${id}-says`}

@@ -1,20 +1,32 @@
 /** One open position in full: chart, levels, marks with their reasons, and its end. */
 import { useEffect, useState } from "preact/hooks";
 import { type LevelKind, readPosition } from "../api/routes";
-import type { Live, Position, Row } from "../api/types";
+import type { Advice, Live, Position, Row } from "../api/types";
 import type { Decimal } from "../decimal";
 import { isDecimal } from "../decimal";
-import { exchangeName, formatAmount, formatDuration, formatPrice, formatQuantity, words } from "../format";
+import {
+  capital,
+  exchangeName,
+  formatAmount,
+  formatDuration,
+  formatPnl,
+  formatPrice,
+  formatQuantity,
+  words,
+} from "../format";
 import type { Shown } from "../live/marks";
 import { documents, noteDocument, operations } from "../live/positions";
 import { useLoad } from "../load";
 import { notional, typedPrice } from "../outlook";
 import { Link } from "../router";
+import { CareButtons } from "./care";
 import { CloseDialog } from "./close-dialog";
+import { Facts } from "./facts";
 import { Pnl, Price } from "./figures";
 import { Icon } from "./icons";
 import { LevelEditor } from "./level-editor";
 import { PriceChart } from "./price-chart";
+import { RiskBars } from "./risk";
 
 interface Props {
   shown: Shown;
@@ -92,7 +104,9 @@ export function PositionPanel({ shown, alone }: Props) {
           {...editor}
         />
       </div>
-      <Facts row={row} position={position} live={live} takenAt={state.takenAt} />
+      <AdviceNote advice={live?.shouldClose ?? position?.aiManagement?.shouldClose ?? null} />
+      <RiskBars row={row} live={live} />
+      <LiveFacts row={row} position={position} live={live} takenAt={state.takenAt} />
       <Marks row={row} live={live} />
       <footer class="actions">
         {!alone && row.id && (
@@ -100,11 +114,12 @@ export function PositionPanel({ shown, alone }: Props) {
             Details
           </Link>
         )}
+        {position && <CareButtons row={row} position={position} changed={detail.reload} />}
         <button type="button" class="danger" disabled={row.id === null} onClick={() => setClosing(true)}>
           Close position…
         </button>
       </footer>
-      {closing && <CloseDialog row={row} done={() => setClosing(false)} />}
+      {closing && <CloseDialog row={row} position={position} done={() => setClosing(false)} />}
     </section>
   );
 }
@@ -116,7 +131,7 @@ interface FactsProps {
   takenAt: string | null;
 }
 
-function Facts({ row, position, live, takenAt }: FactsProps) {
+function LiveFacts({ row, position, live, takenAt }: FactsProps) {
   const leverage = live?.leverage ?? position?.leverage ?? null;
   const opened = position?.openedAt ?? null;
   const facts: [string, preact.ComponentChild][] = [
@@ -127,23 +142,38 @@ function Facts({ row, position, live, takenAt }: FactsProps) {
     ["Leverage", leverage === null ? "–" : `${leverage}×`],
     ["Liquidation", formatPrice(live?.liquidationPrice ?? null, row.entryPrice)],
     ["Origin", position ? `${words(position.origin)}, ${row.managed ? "managed" : "observed"}` : "–"],
+    ["Goes by", `${live?.triggerPrice ?? position?.triggerPrice ?? "mark"} price`],
     ["Open for", opened ? formatDuration(new Date(takenAt ?? opened).getTime() - new Date(opened).getTime()) : "–"],
   ];
+  const plan = live?.plan ?? position?.plan;
+  if (live?.margin) facts.push(["Margin", formatAmount(live.margin)]);
+  if (position?.funding && Number(position.funding) !== 0) facts.push(["Funding", formatPnl(position.funding)]);
+  if (plan)
+    facts.push([
+      "Plan",
+      `${capital(plan)}${live?.commission ? `, ${formatAmount(live.commission)} of the profit` : ""}`,
+    ]);
+  if (position?.flowId) facts.push(["Flow", position.flowId]);
+  return <Facts facts={facts} />;
+}
+
+function AdviceNote({ advice }: { advice: Advice | null }) {
+  if (!advice) return null;
   return (
-    <dl class="facts">
-      {facts.map(([name, value]) => (
-        <div key={name}>
-          <dt>{name}</dt>
-          <dd class="figure">{value}</dd>
-        </div>
-      ))}
-    </dl>
+    <p class="banner advice-note">
+      <Icon name="advice" />
+      <span>
+        <b>The advisor would close it</b>
+        {advice.confidence && ` (${Number(advice.confidence)} % sure, urgency ${advice.urgency})`}: {advice.reason}
+      </span>
+    </p>
   );
 }
 
 function Marks({ row, live }: { row: Row; live: Live | null }) {
   const enforced = row.stopLossEnforced || row.takeProfitEnforced;
   const reason = live?.unguardedReason;
+  const doubts = live?.outOfSyncReasons?.join("; ");
   return (
     <ul class="marks">
       <li class={row.inSync ? "good" : "doubt"}>
@@ -152,7 +182,7 @@ function Marks({ row, live }: { row: Row; live: Live | null }) {
           ? "In sync: the exchange and the books agree."
           : row.id === null
             ? "Not in the books yet. The next reconciliation adopts it; “Sync now” does so at once."
-            : "Out of sync: the books follow with the next reconciliation, or at once with “Sync now”."}
+            : `Out of sync${doubts ? `: ${doubts}` : ""}. The books follow with the next reconciliation, or at once with “Sync now”.`}
       </li>
       <li class={row.guarded ? "good" : enforced ? "bad" : "idle"}>
         <Icon name={row.guarded ? "shield" : enforced ? "warning" : "shield"} />

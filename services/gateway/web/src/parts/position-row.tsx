@@ -2,7 +2,7 @@
 
 import { exchangeName, formatPnl, formatPrice, formatQuantity, words } from "../format";
 import type { Shown } from "../live/marks";
-import { dismiss } from "../live/positions";
+import { dismiss, documents } from "../live/positions";
 import { Link } from "../router";
 import { Pnl, Price } from "./figures";
 import { Icon } from "./icons";
@@ -16,12 +16,22 @@ interface Props {
 
 export function PositionRow({ shown, open, choose }: Props) {
   const { row, closed } = shown;
+  const known = documents.use();
   if (closed) return <ClosedRow shown={shown} />;
   const enforced = row.stopLossEnforced || row.takeProfitEnforced;
+  const advised = row.id ? known.get(row.id)?.aiManagement?.shouldClose : null;
   return (
     <button type="button" class="row" aria-expanded={open} onClick={choose} data-symbol={row.pair}>
       <span class="name">
-        <b>{row.pair}</b>
+        <b>
+          {row.pair}
+          {advised && (
+            <span class="advised" title={`The advisor would close it: ${advised.reason}`}>
+              <Icon name="advice" size={14} />
+              <span class="hidden">The advisor would close it</span>
+            </span>
+          )}
+        </b>
         <span>
           <span class={`side ${row.type.toLowerCase()}`}>{row.type.toLowerCase()}</span>
           <span class="figure size">{formatQuantity(row.quantity)}</span>
