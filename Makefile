@@ -46,7 +46,7 @@ token: $(RUN_STAMP) ## print a token: make -s token [USER_ID=demo] [ROLE=user|ad
 	@$(STACK) token --directory "$(DIRECTORY)" --user-id "$(USER_ID)" --role "$(ROLE)"
 
 test: $(DEV_STAMP) web-where-possible ## run the tests on throwaway servers [ARGS=-k name] [TEST_STACK=containers]
-	@$(BIN)/python -m pytest -n logical --maxprocesses=4 --dist loadgroup $(TESTS) $(ARGS)
+	@$(BIN)/python -m pytest -n logical --maxprocesses=4 --dist loadscope --no-loadscope-reorder $(TESTS) $(ARGS)
 
 test-chaos: $(DEV_STAMP) ## kill and cut off what runs, at every step of it [ARGS=-k name]
 	@$(BIN)/python -m pytest tests/chaos $(ARGS)

@@ -4,8 +4,8 @@
     .venv/bin/python examples/flow_client.py
 
 By default it speaks to the stack of this checkout, as the user `demo` on the sandbox's Binance. On the sandbox it also
-plays the market: once the position is open it lets the price rise for a while, so that the monitor's advisor has
-something to look at, and then fall until the stop fires. With --url and --token it runs against any Tandem, and then
+plays the market: once the position is open it lets the price rise for a while, so that the monitor's advisor has a
+gain to keep, and then fall until the stop fires. With --url and --token it runs against any Tandem, and then
 the market does what it does.
 """
 
@@ -93,7 +93,7 @@ async def run(tandem: Tandem, exchange: str, symbol: str, rise_seconds: float) -
             "side": "long",
             "riskPercent": 0.5,
             "leverage": 5,
-            "stopLoss": {"trailingDistance": 0.01},
+            "stopLoss": {"trailingDistance": 0.03},
             "agent": "example",
             "aiReasoning": "It left its range with volume.",
             "aiConfidence": 0.75,
@@ -128,16 +128,19 @@ async def run(tandem: Tandem, exchange: str, symbol: str, rise_seconds: float) -
 
 
 async def play(tandem: Tandem, symbol: str, entry: Decimal, rise_seconds: float) -> None:
-    """The market of the sandbox: up by two percent, step by step, then down until something closes the position."""
+    """The market of the sandbox: up by three percent, step by step, then down until something closes the position."""
     steps = max(1, int(rise_seconds))
     for step in range(1, steps + 1):
-        price = (entry * (1 + Decimal("0.02") * step / steps)).quantize(Decimal("0.1"))
-        await tandem.move(symbol, price)
+        await tandem.move(symbol, rounded(entry * (1 + Decimal("0.03") * step / steps)))
         await asyncio.sleep(1)
-    for percent in range(1, 60):
-        price = (entry * (Decimal("1.02") - Decimal("0.001") * percent)).quantize(Decimal("0.1"))
-        await tandem.move(symbol, price)
+    for tenth in range(1, 80):
+        await tandem.move(symbol, rounded(entry * (Decimal("1.03") - Decimal("0.001") * tenth)))
         await asyncio.sleep(0.5)
+
+
+def rounded(price: Decimal) -> Decimal:
+    """To five digits, as most symbols are priced."""
+    return price.quantize(Decimal(1).scaleb(price.adjusted() - 4))
 
 
 def main() -> None:

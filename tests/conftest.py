@@ -4,16 +4,19 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
+from xdist.scheduler import LoadScopeScheduling
 
 from deploy.local.certificates import CertificateFiles, issue_certificates
 from deploy.local.database import SERVICES, prepare_database
 from deploy.local.nats import NatsServer
 from tests.collector import Collector, running_collector
+from tests.logs import leaks_in
 from tests.servers import reachable_directory, throwaway_nats, throwaway_postgres
-from tests.stack import RunningStack, lift_limits, running_stack
+from tests.stack import NO_LIMITS, RunningStack, lift_limits, running_stack
 
 # Where something has brought rich, structlog would take seconds to draw one traceback.
 structlog.configure(
@@ -26,15 +29,22 @@ structlog.configure(
 
 
 STACKED = ("tests/e2e/", "tests/web/", "tests/chaos/")
+"""Tests of one whole stack, which stay in one process; elsewhere those of a module do."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before the marks are read
+class Together(LoadScopeScheduling):  # type: ignore[misc]
+    """Shares tests out among processes without parting those that share what is dear to make."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((folder for folder in STACKED if nodeid.startswith(folder)), nodeid.partition("::")[0])
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return Together(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests stay together where several processes share them out: a module's, and those of one stack."""
-    for item in items:
-        together = next((folder for folder in STACKED if item.nodeid.startswith(folder)), None)
-        item.add_marker(pytest.mark.xdist_group(together or item.nodeid.partition("::")[0]))
-    # What waits most begins first, beside what computes.
+    """What waits most begins first, beside what computes."""
     items.sort(key=lambda item: not item.nodeid.startswith(STACKED))
 
 
@@ -96,12 +106,14 @@ async def stack(session_dir: Path, collector: Collector) -> AsyncIterator[Runnin
 
     They share its address as well, so the venues' limits on an address are lifted: tests of limits have their own.
     """
-    limits = {"BINANCE_WEIGHT_PER_MINUTE": "100000", "BYBIT_REQUESTS_PER_SECOND": "10000"}
     traces = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
         "OTEL_TRACES_SAMPLER_ARG": "0",
         "OTEL_BSP_SCHEDULE_DELAY": "200",
     }
-    async with running_stack(session_dir / "stack", {**limits, **traces}) as running:
+    async with running_stack(session_dir / "stack", {**NO_LIMITS, **traces}) as running:
         await lift_limits(running.sandbox)
         yield running
+    # Of everything that all tests have had it do. The stack has ended, so what it said while it stopped is in it too.
+    leaks = leaks_in(running.layout.log("").parent, running.layout.secrets_file, running.told)
+    assert not leaks, "\n".join(leaks[:20])

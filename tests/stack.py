@@ -30,6 +30,8 @@ class RunningStack:
     def __init__(self, directory: Path, process: asyncio.subprocess.Process) -> None:
         self.layout = Layout(directory)
         self.console: list[str] = []
+        self.told: set[str] = set()
+        """Secrets that tests told it, or were given by it: none may be in a log."""
         self._process = process
         self._news = asyncio.Condition()
         self._reader = asyncio.create_task(self._read())
@@ -72,7 +74,9 @@ class RunningStack:
     def token(self, user_id: str, role: Role = "user") -> str:
         """A token for any user of this stack."""
         secret = (self.layout.secrets("gateway") / "jwt_secret").read_text()
-        return mint_token(secret, user_id, role, datetime.now(UTC))
+        token = mint_token(secret, user_id, role, datetime.now(UTC))
+        self.told.add(token)
+        return token
 
     async def heard(self, text: str, *, after: int = 0, timeout_seconds: float = START_TIMEOUT_SECONDS) -> str:
         """Wait for a console line with this text, among those after the first `after`; returns it.
@@ -128,6 +132,10 @@ async def running_stack(directory: Path, environment: Mapping[str, str] | None =
             yield stack
         finally:
             await stack.stop()
+
+
+NO_LIMITS = {"BINANCE_WEIGHT_PER_MINUTE": "100000", "BYBIT_REQUESTS_PER_SECOND": "10000"}
+"""For a stack that many tests share: they have one address between them. See `lift_limits`."""
 
 
 async def lift_limits(sandbox: str) -> None:

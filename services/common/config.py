@@ -156,6 +156,10 @@ class ExchangeSettings(Settings):
     bybit_requests_per_second: PositiveInt = Field(
         100, description="a whole number above 0: requests a second of all behind one address; orders may exceed it"
     )
+    egress_address: str = Field(
+        "",
+        description="a name for the address from which this process reaches the exchanges: bans are shared within it",
+    )
 
     @field_validator("exchange_sandbox_url")
     @classmethod

@@ -20,6 +20,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
 
 from services.common.errors import DatabaseUnavailable, DomainError, FieldInvalid, TransactionConflict
 from services.common.health import DATABASE, HealthRegistry
@@ -147,6 +148,8 @@ async def watch_database(
             up = False
         health.set(DATABASE, up)
         instruments.database_up.set(up)
+        instruments.database_seconds.set(time.monotonic() - started)
+        instruments.database_connections.set(cast(QueuePool, engine.pool).checkedout())
         await asyncio.sleep(max(0.0, interval_seconds - (time.monotonic() - started)))
 
 

@@ -78,6 +78,9 @@ class Relay:
                         await self._relay(connection)
             except (DatabaseUnavailable, TransactionConflict) as error:
                 _log.info("relay waits", reason=error.reason)
+                # Whoever has the lock now says how it stands.
+                self._instruments.outbox_depth.set(0)
+                self._instruments.outbox_oldest_seconds.set(0)
             await asyncio.sleep(self._poll_seconds)
 
     async def _locked(self, connection: AsyncConnection) -> bool:
@@ -89,7 +92,9 @@ class Relay:
             self._wake.clear()
             while await self._publish_some(connection):
                 pass
-            self._instruments.outbox_depth.set((await connection.execute(_DEPTH)).scalar_one())
+            waiting = (await connection.execute(_WAITING_NOW)).one()
+            self._instruments.outbox_depth.set(waiting.depth)
+            self._instruments.outbox_oldest_seconds.set(waiting.oldest)
             await self._prune(connection)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._poll_seconds):
@@ -171,7 +176,10 @@ _MARK = (
     .where(OUTBOX.c.id == func.any(bindparam("ids", type_=ARRAY(Uuid))))
     .values(published_at=func.clock_timestamp())
 )
-_DEPTH = select(func.count()).select_from(OUTBOX).where(_WAITING)
+_AGE = func.extract("epoch", func.clock_timestamp() - func.min(OUTBOX.c.created_at))
+_WAITING_NOW = select(func.count().label("depth"), func.greatest(0, func.coalesce(_AGE, 0)).label("oldest")).where(
+    _WAITING
+)
 _OLDEST_KEPT = func.now() - func.make_interval(0, 0, 0, 0, 0, 0, bindparam("keep_seconds", type_=Float))
 _PRUNE = delete(OUTBOX).where(
     OUTBOX.c.id.in_(select(OUTBOX.c.id).where(OUTBOX.c.published_at < _OLDEST_KEPT).limit(_PRUNE_ROWS))

@@ -129,6 +129,15 @@ class Instruments:
             "tandem_bus_handled", "Messages handled.", ["consumer", "outcome"], registry=registry
         )
         self.outbox_depth = Gauge("tandem_outbox_depth", "Events not yet published.", registry=registry)
+        self.outbox_oldest_seconds = Gauge(
+            "tandem_outbox_oldest_seconds", "How long the oldest of them has waited.", registry=registry
+        )
         self.outbox_published = Counter("tandem_outbox_published", "Events published.", registry=registry)
         self.outbox_failures = Counter("tandem_outbox_failures", "Failed attempts to publish.", registry=registry)
         self.database_up = Gauge("tandem_database_up", "1 while Postgres answers.", registry=registry)
+        self.database_seconds = Gauge(
+            "tandem_database_answer_seconds", "How long the last question of the watch took.", registry=registry
+        )
+        self.database_connections = Gauge(
+            "tandem_database_connections_in_use", "Connections of the pool that are in use.", registry=registry
+        )

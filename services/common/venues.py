@@ -12,16 +12,17 @@ from functools import partial
 import structlog
 
 from protos.positions.v1 import types_pb2
-from protos.venue.v1 import events_pb2
+from protos.venue.v1 import events_pb2, status_pb2
 from services.common.bus import Bus, Handler, Received
 from services.common.clock import Clock
 from services.common.config import ExchangeSettings
-from services.common.exchange.budget import Ban
+from services.common.exchange.budget import Ban, Budget
 from services.common.exchange.venues import ExchangeSettings as DoorSettings
 from services.common.exchange.venues import Venues, open_venues
 from services.common.process import Process
 from services.common.subjects import all_users_ephemeral, ephemeral_subject
 from services.common.trading.side import Venue
+from services.common.venue_metrics import VenueMetrics
 
 _log = structlog.get_logger(__name__)
 
@@ -29,6 +30,9 @@ BANS = tuple(all_users_ephemeral(service, "venue_banned") for service in ("posit
 
 _VENUES = {types_pb2.EXCHANGE_BINANCE: Venue.BINANCE, types_pb2.EXCHANGE_BYBIT: Venue.BYBIT}
 _EXCHANGES = {venue: exchange for exchange, venue in _VENUES.items()}
+
+_UNITS = {Venue.BINANCE: "weight a minute", Venue.BYBIT: "requests a second"}
+"""What the windows of `DEFAULT_LIMITS` count."""
 
 Send = Callable[[str, bytes], Awaitable[bool]]
 
@@ -42,7 +46,8 @@ async def reach_venues(
     shares: Mapping[Venue, float] | None = None,
 ) -> Venues:
     """The venues, until the process drains. `shares`: which part of an address's limits is this process's."""
-    bans = BanTeller(service, bus.publish_ephemeral, clock)
+    address = settings.egress_address
+    bans = BanTeller(service, bus.publish_ephemeral, clock, address=address)
     process.spawn("told bans", bans.run())
     door = DoorSettings(
         mode=settings.exchange_mode,
@@ -53,20 +58,46 @@ async def reach_venues(
         },
         shares={} if shares is None else shares,
     )
-    context = open_venues(door, now=clock.now, on_ban=bans.tell)
+    metrics = VenueMetrics(process.instruments.registry)
+    context = open_venues(door, now=clock.now, on_ban=bans.tell, meter=metrics)
     venues = await context.__aenter__()
+    metrics.show(venues.budget)
     process.on_drain(partial(context.__aexit__, None, None, None), "venues")
     heard = bus.subscribe_ephemeral(
-        BANS, hear_bans(lambda venue, until, reason: venues.budget(venue).apply_ban(until, reason, announce=False))
+        BANS,
+        hear_bans(
+            lambda venue, until, reason: venues.budget(venue).apply_ban(until, reason, announce=False), address=address
+        ),
     )
     process.spawn("heard bans", heard.run())
     return venues
 
 
+def write_status(budget: Budget) -> status_pb2.VenueStatus:
+    """How a budget stands now, for VenueStatusService; the feed is for those to add who have one."""
+    now = budget.state()
+    status = status_pb2.VenueStatus(
+        exchange=_EXCHANGES[budget.venue],
+        budget=status_pb2.Budget(
+            limit=budget.limits.address_limit,
+            used=now.address_spent,
+            unit=_UNITS[budget.venue],
+            share=budget.limits.share,
+        ),
+    )
+    if now.ban is not None:
+        status.banned_until.FromDatetime(now.ban.until)
+        status.ban_reason = now.ban.reason
+    return status
+
+
 class BanTeller:
     """Tells every process of the bans that this one met, again and again while they last: some may start later."""
 
-    def __init__(self, service: str, send: Send, clock: Clock, again_seconds: float = 10.0) -> None:
+    def __init__(
+        self, service: str, send: Send, clock: Clock, again_seconds: float = 10.0, *, address: str = ""
+    ) -> None:
+        self._address = address
         self._service = service
         self._send = send
         self._clock = clock
@@ -91,18 +122,22 @@ class BanTeller:
             now = self._clock.now()
             self._bans = {venue: ban for venue, ban in self._bans.items() if ban.until > now}
             for ban in tuple(self._bans.values()):
-                message = events_pb2.VenueBanned(exchange=_EXCHANGES[ban.venue], reason=ban.reason)
+                message = events_pb2.VenueBanned(
+                    exchange=_EXCHANGES[ban.venue], reason=ban.reason, address=self._address
+                )
                 message.sent_at.FromDatetime(now)
                 message.until.FromDatetime(ban.until)
                 subject = ephemeral_subject(self._service, "venue_banned", ban.venue.value)
                 await self._send(subject, message.SerializeToString())
 
 
-def hear_bans(apply: Callable[[Venue, datetime, str], None]) -> Handler:
-    """A handler of venue_banned, from whichever service met it."""
+def hear_bans(apply: Callable[[Venue, datetime, str], None], *, address: str = "") -> Handler:
+    """A handler of venue_banned, from whichever process behind the same address met it."""
 
     async def hear(message: Received) -> None:
         ban = events_pb2.VenueBanned.FromString(message.payload)
+        if ban.address != address:
+            return
         venue, until = _VENUES[ban.exchange], ban.until.ToDatetime(tzinfo=UTC)
         _log.warning("venue banned", venue=venue, until=until.isoformat(), subject=message.subject)
         apply(venue, until, ban.reason)

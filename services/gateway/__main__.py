@@ -18,6 +18,7 @@ from services.gateway.clients import (
     PositionsClient,
     ReconcilerClient,
     SharingLive,
+    VenuesClient,
     WatchingLive,
 )
 from services.gateway.config import GatewaySettings
@@ -44,6 +45,7 @@ _POSITIONS = [
     "positions.v1.LivePositionsService",
     "positions.v1.HistoryService",
     "positions.v1.ObservationService",
+    "venue.v1.VenueStatusService",
 ]
 _RECONCILER = ["reconciler.v1.ReconcilerService", "reconciler.v1.Schedule"]
 _MONITOR = [
@@ -52,6 +54,7 @@ _MONITOR = [
     "monitor.v1.EvaluationsService",
     "monitor.v1.FlowService",
     "monitor.v1.PausesService",
+    "venue.v1.VenueStatusService",
 ]
 _FORGET_SECONDS = 3600.0
 
@@ -109,6 +112,7 @@ async def serve(settings: GatewaySettings, process: Process) -> None:
             flows=minder,
             evaluations=minder,
             pauses=minder,
+            venues={"positions": VenuesClient(positions), "monitor": VenuesClient(monitor)},
             board=StatusBoard(
                 {
                     "positions": GrpcHealth(positions, _POSITIONS),

@@ -15,7 +15,7 @@ from services.monitor.flows import room as opening
 from services.monitor.ground import lay_ground
 from services.monitor.pauses.store import PostgresPauses
 from services.monitor.pauses.switch import PauseSwitch
-from services.monitor.rpc import alerts, evaluations, flows, pauses, trading
+from services.monitor.rpc import alerts, evaluations, flows, pauses, status, trading
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
 
 async def serve(settings: MonitorSettings, process: Process) -> None:
     """Start every part. What is registered last is stopped first."""
-    served = (trading, alerts, evaluations, flows, pauses)
+    served = (trading, alerts, evaluations, flows, pauses, status)
     for service in served:
         process.health.declare(service.FULL_NAME, readiness=False)
     ground = await lay_ground(settings, process)
@@ -68,6 +68,7 @@ async def serve(settings: MonitorSettings, process: Process) -> None:
             alerted.registration,
             evaluated,
             pauses.registration(switch),
+            status.registration(ground.venues.budget, watches.watch.standing),
         ),
         {method: callers for service in served for method, callers in service.ACCESS.items()},
         process.health,

@@ -19,6 +19,7 @@ from services.common.venues import reach_venues
 from services.monitor.clients.positions import PositionsBooks, PositionsKeys
 from services.monitor.closing.keys import KeyRing
 from services.monitor.config import MonitorSettings
+from services.monitor.metrics import Metrics
 from services.monitor.partitions.holding import PartitionHolder
 
 
@@ -40,6 +41,7 @@ class Ground:
     books: PositionsBooks
     keys: KeyRing
     holder: PartitionHolder
+    metrics: Metrics
 
 
 async def lay_ground(settings: MonitorSettings, process: Process) -> Ground:
@@ -84,4 +86,5 @@ async def lay_ground(settings: MonitorSettings, process: Process) -> Ground:
         books=PositionsBooks(positions),
         keys=KeyRing(PositionsKeys(positions), clock),
         holder=holder,
+        metrics=Metrics(process.instruments.registry, clock),
     )

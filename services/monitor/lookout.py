@@ -72,7 +72,7 @@ async def build(ground: Ground, closer: Closer, trouble: Callable[[Position], st
     watermarks = Watermarks(timedelta(seconds=settings.price_gap_seconds))
     extremes = PostgresExtremes(ground.engine)
     await _restore(watermarks, extremes)
-    firing = Firing(index, closer, ground.holder, clock, watermarks)
+    firing = Firing(index, closer, ground.holder, clock, watermarks, ground.metrics.closed_after)
     process.on_drain(firing.drain, "triggers")
 
     limits = PriceLimits(settings.price_step_limit, timedelta(seconds=settings.price_age_limit_seconds))
@@ -116,9 +116,11 @@ async def build(ground: Ground, closer: Closer, trouble: Callable[[Position], st
         trouble_of_price=lambda instrument: watch.trouble(instrument) or watermarks.trouble(instrument),
         trouble_of_position=lambda position: trouble(position) or firing.trouble(position),
         followed=lambda: max(0, facts.place - 1),
+        judged=ground.metrics.judged,
     )
+    ground.metrics.show(price_age=watch.oldest, crossed=firing.crossed_for, held=lambda: len(ground.holder.claims()))
     for name, work in {
-        "partitions": ground.holder.run(),
+        "partitions": _hold(ground, levels),
         "recheck": _recheck(watch, firing, settings.recheck_seconds),
         "trading keys": _keep_keys(ground, guarding, settings.key_check_seconds),
         "order hosts": keep_warm(ground.reader, levels.symbols, settings.order_host_seconds),
@@ -140,6 +142,14 @@ def _each(told: Iterable[Callable[[T], object]]) -> Callable[[T], None]:
             one(news)
 
     return tell
+
+
+async def _hold(ground: Ground, levels: LevelFollower) -> None:
+    """Hold partitions, but take none from another replica before this one knows what is in them."""
+    while True:
+        if levels.loaded:
+            await ground.holder.run()
+        await asyncio.sleep(_READINESS_POLL_SECONDS)
 
 
 async def _recheck(watch: PriceWatch, firing: Firing, interval_seconds: float) -> None:

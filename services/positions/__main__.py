@@ -41,6 +41,7 @@ from services.positions.equity.recording import EquityRecorder, record_equity
 from services.positions.events import hear_heartbeats
 from services.positions.guards import Guards, LevelPlaces
 from services.positions.keys import KeptKeys
+from services.positions.metrics import Metrics
 from services.positions.prices import TriggerPrices
 from services.positions.queries.books import BookQueries
 from services.positions.queries.documents import DocumentQueries
@@ -48,7 +49,7 @@ from services.positions.queries.live import LiveQueries, open_rows
 from services.positions.queries.memory import Memory
 from services.positions.queries.observation import ObservationQueries
 from services.positions.readings import AccountReadings, Keys, ReadingLimits
-from services.positions.rpc import accounts, history, live, observation, positions
+from services.positions.rpc import accounts, history, live, observation, positions, status
 from services.positions.streams.events import (
     EXTREMES,
     OWN_FACTS,
@@ -133,7 +134,8 @@ async def serve(settings: PositionsSettings, process: Process) -> None:
         ),
         on_reading=equity.note,
     )
-    memory: Memory[live.Answer] = Memory(settings.view_max_age_seconds)
+    viewed = Metrics(process.instruments.registry, readings.streams).viewed
+    memory: Memory[live.Answer] = Memory(settings.view_max_age_seconds, on_answer=viewed)
 
     def written() -> None:
         memory.forget_all()
@@ -186,6 +188,7 @@ async def serve(settings: PositionsSettings, process: Process) -> None:
                 ObservationQueries(engine, readings, reader, keys), DecisionCommands(journal, readings, prices, clock)
             )
         ),
+        status.registration(venues.budget),
     ]
     server = GrpcServer(settings, services, ACCESS, process.health, process.instruments)
     await server.start()

@@ -34,4 +34,5 @@ ACCESS: AccessTable = {
     "positions.v1.LivePositionsService": _GATEWAY | _MONITOR,
     "positions.v1.HistoryService": _GATEWAY,
     "positions.v1.ObservationService": _RECONCILER,
+    "venue.v1.VenueStatusService": _GATEWAY,
 }

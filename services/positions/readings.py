@@ -126,6 +126,11 @@ class AccountReadings:
         if account is not None:
             account.up = None
 
+    def streams(self) -> tuple[int, int]:
+        """How many accounts are followed by a private stream that is up, and how many by one that is not."""
+        followed = [account.up() for account in self._accounts.values() if account.up is not None]
+        return sum(followed), len(followed) - sum(followed)
+
     def followed(self, account_id: str) -> AccountReading | None:
         """What is known of an account whose stream is up; None where it has to be asked for."""
         account = self._accounts.get(account_id)

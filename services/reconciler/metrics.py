@@ -11,28 +11,36 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._runs = Counter(
-            "reconciliation_runs_total", "Finished runs.", ["exchange", "result", "trigger"], registry=registry
+            "tandem_reconciliation_runs", "Finished runs.", ["exchange", "result", "trigger"], registry=registry
         )
         self._seconds = Histogram(
-            "reconciliation_run_seconds",
+            "tandem_reconciliation_run_seconds",
             "How long a run took.",
             ["exchange"],
             buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
             registry=registry,
         )
         self._discrepancies = Counter(
-            "reconciliation_discrepancies_total",
+            "tandem_reconciliation_discrepancies",
             "Discrepancies found for the first time.",
             ["exchange", "kind", "repaired"],
             registry=registry,
         )
-        self._lag = Gauge("reconciliation_lag_seconds", "How late the latest account is.", registry=registry)
-        self._accounts = Gauge("reconciliation_accounts", "Accounts on the schedule.", registry=registry)
-        self._overdue = Gauge("reconciliation_overdue_accounts", "Accounts due and not begun.", registry=registry)
-        self._failing = Gauge("reconciliation_failing_accounts", "Accounts not read whole last.", registry=registry)
-        self._absences = Gauge("reconciliation_pending_absences", "Rows missing, not booked.", registry=registry)
-        self._suspicious = Gauge("reconciliation_suspicious_accounts", "Accounts that are doubted.", registry=registry)
-        self._estimated = Gauge("reconciliation_estimated_exits", "Closed rows without fills.", registry=registry)
+        self._lag = Gauge("tandem_reconciliation_lag_seconds", "How late the latest account is.", registry=registry)
+        self._accounts = Gauge("tandem_reconciliation_accounts", "Accounts on the schedule.", registry=registry)
+        self._overdue = Gauge(
+            "tandem_reconciliation_overdue_accounts", "Accounts due and not begun.", registry=registry
+        )
+        self._failing = Gauge(
+            "tandem_reconciliation_failing_accounts", "Accounts not read whole last.", registry=registry
+        )
+        self._absences = Gauge("tandem_reconciliation_pending_absences", "Rows missing, not booked.", registry=registry)
+        self._suspicious = Gauge(
+            "tandem_reconciliation_suspicious_accounts", "Accounts that are doubted.", registry=registry
+        )
+        self._estimated = Gauge(
+            "tandem_reconciliation_estimated_exits", "Closed rows without fills.", registry=registry
+        )
 
     def count(self, run: AccountRun) -> None:
         """A run has finished."""

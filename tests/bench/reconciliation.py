@@ -96,7 +96,7 @@ async def runs(stack: RunningStack) -> dict[str, float]:
     found: dict[str, float] = {}
     for family in text_string_to_metric_families(told):
         for sample in family.samples:
-            if sample.name == "reconciliation_runs_total":
+            if sample.name == "tandem_reconciliation_runs_total":
                 found[sample.labels["result"]] = found.get(sample.labels["result"], 0) + sample.value
     return found
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ from protos.positions.v1 import types_pb2
 from services.common.channels import ServiceChannel, open_channel
 from services.common.subjects import subject
 from services.common.telemetry import Instruments
-from tests.e2e.trader import Json, Trader, new_trader, until
+from services.common.trading.client_order_id import OrderCause, parse_client_order_id
+from tests.e2e.trader import Json, Pushes, Trader, new_trader, until
 from tests.fakes.llm import LlmStub, advice, fail, running_llm, say
 from tests.stack import RunningStack, lift_limits, running_stack
 
@@ -210,6 +212,110 @@ async def test_a_model_has_a_position_closed_by_ai_signal(advised: Advised, trad
     )
     assert (evaluation.position_id, evaluation.advisor, evaluation.reason) == (position_id, "llm", "the thesis is gone")
     assert evaluation.input_tokens == 400
+
+
+async def steps_of(trader: Trader, execution_id: str) -> list[Json]:
+    """The life of an execution so far, as REST tells it."""
+    updates: list[Json] = (await trader.call("GET", f"/api/executions/{execution_id}"))["updates"]
+    return updates
+
+
+async def pushed_steps(pushes: Pushes, execution_id: str) -> list[Json]:
+    """The same, as a WebSocket has told it."""
+    own = [m["data"] for m in pushes.messages if m["type"] == "execution_updated"]
+    return [one["update"] for one in own if one["execution"]["id"] == execution_id]
+
+
+MOVED = "llm says move stop to 99, 80 % sure: the range has narrowed. Acted."
+CLOSED = "llm says close, 95 % sure: the thesis is gone. Acted."
+
+
+def named(steps: list[Json]) -> list[str]:
+    return [step["step"] for step in steps]
+
+
+async def test_an_execution_has_its_stop_tightened_by_the_advisor_and_is_closed_by_ai_signal(
+    advised: Advised, trader: Trader
+) -> None:
+    symbol = await trader.mint_symbol("100")
+    account = (await trader.add_key())["id"]
+    pushes = await trader.listen()
+    advised.answer(symbol, advice("MOVE_STOP", 99, confidence=80, reason="the range has narrowed"))
+    body = {
+        "nodeId": "entry",
+        "accountId": account,
+        "symbol": symbol,
+        "side": "long",
+        "quantity": 2,
+        "stopLoss": {"trailingDistance": 0.02},
+        "agent": "breakout",
+    }
+    started = (await trader.call("POST", "/api/flows/flow-ai/executions", body))["execution"]
+    execution_id = started["id"]
+    steps = await until(
+        partial(steps_of, trader, execution_id),
+        lambda steps: "level_moved" in named(steps) and "evaluated" in named(steps),
+        "the advisor to tighten the stop",
+    )
+    assert named(steps)[:2] == ["opening", "opened"]
+    assert next(step["detail"] for step in steps if step["step"] == "level_moved") == "floor: none → 99"
+    row = (await until(trader.rows, lambda rows: rows[symbol]["stopLoss"] == 99, "the stop to be shown"))[symbol]
+    assert (row["managed"], row["stopLossEnforced"]) == (True, True)
+    position_id = row["id"]
+
+    advised.answer(symbol, advice("CLOSE", confidence=95, urgency="high", reason="the thesis is gone."))
+    await trader.set_price(symbol, "100.5")
+    closed = (await pushes.wait_for("position_closed", symbol))["data"]
+    assert (closed["id"], closed["exit"]["reason"]) == (position_id, "ai_signal")
+
+    wanted = {"opening", "opened", "level_moved", "evaluated", "closing", "closed"}
+    steps = await until(
+        partial(steps_of, trader, execution_id),
+        lambda steps: wanted <= set(named(steps)) and CLOSED in [step["detail"] for step in steps],
+        "the whole life of the execution",
+    )
+    assert set(named(steps)) == wanted
+    assert [step["sequence"] for step in steps] == list(range(1, len(steps) + 1))
+    assert steps[named(steps).index("evaluated")]["detail"] == MOVED
+    assert named(steps).index("closing") < named(steps).index("closed")
+    closing = steps[named(steps).index("closing")]
+    assert closing["detail"].startswith("Closing: ai_signal at 100")
+    # What came of the advice is known after the close; it is told for the moment at which it was given.
+    assert next(step["timestamp"] for step in steps if step["detail"] == CLOSED) <= closing["timestamp"]
+    pushed = await until(partial(pushed_steps, pushes, execution_id), lambda told: len(told) >= len(steps), "the steps")
+    assert sorted(pushed, key=itemgetter("sequence"))[: len(steps)] == steps
+
+    execution = (await trader.call("GET", f"/api/executions/{execution_id}"))["execution"]
+    history = await until(trader.history, lambda rows: symbol in rows, "the close to be booked")
+    result, booked = execution["result"], history[symbol]
+    assert (execution["state"], execution["positionId"], result["reason"]) == ("closed", position_id, "ai_signal")
+    assert (booked["id"], booked["exitReason"], booked["estimated"]) == (position_id, "AI_SIGNAL", False)
+    assert (result["price"], result["quantity"], result["pnl"]) == (booked["exitPrice"], 2, booked["pnl"])
+
+    await closed_by_ai_in_books(trader, symbol, position_id)
+
+
+async def closed_by_ai_in_books(trader: Trader, symbol: str, position_id: str) -> None:
+    """What the exchange, the evaluations and the timeline tell of a stop at 99 and a close, both by the model."""
+    truth = await trader.truth()
+    assert truth["positions"] == []
+    (sold,) = [one for one in truth["orders"] if one["symbol"] == symbol and one["side"] == "SELL"]
+    assert (sold["kind"], sold["reduce_only"], sold["status"]) == ("MARKET", True, "FILLED")
+    order_id = parse_client_order_id(sold["client_id"])
+    assert order_id is not None
+    assert order_id.cause is OrderCause.AI_SIGNAL
+
+    path = f"/api/positions/{position_id}/evaluations"
+    evaluations = (await trader.call("GET", path))["evaluations"]
+    acted = [one for one in reversed(evaluations) if one["outcome"] == "acted"]
+    assert [(one["action"], one["price"], one["confidence"], one["advisor"]) for one in acted] == [
+        ("move_stop", 99, 80, "llm"),
+        ("close", None, 95, "llm"),
+    ]
+    entries = (await trader.call("GET", f"/api/positions/{position_id}/timeline"))["entries"]
+    assert (entries[0]["change"], entries[-1]["change"]) == ("opened", "closed")
+    (moved,) = [entry for entry in entries if entry["floor"] == 99 and entry["change"] != "closed"]
+    assert (moved["actor"], moved["reason"]) == ("ai", "the range has narrowed")
 
 
 async def test_posts_that_give_orders_change_nothing_but_the_score(advised: Advised, trader: Trader) -> None:

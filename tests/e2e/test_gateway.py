@@ -130,6 +130,10 @@ async def test_administrators_see_everything_and_others_nothing(stack: RunningSt
             "monitor": "active",
         }
         assert (status["gateway"]["busConnected"], status["gateway"]["parts"]["gateway.http"]) == (True, "SERVING")
+        venues = {(row["service"], row["exchange"]): row for row in status["venues"]}
+        assert set(venues) == {(name, venue) for name in ("positions", "monitor") for venue in ("binance", "bybit")}
+        assert all(row["budget"]["limit"] > 0 for row in venues.values())
+        assert [name for (name, _), row in venues.items() if row["feed"] is not None] == ["monitor", "monitor"]
         seen = (await admin.get(f"/api/admin/users/{trader.user_id}/positions")).json()
         assert [position["id"] for position in seen["positions"]] == [position_id]
         plan = {"name": "pro", "commissionPercent": 10}

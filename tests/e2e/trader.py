@@ -171,5 +171,6 @@ async def new_trader(stack: RunningStack, exchange: str) -> AsyncIterator[Trader
     ):
         account = (await sandbox.post("/sandbox/accounts", json={"exchange": exchange})).json()
         trader = Trader(exchange, user_id, gateway, sandbox, token, account["apiKey"], account["secret"])
+        stack.told.add(trader.secret)
         async with trader.sockets:
             yield trader

@@ -9,6 +9,7 @@ from typing import Any
 
 from protos.positions.v1 import accounts_pb2, history_pb2, live_pb2, positions_pb2, types_pb2
 from protos.reconciler.v1 import reconciler_pb2
+from protos.venue.v1 import status_pb2
 from services.common.bus import Received
 from services.common.errors import PositionNotFound
 from services.common.past import PastGone
@@ -270,6 +271,26 @@ class FakeHealth:
     async def check(self) -> Mapping[str, str]:
         self.asked += 1
         return {"everything": "SERVING" if self.up else "UNREACHABLE"}
+
+
+class FakeVenues(_Failing):
+    """A service that stands well with both venues until it is told otherwise."""
+
+    def __init__(self) -> None:
+        self.venues = [
+            status_pb2.VenueStatus(
+                exchange=types_pb2.EXCHANGE_BINANCE,
+                budget=status_pb2.Budget(limit=1200, used=84, unit="weight a minute", share=0.5),
+            ),
+            status_pb2.VenueStatus(
+                exchange=types_pb2.EXCHANGE_BYBIT,
+                budget=status_pb2.Budget(limit=100, used=3, unit="requests a second", share=0.5),
+            ),
+        ]
+
+    async def read(self) -> Sequence[status_pb2.VenueStatus]:
+        self._fail()
+        return self.venues
 
 
 class FakePast:

@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
 from tests.e2e.trader import Trader, new_trader
-from tests.stack import RunningStack, running_stack
+from tests.stack import NO_LIMITS, RunningStack, lift_limits, running_stack
 from tests.web.browser import BUILT, CHROMIUM, running_browser, signed_in
 
 DEADLINE_MILLISECONDS = 20_000
@@ -29,7 +29,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 async def web_stack(session_dir: Path) -> AsyncIterator[RunningStack]:
-    async with running_stack(session_dir / "web-stack") as running:
+    async with running_stack(session_dir / "web-stack", NO_LIMITS) as running:
+        await lift_limits(running.sandbox)
         yield running
 
 

@@ -20,7 +20,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class VenueBanned(_message.Message):
-    """Core NATS, <service>.ephemeral.v1.venue_banned.<venue>: a venue told this address to stop. Everybody stops."""
+    """Core NATS, <service>.ephemeral.v1.venue_banned.<venue>: a venue told this address to stop. Everybody behind it stops."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -28,9 +28,12 @@ class VenueBanned(_message.Message):
     EXCHANGE_FIELD_NUMBER: _builtins.int
     UNTIL_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
     exchange: _types_pb2.Exchange.ValueType
     reason: _builtins.str
     """As the venue said it."""
+    address: _builtins.str
+    """The installation's own name of the address that was banned; empty where there is but one."""
     @_builtins.property
     def sent_at(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -42,10 +45,11 @@ class VenueBanned(_message.Message):
         exchange: _types_pb2.Exchange.ValueType = ...,
         until: _timestamp_pb2.Timestamp | None = ...,
         reason: _builtins.str = ...,
+        address: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["sent_at", b"sent_at", "until", b"until"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["exchange", b"exchange", "reason", b"reason", "sent_at", b"sent_at", "until", b"until"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "exchange", b"exchange", "reason", b"reason", "sent_at", b"sent_at", "until", b"until"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

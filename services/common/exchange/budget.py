@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from enum import IntEnum
 from heapq import heappop, heappush
 from itertools import count
+from typing import Protocol
 
 from services.common.exchange.errors import VenueError, VenueErrorKind
 from services.common.trading.side import Venue
@@ -52,6 +53,18 @@ class Ban:
 
 
 OnBan = Callable[[Ban], None]
+
+
+class Meter(Protocol):
+    """Told of what a budget gives and refuses; it must be quick."""
+
+    def taken(self, venue: Venue, lane: Lane, weight: int) -> None:
+        """A request goes out."""
+        ...
+
+    def refused(self, venue: Venue, lane: Lane) -> None:
+        """A request was not let through: there is no room for it soon, or a ban is in force."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +107,11 @@ class Budget:
         limits: BudgetLimits,
         *,
         on_ban: OnBan | None = None,
+        meter: Meter | None = None,
         seconds: Callable[[], float] = time.time,
     ) -> None:
         self.venue = venue
+        self._meter = meter
         self._limits = limits
         self._on_ban = on_ban
         self._seconds = seconds
@@ -118,6 +133,17 @@ class Budget:
             self._ban = None
         return self._ban
 
+    @property
+    def limits(self) -> BudgetLimits:
+        """What may be used in a window."""
+        return self._limits
+
+    @property
+    def used_ratio(self) -> float:
+        """How much of what the address may use in a window is used in the present one, by whomever; 1 is all."""
+        self._roll()
+        return self._address_spent / self._limits.address_limit
+
     def state(self) -> BudgetState:
         """What the budget looks like now."""
         self._roll()
@@ -125,6 +151,14 @@ class Budget:
 
     async def acquire(self, weight: int, lane: Lane) -> None:
         """Wait for room for a request. Raises VenueError (BANNED, RATE_LIMITED) where there will be none soon."""
+        try:
+            await self._acquire(weight, lane)
+        except VenueError:
+            if self._meter is not None:
+                self._meter.refused(self.venue, lane)
+            raise
+
+    async def _acquire(self, weight: int, lane: Lane) -> None:
         self._check_ban()
         self._roll()
         if not self._must_queue(lane) and self._fits(weight, lane):
@@ -136,7 +170,8 @@ class Budget:
         heappush(self._waiting, (lane, next(self._order), weight, turn))
         self._schedule()
         try:
-            await asyncio.wait_for(turn, _PATIENCE_SECONDS[lane])
+            async with asyncio.timeout(_PATIENCE_SECONDS[lane]):
+                await turn
         except TimeoutError:
             raise self._exhausted(lane) from None
         finally:
@@ -201,6 +236,8 @@ class Budget:
         self._address_spent += weight
         if lane is Lane.RECONCILIATION:
             self._reconciling += weight
+        if self._meter is not None:
+            self._meter.taken(self.venue, lane, weight)
 
     def _roll(self) -> None:
         window = int(self._seconds() // self._limits.window_seconds)

@@ -19,7 +19,7 @@ import aiohttp
 import certifi
 
 from services.common.exchange.binance.symbols import load_symbols as load_binance_symbols
-from services.common.exchange.budget import DEFAULT_LIMITS, Budget, BudgetLimits, Lane, OnBan
+from services.common.exchange.budget import DEFAULT_LIMITS, Budget, BudgetLimits, Lane, Meter, OnBan
 from services.common.exchange.bybit.symbols import load_symbols as load_bybit_symbols
 from services.common.exchange.client import VenueClient
 from services.common.exchange.credentials import Credentials
@@ -162,9 +162,16 @@ class Venues:
 
 @asynccontextmanager
 async def open_venues(
-    settings: ExchangeSettings, *, now: Callable[[], datetime] | None = None, on_ban: OnBan | None = None
+    settings: ExchangeSettings,
+    *,
+    now: Callable[[], datetime] | None = None,
+    on_ban: OnBan | None = None,
+    meter: Meter | None = None,
 ) -> AsyncIterator[Venues]:
-    """Open the process's session and hold it until the end. `on_ban` is called when a venue bans this address."""
+    """Open the process's session and hold it until the end.
+
+    `on_ban` is called when a venue bans this address; `meter` is told of what the budgets give and refuse.
+    """
     # Made once: loading the authorities takes some 20 ms, and ccxt would do it for each instance.
     context = ssl.create_default_context(cafile=certifi.where())
     connector = aiohttp.TCPConnector(ssl=context, limit=256, limit_per_host=128)
@@ -174,7 +181,7 @@ async def open_venues(
             venue: VenueClient.first(
                 session=door,
                 ssl_context=context,
-                budget=Budget(venue, _limits(settings, venue), on_ban=on_ban),
+                budget=Budget(venue, _limits(settings, venue), on_ban=on_ban, meter=meter),
                 timeout_seconds=settings.read_timeout_seconds,
             )
             for venue in Venue

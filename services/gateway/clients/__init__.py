@@ -17,6 +17,7 @@ from services.gateway.clients.positions import (
     WatchingLive,
 )
 from services.gateway.clients.reconciler import ReconcilerClient, Reconciliation
+from services.gateway.clients.venues import VenuesClient, VenueStatuses
 
 __all__ = [
     "SERVING",
@@ -39,5 +40,7 @@ __all__ = [
     "ServiceHealth",
     "SharingLive",
     "Transactions",
+    "VenueStatuses",
+    "VenuesClient",
     "WatchingLive",
 ]

@@ -17,7 +17,7 @@ from protos.positions.v1 import accounts_pb2, positions_pb2
 from services.common.errors import DomainError, FieldInvalid
 from services.common.status import RemoteFailure
 from services.gateway.audit import AuditPage, AuditQuery, read_cursor
-from services.gateway.clients import SERVING, UNREACHABLE, Accounts, Books, Reconciliation
+from services.gateway.clients import SERVING, UNREACHABLE, Accounts, Books, Reconciliation, VenueStatuses
 from services.gateway.http import examples, words
 from services.gateway.http.body import check_percent
 from services.gateway.http.identity import Authenticate, Caller, require_admin
@@ -34,6 +34,7 @@ from services.gateway.http.positions import (
 )
 from services.gateway.http.reconciliation_admin import OverviewDocument, overview_document
 from services.gateway.http.status import StatusBoard
+from services.gateway.http.venues_admin import VenueDocument, read_venues
 from services.gateway.http.writes import Action, Writes
 from services.gateway.own import OwnState
 
@@ -74,12 +75,16 @@ class GatewayDocument(Document, kw_only=True, frozen=True):
 
 
 class AdminStatusAnswer(Document, kw_only=True, frozen=True):
-    """The state of everything. `reconciliation` is the schedule over all users; null while that cannot be had."""
+    """The state of everything. `reconciliation` is the schedule over all users; null while that cannot be had.
+
+    `venues` is how positions and the monitor stand with each venue.
+    """
 
     success: bool = True
     status: str
     services: dict[str, ServiceDocument]
     gateway: GatewayDocument
+    venues: list[VenueDocument]
     reconciliation: OverviewDocument | None
     timestamp: str
 
@@ -130,6 +135,7 @@ def admin_router(
     books: Books,
     accounts: Accounts,
     reconciliation: Reconciliation,
+    venues: Mapping[str, VenueStatuses],
     authenticate: Authenticate,
     writes: Writes,
 ) -> APIRouter:
@@ -142,7 +148,9 @@ def admin_router(
         **documented(AdminStatusAnswer, examples.ADMIN_STATUS, admin=True),
     )
     async def status(_: Annotated[Caller, Depends(admin)]) -> Response:
-        detail, state, overview = await asyncio.gather(board.detail(), own.read(), _overview(reconciliation))
+        detail, state, overview, standing = await asyncio.gather(
+            board.detail(), own.read(), _overview(reconciliation), read_venues(venues)
+        )
         services = {name: _service(parts) for name, parts in detail.items()}
         whole = all(service.status == "active" for service in services.values()) and state.bus_connected
         return respond(
@@ -156,6 +164,7 @@ def admin_router(
                     lag=state.lag,
                     parts=state.health,
                 ),
+                venues=standing,
                 reconciliation=overview,
                 timestamp=instant(board.now()),
             )

@@ -1,6 +1,6 @@
 """The public application: every route, its errors and its documentation, wired from parts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fastapi import FastAPI
@@ -22,6 +22,7 @@ from services.gateway.clients import (
     Pauses,
     Reconciliation,
     Transactions,
+    VenueStatuses,
 )
 from services.gateway.http import (
     admin,
@@ -124,6 +125,7 @@ class Parts:
     flows: Flows
     evaluations: Evaluations
     pauses: Pauses
+    venues: Mapping[str, VenueStatuses]
     board: status.StatusBoard
     verifier: Verifier
     limits: RateLimits
@@ -164,6 +166,7 @@ def create_app(parts: Parts) -> FastAPI:
             parts.books,
             parts.accounts,
             parts.reconciliation,
+            parts.venues,
             authenticate,
             writes,
         )

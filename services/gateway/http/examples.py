@@ -297,6 +297,17 @@ ADMIN_STATUS: Json = {
         "lag": 0,
         "parts": {"gateway.http": "SERVING", "database": "SERVING"},
     },
+    "venues": [
+        {
+            "service": "monitor",
+            "exchange": "binance",
+            "answering": True,
+            "budget": {"limit": 1200, "used": 84, "unit": "weight a minute", "share": 0.5},
+            "bannedUntil": None,
+            "banReason": None,
+            "feed": {"up": True, "polling": False, "priceAgeSeconds": 0.4, "symbols": 12},
+        }
+    ],
     "reconciliation": {
         "isRunning": True,
         "interval": 300000,

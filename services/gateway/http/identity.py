@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Protocol
 
 import jwt
+import structlog
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import SecretStr
@@ -184,6 +185,7 @@ class Authenticate:
 
     async def _count(self, request: Request, token: str) -> Caller:
         caller = await self._verifier.verify(token)
+        structlog.contextvars.bind_contextvars(user_id=caller.user_id)
         self._limits.take(request.scope, caller.user_id)
         return caller
 

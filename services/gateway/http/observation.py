@@ -21,6 +21,8 @@ _log = structlog.get_logger(__name__)
 _PLAIN = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _SLOW_SECONDS = 1.0
+_IDS = frozenset({"position_id", "execution_id", "alert_id"})
+_LONGEST_ID = 64
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -81,11 +83,17 @@ class Observation:
         # A read that went well is counted above; hundreds of lines a second of such would hide the others.
         plain = status < 400 and method in _READS and seconds < _SLOW_SECONDS
         log = _log.debug if plain else _log.info
-        log("request", method=method, route=route, status=status, milliseconds=round(seconds * 1000, 1))
+        log("request", method=method, route=route, status=status, milliseconds=round(seconds * 1000, 1), **_ids(scope))
 
 
 def _route(scope: Scope) -> str:
     return str(getattr(scope.get("route"), "path", "none"))
+
+
+def _ids(scope: Scope) -> dict[str, str]:
+    """What the path names, as far as it can be an id at all."""
+    named = scope.get("path_params", {}).items()
+    return {name: str(value)[:_LONGEST_ID] for name, value in named if name in _IDS}
 
 
 def _carrier(scope: Scope) -> dict[str, str]:

@@ -5,6 +5,7 @@ may see an event more than once, and knows it by its id.
 """
 
 import asyncio
+import contextlib
 from collections import Counter
 from datetime import timedelta
 from typing import Protocol
@@ -70,10 +71,10 @@ class Delivering:
                         pass
                 except DomainError as error:
                     _log.info("deliveries not read", reason=error.reason)
-                try:
-                    await asyncio.wait_for(self._news.wait(), self._poll_seconds)
-                except TimeoutError:
-                    continue
+                # Not wait_for: it loses a cancellation that comes at the moment at which the news do.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._poll_seconds):
+                        await self._news.wait()
         finally:
             for task in self._running:
                 task.cancel()

@@ -27,6 +27,7 @@ SHOWN_DELIVERIES = 20
 EACH_USER = 2
 """Deliveries of one user that are under way at once."""
 
+_RESOLVE_SECONDS = 5.0
 _GONE = "the webhook was taken away"
 _LOCK_USER = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 
@@ -80,7 +81,8 @@ class Webhooks:
             raise WebhooksNotConfigured
         destination = parse_url(url, loopback=self.loopback)
         try:
-            addresses = await asyncio.wait_for(self._resolve(destination.host, destination.port), 5)
+            async with asyncio.timeout(_RESOLVE_SECONDS):
+                addresses = await self._resolve(destination.host, destination.port)
             check_addresses(destination, addresses, loopback=self.loopback)
         except AddressNotPublic as error:
             raise FieldInvalid(field="url", problem=str(error)) from None

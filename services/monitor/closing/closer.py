@@ -69,6 +69,7 @@ class Closer:
             opening=type(opening).__name__,
             intent_id=str(intent.intent_id),
             position_id=intent.position_id,
+            user_id=intent.user_id,
             cause=decision.cause,
             price=decision.evidence.price,
             level_price=decision.evidence.level_price,
@@ -157,6 +158,7 @@ def _told(intent: Intent) -> dict[str, object]:
     return {
         "intent_id": str(intent.intent_id),
         "position_id": intent.position_id,
+        "user_id": intent.user_id,
         "attempt": intent.attempt,
         "outcome": intent.outcome,
         "quantity": intent.filled_quantity,

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Protocol
 from uuid import UUID
 
 from services.common.clock import Clock
@@ -36,6 +37,18 @@ _ENDED_UNFILLED = frozenset(
 )
 
 
+class Meter(Protocol):
+    """Counts what closing does; quick, and never fails."""
+
+    def sending(self, intent: Intent) -> None:
+        """The order of an intent goes out now."""
+        ...
+
+    def ended(self, intent: Intent) -> None:
+        """An intent is over."""
+        ...
+
+
 def _unreported(_: Intent, _standing: OrderStanding) -> None:
     """Where nobody keeps orders without fills."""
 
@@ -63,6 +76,7 @@ class Parts:
     new_id: Callable[[], UUID]
     stir: Stir = _unheard
     report: Report = _unreported
+    meter: Meter | None = None
 
     async def wait_until(self, moment: datetime) -> None:
         """Return at that moment, or at once where it is past."""
@@ -101,6 +115,8 @@ class Parts:
         return successor
 
     def _report_end(self, over: Intent) -> None:
+        if self.meter is not None:
+            self.meter.ended(over)
         if over.outcome in _ENDED_UNFILLED and over.deadline is not None:
             self.report(over, OrderStanding.CANCELLED)
 

@@ -22,7 +22,7 @@ from services.monitor.partitions.holding import fence
 
 _log = structlog.get_logger(__name__)
 
-_DRAIN_SECONDS = 6.0
+_DRAIN_SECONDS = 5.0
 _PRUNE_SECONDS = 3600.0
 
 
@@ -58,6 +58,7 @@ def build(ground: Ground, check: Callable[[str], None]) -> Closing:
             *account_stirred(intent.user_id, intent.account_id, intent.venue, clock.now())
         ),
         report=reporter.tell,
+        meter=ground.metrics,
     )
     closer = Closer(parts, ground.holder, check=check)
     process.on_drain(partial(closer.drain, _DRAIN_SECONDS), "closings")

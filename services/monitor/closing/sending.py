@@ -70,6 +70,8 @@ async def send_first(parts: Parts, intent: Intent) -> Intent:
 async def dispatch(parts: Parts, sent: Intent, credentials: Credentials, signed_at: datetime) -> Intent:
     """Sign and send, and move the intent on by what the venue answers."""
     order = MarketOrder(sent.symbol, sent.side, sent.position_side, sent.quantity, sent.client_order_id)
+    if parts.meter is not None:
+        parts.meter.sending(sent)
     outcome = await parts.orders.close_position(sent.venue, credentials, order, signed_at)
     match outcome:
         case Filled(order=filled) | PartiallyFilled(order=filled):

@@ -1,8 +1,9 @@
 """A flow's execution: it opens one position and lives until that has ended.
 
 Invariants: an execution follows its opening until there is a position, and its position from then on, by version; each
-step tells one fact and a fact is told once; what has ended stays ended, but for two late truths: an order that had
-never arrived comes to light, and the fills of an estimated close are found.
+step tells one fact and a fact is told once; what has ended stays ended, but for late truths: an order that had never
+arrived comes to light, the fills of an estimated close are found, and the advice that a close came of is written down
+once it is known what came of it, which may be after the books have the close.
 """
 
 from dataclasses import dataclass, replace

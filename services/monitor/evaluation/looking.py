@@ -234,7 +234,8 @@ class Looking:
             position_id=position.position_id,
             user_id=position.user_id,
             account_id=position.account_id,
-            evaluated_at=self._clock.now(),
+            # When it was judged, not when what came of it was known: a close comes after the advice to close.
+            evaluated_at=situation.at,
             advice=verdict.advice,
             outcome=verdict.outcome,
             outcome_reason=verdict.reason,

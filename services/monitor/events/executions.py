@@ -123,14 +123,15 @@ def write_execution(execution: Execution) -> flows_pb2.Execution:
 def _read_evaluation(message: events_pb2.PositionEvaluated) -> tuple[str, Step]:
     advice = message.evaluation
     action = _spoken(evaluations_pb2.AdviceAction.Name(advice.action), "ADVICE_ACTION_")
-    outcome = _spoken(evaluations_pb2.AdviceOutcome.Name(advice.outcome), "ADVICE_OUTCOME_")
+    outcome = _spoken(evaluations_pb2.AdviceOutcome.Name(advice.outcome), "ADVICE_OUTCOME_").capitalize()
+    reason = advice.reason.rstrip(".")
     price = f" to {advice.price}" if advice.price else ""
     why = f" ({advice.outcome_reason})" if advice.outcome_reason else ""
     return advice.position_id, Step(
         step=ExecutionStep.EVALUATED,
         fact=f"evaluation {advice.evaluation_id}",
         happened_at=read_time(advice.evaluated_at),
-        detail=f"{advice.advisor} says {action}{price}, {advice.confidence} % sure: {advice.reason} {outcome}{why}.",
+        detail=f"{advice.advisor} says {action}{price}, {advice.confidence} % sure: {reason}. {outcome}{why}.",
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
+from prometheus_client import Gauge
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.common.bus import Bus
@@ -40,7 +41,9 @@ from services.monitor.partitions.holding import fence
 
 _log = structlog.get_logger(__name__)
 
-_DRAIN_SECONDS = 6.0
+_DRAIN_SECONDS = 3.0
+"""With what closings and calls may take, less than a process has to drain: its partitions are to be handed over."""
+
 _PRUNE_SECONDS = 3600.0
 _CONSUMER = "monitor-executions"
 
@@ -103,6 +106,9 @@ def build(process: Process, world: World, gate: OpeningGate | None = None) -> Ro
     telling = OrderTelling(books)
     process.on_drain(telling.drain, "told orders")
     opener = Opener(parts, world.claims, patience=patience, on_booked=on_booked, on_progress=telling.tell)
+    Gauge(
+        "tandem_openings_unresolved", "Openings whose order's fate is not known.", registry=process.instruments.registry
+    ).set_function(lambda: opener.unresolved)
     process.on_drain(lambda: opener.drain(_DRAIN_SECONDS), "openings")
     process.on_drain(care.drain, "executions")
     follower = ExecutionFollower(store, openings, clock)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, insert, select, update
+from sqlalchemy import ColumnElement, and_, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.common.database import transaction
@@ -78,9 +78,13 @@ class PostgresExecutions:
         return known
 
     async def tell(self, position_id: str, step: Step) -> None:
-        """Add a step that changes nothing about the execution that a position belongs to, while it runs."""
+        """Add a step that changes nothing about the execution that a position belongs to.
+
+        It may come to be known after the end; what happened after the end is left out.
+        """
+        before_the_end = or_(_RUNNING, EXECUTIONS.c.ended_at >= step.happened_at)
         async with transaction(self._engine) as connection:
-            known = await _locked(connection, and_(_RUNNING, EXECUTIONS.c.position_id == position_id))
+            known = await _locked(connection, and_(before_the_end, EXECUTIONS.c.position_id == position_id))
             if known is not None:
                 await _write(connection, known, (known, (step,)), step.happened_at)
         self._told()

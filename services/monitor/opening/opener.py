@@ -45,6 +45,12 @@ class Opener:
         self._crash_pause_seconds = crash_pause_seconds
         self._running: dict[tuple[UUID, Claim | None], asyncio.Task[None]] = {}
         self._moved = asyncio.Event()
+        self._unresolved: set[UUID] = set()
+
+    @property
+    def unresolved(self) -> int:
+        """How many openings of the partitions held have an order of which nobody knows what became."""
+        return len(self._unresolved)
 
     async def begin(self, wish: Wish, plan: Plan, request_id: str, execution_id: UUID | None = None) -> Opening:
         """Write the opening of a plan that was made just now and begin to carry it out, unless its request did before.
@@ -118,7 +124,7 @@ class Opener:
             return
         task = asyncio.create_task(self._carry_out(opening, checked=checked), name=f"opening {opening.intent_id}")
         self._running[key] = task
-        task.add_done_callback(lambda _: self._running.pop(key, None))
+        task.add_done_callback(lambda _: self._ended(key))
 
     async def _carry_out(self, opening: Opening, *, checked: bool) -> None:
         while True:
@@ -144,7 +150,15 @@ class Opener:
             return opening
         return latest if latest.claim == opening.claim else opening
 
+    def _ended(self, key: tuple[UUID, Claim | None]) -> None:
+        self._running.pop(key, None)
+        self._unresolved.discard(key[0])
+
     def _progressed(self, opening: Opening) -> None:
+        if opening.state is OpeningState.UNRESOLVED:
+            self._unresolved.add(opening.intent_id)
+        else:
+            self._unresolved.discard(opening.intent_id)
         self._on_progress(opening)
         self._moved.set()
         self._moved = asyncio.Event()

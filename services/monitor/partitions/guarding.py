@@ -1,6 +1,7 @@
 """Says each second what is guarded, and lastingly when that changes for an account."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -54,7 +55,9 @@ class Guarding:
         trouble_of_price: Callable[[Instrument], str],
         trouble_of_position: Callable[[Position], str] = lambda _: "",
         followed: Callable[[], int] = lambda: 0,
+        judged: Callable[[int, Mapping[str, int]], None] = lambda _enforced, _unguarded: None,
     ) -> None:
+        """`judged` is told how many positions are enforced here and, by reason, how many of them are not guarded."""
         self._claims = claims
         self._announces = announces
         self._positions = positions
@@ -63,6 +66,7 @@ class Guarding:
         self._trouble_of_price = trouble_of_price
         self._trouble_of_position = trouble_of_position
         self._followed = followed
+        self._judged = judged
         self._told: dict[str, GuardState] = {}
 
     def accounts(self) -> frozenset[str]:
@@ -78,13 +82,15 @@ class Guarding:
             return
         held = self._claims.claims()
         followed = self._followed()
+        positions = [position for position in self._positions() if partition_of(position.account_id) in held]
         states = judge_guards(
-            (position for position in self._positions() if partition_of(position.account_id) in held),
+            positions,
             self._trouble_of_key,
             self._trouble_of_price,
             self._trouble_of_position,
         )
         unguarded = {state.account_id: state.reason for state in states if not state.guarded}
+        self._judged(len(positions), _count(positions, unguarded))
         await self._announces.beat(Heartbeat(tuple(sorted(held)), unguarded, followed))
         now = {state.account_id: state for state in states}
         for account_id, state in now.items():
@@ -102,3 +108,12 @@ class Guarding:
             except DomainError as error:
                 _log.info("guard not announced", reason=error.reason)
             await asyncio.sleep(interval_seconds)
+
+
+def _count(positions: Iterable[Position], unguarded: Mapping[str, str]) -> Mapping[str, int]:
+    """How many positions are not guarded, by the first word of the reason: what follows it may say anything."""
+    if not unguarded:
+        return {}
+    return Counter(
+        unguarded[position.account_id].partition(":")[0] for position in positions if position.account_id in unguarded
+    )

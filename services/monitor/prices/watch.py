@@ -8,6 +8,7 @@ it is as old as the answer that it came with; a symbol in which nobody trades is
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -28,6 +29,15 @@ OnPrice = Callable[[Price], None]
 
 _CLOCK_DIFFERENCE = timedelta(seconds=1)
 """A price that was asked for is dated this much back, or what the venue streams next might seem older than it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedStanding:
+    """How the prices of a venue arrive. `age`: of the oldest that is needed; `symbols`: how many are followed."""
+
+    mode: FeedMode
+    age: timedelta
+    symbols: int
 
 
 class PriceWatch:
@@ -103,9 +113,26 @@ class PriceWatch:
             return "NO_PRICE" if passed is None else ""
         return "FEED_DOWN" if feed.state().mode is FeedMode.DOWN else "FEED_STALE"
 
+    def oldest(self, venue: Venue) -> timedelta:
+        """The age of the oldest price among those that are needed of a venue; nothing where none is."""
+        now = self._clock.now()
+        heard = {(one.venue, one.symbol): price.at for one, price in self._passed.items() if one.venue is venue}
+        ages = (now - heard.get(one, since) for one, since in self._wanted_since.items() if one[0] is venue)
+        return max(ages, default=timedelta(0))
+
     def up(self, venues: frozenset[Venue]) -> bool:
         """Whether the feeds of these venues bring prices."""
         return all(venue in self.feeds and self.feeds[venue].state().mode is not FeedMode.DOWN for venue in venues)
+
+    def standing(self, venue: Venue) -> FeedStanding:
+        """How the feed of a venue does now; DOWN where there is none."""
+        feed = self.feeds.get(venue)
+        return FeedStanding(
+            mode=FeedMode.DOWN if feed is None else feed.state().mode,
+            # A venue's clock may be ahead of ours.
+            age=max(timedelta(0), self.oldest(venue)),
+            symbols=sum(wanted is venue for wanted, _ in self._wanted_since),
+        )
 
     async def drain(self) -> None:
         """Ask no more."""

@@ -7,6 +7,7 @@ second.
 """
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
@@ -45,8 +46,16 @@ class Firing:
     """Holds prices against the index and closes what they trigger."""
 
     def __init__(
-        self, index: TriggerIndex, closes: Closes, claims: Claims, clock: Clock, watermarks: Watermarks
+        self,
+        index: TriggerIndex,
+        closes: Closes,
+        claims: Claims,
+        clock: Clock,
+        watermarks: Watermarks,
+        closed_after: Callable[[timedelta], None] = lambda _: None,
     ) -> None:
+        """`closed_after` is told how long after its crossing each position was closed and booked."""
+        self._closed_after = closed_after
         self._index = index
         self._closes = closes
         self._claims = claims
@@ -57,6 +66,7 @@ class Firing:
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._settled: dict[str, int] = {}
         self._quiet_until: dict[str, datetime] = {}
+        self._crossed: dict[str, tuple[int, datetime]] = {}
 
     def on_change(self, change: Change) -> None:
         """Take in what became of a followed position."""
@@ -69,6 +79,7 @@ class Firing:
             position_id = change.before.position_id
             self._index.remove(position_id)
             self._settled.pop(position_id, None)
+            self._crossed.pop(position_id, None)
             self._forget_refusal(position_id)
 
     def on_price(self, price: Price) -> None:
@@ -85,6 +96,7 @@ class Firing:
         """Hold the last price against all levels again: what waited, or was refused, or has only just been set."""
         standing = self._index.standing(price.instrument, price.value)
         for position_id in standing.recovered:
+            self._crossed.pop(position_id, None)
             if self._quiet_until.pop(position_id, None) is not None:
                 self._recovered.add(position_id)
         for trigger in standing.triggers:
@@ -94,6 +106,14 @@ class Firing:
     def trouble(self, position: Position) -> str:
         """Why the levels of a position would not close it; empty where they would."""
         return self._refused.get(position.position_id, "")
+
+    def crossed_for(self) -> timedelta:
+        """For how long the oldest crossing in the partitions held has not led to a close; nothing where there is none.
+
+        One that a person has paused, or that its venue refuses, counts as well: the stop did not do what it is for.
+        """
+        now, held = self._clock.now(), self._claims.claims()
+        return max((now - at for partition, at in self._crossed.values() if partition in held), default=timedelta(0))
 
     async def drain(self) -> None:
         """Begin nothing more; what was begun is the closer's."""
@@ -112,6 +132,7 @@ class Firing:
 
     def _start(self, trigger: Trigger, price: Price) -> None:
         position_id = trigger.position.position_id
+        self._crossed.setdefault(position_id, (partition_of(trigger.position.account_id), self._clock.now()))
         evidence = Evidence(self._clock.now(), trigger.price, trigger.level_price, price.at)
         afresh = position_id in self._recovered
         self._recovered.discard(position_id)
@@ -133,6 +154,8 @@ class Firing:
             return
         if intent.outcome is not None and intent.outcome.settles:
             self._settled[position_id] = max(intent.position_version, self._settled.get(position_id, 0))
+            _, since = self._crossed.pop(position_id, (0, decision.evidence.decided_at))
+            self._closed_after(self._clock.now() - since)
             self._forget_refusal(position_id)
         elif intent.outcome is Outcome.REFUSED:
             self._refused[position_id] = f"CLOSE_REFUSED: {intent.reason}"

@@ -22,7 +22,11 @@ class _Kept(Generic[T]):
 class Memory(Generic[T]):
     """Keeps at most `limit` answers, each for `max_age_seconds`; with 0, every question is put anew."""
 
-    def __init__(self, max_age_seconds: float, limit: int = 4096) -> None:
+    def __init__(
+        self, max_age_seconds: float, limit: int = 4096, on_answer: Callable[[bool], None] = lambda _: None
+    ) -> None:
+        """`on_answer` is told of each answer whether it was one that is given again."""
+        self._on_answer = on_answer
         self._max_age_seconds = max_age_seconds
         self._limit = limit
         self._kept: OrderedDict[tuple[str, Hashable], _Kept[T]] = OrderedDict()
@@ -45,7 +49,9 @@ class Memory(Generic[T]):
         if self._max_age_seconds <= 0:
             return await ask()
         kept = self._kept.get((user_id, key))
-        if kept is None or not self._good(kept, is_current):
+        again = kept is not None and self._good(kept, is_current)
+        self._on_answer(again)
+        if kept is None or not again:
             kept = _Kept(asyncio.ensure_future(_run(ask)), asyncio.get_running_loop().time())
             # Where all who asked have given up, nobody fetches what went wrong.
             kept.task.add_done_callback(lambda done: done.cancelled() or done.exception())

@@ -132,6 +132,7 @@ async def test_one_aggregate_that_is_refused_delays_no_other_and_keeps_its_order
     async with running(Relay(outbox, publisher, instruments, poll_seconds=0.05)):
         await until(lambda: publisher.payloads == ["b:1", "b:2"])
         await until(lambda: instruments.registry.get_sample_value("tandem_outbox_depth") == 2)
+        assert (instruments.registry.get_sample_value("tandem_outbox_oldest_seconds") or 0) > 0
         assert b"a:2" not in publisher.sent
         publisher.refused.clear()
         await until(lambda: publisher.payloads == ["b:1", "b:2", "a:1", "a:2"])

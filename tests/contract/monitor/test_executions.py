@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from uuid import uuid4
@@ -75,7 +76,10 @@ async def test_a_whole_life_is_told_once_and_in_order(world: FlowsWorld) -> None
     ended = seen(execution, 5, is_open=False, result=a_result(world.clock))
     for _ in range(2):
         await world.store.follow(ended, world.clock.now())
-    await world.store.tell(execution.position_id, replace(advised, fact="evaluation 2"))
+    late = replace(advised, fact="evaluation 2", detail="rules say close")
+    after = replace(advised, fact="evaluation 3", happened_at=world.clock.now() + timedelta(seconds=1))
+    for step in (late, late, after):
+        await world.store.tell(execution.position_id, step)
     execution, updates = await world.executions.get(USER, execution.execution_id)
     assert [(update.step.value, update.detail) for update in updates] == [
         ("opening", "A long 2 BTCUSDT on binance is being opened."),
@@ -86,11 +90,12 @@ async def test_a_whole_life_is_told_once_and_in_order(world: FlowsWorld) -> None
         ("resized", "quantity: 2 → 1.5"),
         ("closing", "Closing: stop_loss at 97.9, past 98."),
         ("closed", "Closed: stop_loss at 97.9 for -4.4 net."),
+        ("evaluated", "rules say close"),
     ]
     assert updates[6].happened_at == closing.created_at
     assert (execution.state, execution.result) == (ExecutionState.CLOSED, a_result(world.clock))
     events = await world.told()
-    assert [event.update.sequence for event in events] == list(range(1, 9))
+    assert [event.update.sequence for event in events] == list(range(1, 10))
     assert events[-1].execution.state == flows_pb2.EXECUTION_STATE_CLOSED
     assert (events[-1].execution.result.price, events[-1].user_id) == ("97.9", USER)
     assert events[1].execution.state == flows_pb2.EXECUTION_STATE_OPEN

@@ -81,11 +81,11 @@ async def bus_of(nats_server: NatsServer) -> AsyncIterator[BusOf]:
 class Process:
     """A process of a service with a budget of its own, which tells and hears of bans."""
 
-    def __init__(self, bus: Bus, service: str) -> None:
+    def __init__(self, bus: Bus, service: str, address: str = "") -> None:
         self.told: list[Ban] = []
-        teller = BanTeller(service, bus.publish_ephemeral, CLOCK, 0.05)
+        teller = BanTeller(service, bus.publish_ephemeral, CLOCK, 0.05, address=address)
         self.budget = Budget(Venue.BYBIT, DEFAULT_LIMITS[Venue.BYBIT], on_ban=teller.tell)
-        self.heard = bus.subscribe_ephemeral(BANS, hear_bans(self._apply))
+        self.heard = bus.subscribe_ephemeral(BANS, hear_bans(self._apply, address=address))
         self.teller = teller
 
     def _apply(self, venue: Venue, until: datetime, reason: str) -> None:
@@ -192,3 +192,22 @@ async def test_facts_that_another_replica_wrote_end_what_is_remembered(bus_of: B
     assert readings.last_known("a") is None
     assert places.taken_in(position, sequence)
     assert not places.taken_in(position, sequence - 1)
+
+
+async def test_a_ban_stops_those_behind_its_address_alone(bus_of: BusOf) -> None:
+    banned = Process(await bus_of("positions"), "positions", "reading")
+    beside = Process(await bus_of("positions"), "positions", "reading")
+    monitor = Process(await bus_of("monitor"), "monitor", "orders")
+    moment = datetime.now(UTC) + timedelta(minutes=10)
+    async with banned.running(), beside.running(), monitor.running():
+        banned.budget.apply_ban(moment, "access too frequent")
+        await until(lambda: beside.budget.ban)
+        monitor.budget.apply_ban(moment + timedelta(minutes=1), "of its own")
+        # Told after the first, so by now the first has been heard, and was left alone.
+        other = Process(await bus_of("positions"), "positions", "orders")
+        async with other.running():
+            await until(lambda: other.budget.ban)
+            assert other.budget.ban is not None
+            assert other.budget.ban.reason == "of its own"
+        assert monitor.budget.ban is not None
+        assert monitor.budget.ban.reason == "of its own"

@@ -4,10 +4,12 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from services.common.exchange.budget import Ban, Budget, BudgetLimits, Lane
 from services.common.exchange.errors import VenueError, VenueErrorKind
 from services.common.trading.side import Venue
+from services.common.venue_metrics import VenueMetrics
 
 
 class Hand:
@@ -191,3 +193,30 @@ async def test_a_shorter_ban_does_not_shorten_a_longer_one() -> None:
     budget.apply_ban(datetime.fromtimestamp(6100, UTC), "short")
     assert budget.ban is not None
     assert budget.ban.until == longer
+
+
+async def test_what_goes_out_and_what_is_refused_is_measured_by_lane() -> None:
+    registry = CollectorRegistry()
+    metrics = VenueMetrics(registry)
+    limits = BudgetLimits(window_seconds=60, address_limit=100)
+    hand = Hand(5999.0)
+    budget = Budget(Venue.BINANCE, limits, meter=metrics, seconds=hand)
+    metrics.show(lambda _: budget)
+
+    def measured(name: str, **labels: str) -> float | None:
+        return registry.get_sample_value(name, {"exchange": "binance", **labels})
+
+    await budget.acquire(30, Lane.LIVE)
+    await budget.acquire(5, Lane.ORDERS)
+    assert measured("tandem_venue_weight_total", lane="live") == 30
+    assert measured("tandem_venue_weight_total", lane="orders") == 5
+    assert measured("tandem_venue_window_used_ratio") == 0.35
+    assert measured("tandem_venue_banned") == 0
+    budget.apply_ban(datetime.fromtimestamp(hand.seconds, UTC) + timedelta(minutes=1), "too much")
+    with pytest.raises(VenueError):
+        await budget.acquire(1, Lane.ORDERS)
+    assert measured("tandem_venue_refusals_total", lane="orders") == 1
+    assert measured("tandem_venue_banned") == 1
+    hand.seconds += 61
+    assert measured("tandem_venue_banned") == 0
+    assert measured("tandem_venue_window_used_ratio") == 0

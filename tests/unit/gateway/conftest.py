@@ -32,6 +32,7 @@ from tests.fakes.gateway_clients import (
     FakePast,
     FakeReconciliation,
     FakeTransactions,
+    FakeVenues,
     FakeWriteLog,
 )
 from tests.fakes.gateway_monitor import FakeMonitor
@@ -55,6 +56,9 @@ class World:
     monitor: FakeMonitor = field(default_factory=FakeMonitor)
     health: dict[str, FakeHealth] = field(
         default_factory=lambda: {name: FakeHealth() for name in ("positions", "reconciler", "monitor")}
+    )
+    venues: dict[str, FakeVenues] = field(
+        default_factory=lambda: {name: FakeVenues() for name in ("positions", "monitor")}
     )
     write_log: FakeWriteLog = field(default_factory=FakeWriteLog)
     transactions: FakeTransactions = field(default_factory=FakeTransactions)
@@ -94,6 +98,7 @@ class World:
                 flows=self.monitor,
                 evaluations=self.monitor,
                 pauses=self.monitor,
+                venues=self.venues,
                 board=StatusBoard(self.health, self.clock),
                 verifier=verifier,
                 limits=RateLimits(Limit("reads", self.reads), Limit("writes", self.writes)),

@@ -7,6 +7,8 @@ import httpx
 import pytest
 
 from protos.positions.v1 import accounts_pb2, live_pb2, positions_pb2, types_pb2
+from protos.venue.v1 import status_pb2
+from services.common.errors import ServiceUnavailable
 from tests.unit.gateway.conftest import NOW, World
 from tests.unit.gateway.positions import booked_position, live_answer, live_position
 
@@ -200,6 +202,40 @@ async def test_the_state_of_everything(world: World, client: httpx.AsyncClient) 
     world.clock.advance(1)
     body = (await client.get("/api/admin/status", headers=as_admin(world))).json()
     assert (body["status"], body["services"]["monitor"]["status"]) == ("degraded", "unreachable")
+
+
+async def test_the_state_of_everything_shows_budgets_bans_and_feeds(world: World, client: httpx.AsyncClient) -> None:
+    binance, bybit = world.venues["monitor"].venues
+    binance.feed.CopyFrom(status_pb2.Feed(up=True, price_age_seconds=0.4004, symbols=12))
+    bybit.feed.CopyFrom(status_pb2.Feed())
+    bybit.banned_until.FromDatetime(world.clock.now())
+    bybit.ban_reason = "too many visits"
+    rows = (await client.get("/api/admin/status", headers=as_admin(world))).json()["venues"]
+    places = [(row["service"], row["exchange"], row["answering"]) for row in rows]
+    assert places == [(name, venue, True) for name in ("positions", "monitor") for venue in ("binance", "bybit")]
+    assert rows[2] == {
+        "service": "monitor",
+        "exchange": "binance",
+        "answering": True,
+        "budget": {"limit": 1200, "used": 84, "unit": "weight a minute", "share": 0.5},
+        "bannedUntil": None,
+        "banReason": None,
+        "feed": {"up": True, "polling": False, "priceAgeSeconds": 0.4, "symbols": 12},
+    }
+    assert (rows[3]["bannedUntil"], rows[3]["banReason"]) == ("2025-10-21T12:00:00.000Z", "too many visits")
+    assert rows[3]["feed"] == {"up": False, "polling": False, "priceAgeSeconds": None, "symbols": 0}
+    assert [row["feed"] for row in rows[:2]] == [None, None]
+
+
+async def test_who_does_not_tell_of_the_venues_hides_nobody_else(world: World, client: httpx.AsyncClient) -> None:
+    world.venues["positions"].fails = ServiceUnavailable(service="positions")
+    answer = await client.get("/api/admin/status", headers=as_admin(world))
+    rows = answer.json()["venues"]
+    assert answer.status_code == 200
+    assert [row["answering"] for row in rows] == [False, False, True, True]
+    for row, venue in zip(rows, ("binance", "bybit"), strict=False):
+        assert (row["service"], row["exchange"]) == ("positions", venue)
+        assert {row[name] for name in ("budget", "bannedUntil", "banReason", "feed")} == {None}
 
 
 async def test_a_plan_is_set_and_written_down(world: World, client: httpx.AsyncClient) -> None:

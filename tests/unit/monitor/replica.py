@@ -28,7 +28,7 @@ class Monitor(World):
         self.closer = Closer(self.parts(), self, scan_seconds=0.01)
         self.index = BookIndex()
         self.watermarks = Watermarks(timedelta(seconds=15))
-        self.firing = Firing(self.index, self.closer, self, self.clock, self.watermarks)
+        self.firing = Firing(self.index, self.closer, self, self.clock, self.watermarks, self.metrics.closed_after)
         self.manual = ManualCloses(
             self.intents, self.closer, self.books, KeyRing(self.keys, self.clock), self.clock, wait_seconds=5
         )

@@ -181,3 +181,35 @@ async def test_a_replica_without_the_partition_leaves_the_close_to_its_holder() 
     closed = await monitor.manual.close("demo", monitor.position.position_id, "r1")
     assert closed.quantity == Decimal("0.002")
     assert monitor.venue.state.sent == 1
+
+
+async def test_a_crossing_is_measured_until_its_position_is_closed() -> None:
+    monitor = Monitor(Answer.FILTERED)
+    assert monitor.firing.crossed_for().total_seconds() == 0
+    await monitor.tick("63900")
+    monitor.clock.advance(7)
+    assert monitor.firing.crossed_for().total_seconds() == 7
+    assert monitor.measured("tandem_closes_total", cause="stop_loss", outcome="refused") == 1
+    held = dict(monitor.held)
+    monitor.held.clear()
+    assert monitor.firing.crossed_for().total_seconds() == 0, "it is another replica's now"
+    monitor.held |= held
+    monitor.clock.advance(301)
+    await monitor.tick("63900")
+    assert monitor.firing.crossed_for().total_seconds() == 0
+    assert monitor.measured("tandem_crossed_to_closed_seconds_count") == 1
+    assert monitor.measured("tandem_crossed_to_closed_seconds_bucket", le="5.0") == 0
+    assert monitor.measured("tandem_closes_total", cause="stop_loss", outcome="closed") == 1
+    assert monitor.measured("tandem_trigger_to_order_seconds_count", cause="stop_loss") == 1
+
+
+async def test_a_crossing_from_which_the_price_recovers_is_none() -> None:
+    monitor = Monitor(Answer.FILTERED)
+    await monitor.tick("63900")
+    await monitor.tick("64001")
+    monitor.clock.advance(7)
+    assert monitor.firing.crossed_for().total_seconds() == 0
+    await monitor.tick("63900")
+    monitor.firing.on_change(Change(monitor.position, None))
+    monitor.clock.advance(7)
+    assert monitor.firing.crossed_for().total_seconds() == 0

@@ -20,6 +20,7 @@ class Replica:
     price_trouble: dict[str, str] = field(default_factory=dict)
     beats: list[Heartbeat] = field(default_factory=list)
     changes: list[GuardState] = field(default_factory=list)
+    judged: list[tuple[int, dict[str, int]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.guarding = Guarding(
@@ -29,6 +30,7 @@ class Replica:
             loaded=lambda: self.loaded,
             trouble_of_key=lambda _: self.key_trouble,
             trouble_of_price=self.trouble_of_price,
+            judged=lambda enforced, unguarded: self.judged.append((enforced, dict(unguarded))),
         )
 
     def claims(self) -> Mapping[int, Claim]:
@@ -73,6 +75,16 @@ async def test_one_symbol_without_prices_leaves_its_account_unguarded() -> None:
     replica.price_trouble["ETHUSDT"] = "NO_PRICE"
     await replica.guarding.beat()
     assert replica.beats[0].unguarded == {ACCOUNT: "NO_PRICE"}
+
+
+async def test_positions_that_nobody_watches_are_counted_by_the_kind_of_reason() -> None:
+    replica = Replica(followed=[a_position(), a_position(position_id="OP_2", symbol="ETHUSDT")])
+    await replica.guarding.beat()
+    replica.price_trouble["ETHUSDT"] = "CLOSE_REFUSED: whatever the venue said"
+    await replica.guarding.beat()
+    replica.held = {}
+    await replica.guarding.beat()
+    assert replica.judged == [(2, {}), (2, {"CLOSE_REFUSED": 2}), (0, {})]
 
 
 async def test_accounts_of_other_replicas_are_not_spoken_for() -> None:

@@ -15,7 +15,7 @@ from services.common.trading.side import Venue
 from services.monitor.domain.position import Instrument
 from services.monitor.domain.price_check import Price, PriceLimits, Verdict, is_confirmed, judge_price
 from services.monitor.prices.warming import keep_warm
-from services.monitor.prices.watch import PriceWatch
+from services.monitor.prices.watch import FeedStanding, PriceWatch
 from tests.fakes.clock import FixedClock
 
 BTC = Instrument(Venue.BINANCE, "BTCUSDT")
@@ -137,6 +137,17 @@ async def test_a_jump_passes_only_where_the_second_source_agrees() -> None:
     assert watched.second.asked == 3
 
 
+async def test_how_the_feed_of_a_venue_does() -> None:
+    watched = Watched()
+    await watched.tick("100")
+    watched.clock.advance(3)
+    assert watched.watch.standing(Venue.BINANCE) == FeedStanding(FeedMode.STREAM, timedelta(seconds=3), 1)
+    watched.watch.on_price(venue_price(watched.clock.now() + timedelta(seconds=1), "100"))
+    watched.feed.mode = FeedMode.POLLING
+    assert watched.watch.standing(Venue.BINANCE) == FeedStanding(FeedMode.POLLING, timedelta(0), 1)
+    assert watched.watch.standing(Venue.BYBIT) == FeedStanding(FeedMode.DOWN, timedelta(0), 0)
+
+
 async def test_a_jump_waits_where_the_second_source_is_silent() -> None:
     watched = Watched()
     await watched.tick("100")
@@ -242,3 +253,17 @@ async def test_the_order_hosts_of_followed_levels_are_kept_warm_whatever_they_an
     await again.wait()
     warming.cancel()
     assert set(asked) == {(Venue.BYBIT, "BTCUSDT")}
+
+
+async def test_the_oldest_price_that_is_needed_is_known() -> None:
+    watched = Watched()
+    assert watched.watch.oldest(Venue.BYBIT) == timedelta(0), "nothing is needed of it"
+    watched.second.value = "100"
+    await watched.tick("100")
+    watched.clock.advance(4)
+    oldest = watched.clock.now() - watched.watch.current()[0].at
+    assert watched.watch.oldest(Venue.BINANCE) == oldest
+    watched.watch.subscribe({Venue.BINANCE: frozenset({"BTCUSDT", "ETHUSDT"})})
+    watched.clock.advance(3)
+    await watched.tick("100")
+    assert watched.watch.oldest(Venue.BINANCE) == timedelta(seconds=4), "never heard of, and needed for so long"

@@ -5,6 +5,8 @@ from decimal import Decimal
 from itertools import count
 from uuid import UUID
 
+from prometheus_client import CollectorRegistry
+
 from services.common.errors import LeaseLost
 from services.common.trading.client_order_id import OrderCause
 from services.common.trading.level import Level, LevelRules, NoLevel, Pinned
@@ -18,6 +20,7 @@ from services.monitor.closing.timing import Timing
 from services.monitor.domain.attempts import Begun, Opening
 from services.monitor.domain.intent import Claim, Decision, Evidence, Intent
 from services.monitor.domain.position import Position
+from services.monitor.metrics import Metrics
 from tests.fakes.books import FakeBooks, FakeKeys
 from tests.fakes.clock import FixedClock
 from tests.fakes.crashes import CrashPlan
@@ -66,7 +69,13 @@ class World:
         self.keys = FakeKeys(self.clock)
         self.stirred: list[Intent] = []
         self.reported: list[tuple[OrderStanding, str]] = []
+        self.registry = CollectorRegistry()
+        self.metrics = Metrics(self.registry, self.clock)
         self._epoch = 0
+
+    def measured(self, name: str, **labels: str) -> float:
+        """What a series stands at; 0 where there is none yet."""
+        return self.registry.get_sample_value(name, labels) or 0.0
 
     def parts(self) -> Parts:
         """The parts of a process that has just started."""
@@ -82,6 +91,7 @@ class World:
             new_id=self.new_id,
             stir=self.stir,
             report=lambda intent, standing: self.reported.append((standing, intent.reason)),
+            meter=self.metrics,
         )
 
     async def stir(self, intent: Intent) -> None:

@@ -26,10 +26,21 @@ export interface Overview {
   attention: AccountSchedule[];
 }
 
+export interface VenueStanding {
+  service: string;
+  exchange: string;
+  answering: boolean;
+  budget: { limit: string; used: string; unit: string; share: string } | null;
+  bannedUntil: string | null;
+  banReason: string | null;
+  feed: { up: boolean; polling: boolean; priceAgeSeconds: string | null; symbols: string } | null;
+}
+
 export interface AdminStatus {
   status: string;
   services: Record<string, Part>;
   gateway: { sockets: string; users: string; busConnected: boolean; lag: string | null; parts: Record<string, string> };
+  venues: VenueStanding[];
   reconciliation: Overview | null;
   timestamp: string;
 }

@@ -1,7 +1,7 @@
 /** For administrators: the state of everything, reconciling a user, pausing everybody, and who did what. */
 import { useState } from "preact/hooks";
 import { explain, useAct } from "../act";
-import { type AdminStatus, readAdminStatus, readAudit, reconcileUser, setPlan } from "../api/admin";
+import { type AdminStatus, readAdminStatus, readAudit, reconcileUser, setPlan, type VenueStanding } from "../api/admin";
 import { isDecimal } from "../decimal";
 import { capital, exchangeName, formatDuration, formatMoment, words } from "../format";
 import { useLoad, usePages } from "../load";
@@ -96,6 +96,7 @@ function Everything({ status }: { status: AdminStatus }) {
           ["Facts behind", gateway.lag ?? "not known"],
         ]}
       />
+      <Facts facts={status.venues.map((one) => [`${exchangeName(one.exchange)}, ${one.service}`, standing(one)])} />
       {reconciliation ? (
         <>
           <Facts
@@ -128,6 +129,18 @@ function Everything({ status }: { status: AdminStatus }) {
       )}
     </>
   );
+}
+
+/** A service's budget, ban and feed at a venue, in a line. */
+function standing({ answering, budget, bannedUntil, banReason, feed }: VenueStanding): string {
+  if (!answering || !budget) return "does not answer";
+  const said = [`${budget.used} of ${budget.limit} ${budget.unit}`];
+  if (bannedUntil) said.push(`banned until ${formatMoment(bannedUntil)}: ${banReason ?? ""}`);
+  if (feed && feed.symbols !== "0") {
+    said.push(`${feed.symbols} symbols ${feed.up ? (feed.polling ? "polled" : "streamed") : "without prices"}`);
+    said.push(`oldest price ${feed.priceAgeSeconds ?? "?"} s`);
+  }
+  return said.join(" · ");
 }
 
 function OneUser() {
