@@ -3,15 +3,14 @@
 from collections.abc import AsyncIterator, Mapping
 from decimal import Decimal
 
-from protos.positions.v1 import live_pb2, positions_pb2, types_pb2
-from protos.positions.v1.live_pb2_grpc import LivePositionsServiceStub
+from protos.positions.v1 import positions_pb2, types_pb2
 from protos.positions.v1.positions_pb2_grpc import PositionsServiceStub
 from services.common.channels import ServiceChannel
-from services.common.status import RemoteFailure
 from services.common.trading.level import LevelKind
 from services.common.trading.money import format_decimal, parse_decimal
+from services.monitor.clients.live import UserPositions
 from services.monitor.clients.messages import read_position
-from services.monitor.clients.positions import PAGE_SIZE, BooksFailed
+from services.monitor.clients.pages import answer_of, every_position
 from services.monitor.domain.evaluation.advice import Action, Advice, Urgency
 from services.monitor.domain.evaluation.situation import Subject
 from services.monitor.domain.position import Position
@@ -48,36 +47,18 @@ class AdvisedBooks:
 
     def __init__(self, channel: ServiceChannel) -> None:
         self._positions = PositionsServiceStub(channel)
-        self._live = LivePositionsServiceStub(channel)
+        self._users = UserPositions(channel)
 
     async def list_open(self) -> AsyncIterator[Subject]:
         """Every open position, managed or observed, of all users."""
-        token = ""
-        while True:
-            request = positions_pb2.ListPositionsRequest(
-                filter=positions_pb2.POSITION_FILTER_OPEN, page_size=PAGE_SIZE, page_token=token
-            )
-            try:
-                page = await self._positions.ListPositions(request)
-            except RemoteFailure as error:
-                raise BooksFailed(why=error.code.name) from error
-            for message in page.positions:
-                yield read_subject(message)
-            token = page.next_page_token
-            if not token:
-                return
+        request = positions_pb2.ListPositionsRequest(filter=positions_pb2.POSITION_FILTER_OPEN)
+        async for message in every_position(self._positions.ListPositions, request):
+            yield read_subject(message)
 
     async def liquidations(self, user_id: str) -> Mapping[str, Decimal]:
         """Where the venues would liquidate a user's positions, by position id; quote currency."""
-        try:
-            answer = await self._live.ListLivePositions(live_pb2.ListLivePositionsRequest(user_id=user_id))
-        except RemoteFailure as error:
-            raise BooksFailed(why=error.code.name) from error
-        return {
-            row.position_id: parse_decimal(row.liquidation_price)
-            for row in answer.positions
-            if row.position_id and row.liquidation_price
-        }
+        found = await self._users.liquidations(user_id)
+        return {position_id: price for position_id, price in found.items() if price is not None}
 
     async def set_floor(self, position: Position, price: Decimal, reason: str, request_id: str) -> None:
         """Set the price that a trailing stop may not fall behind, if the position is as it was."""
@@ -100,16 +81,10 @@ class AdvisedBooks:
             request.advice.reason = advice.reason
             request.advice.urgency = _TO_URGENCY[advice.urgency]
             request.advice.confidence = format_decimal(Decimal(advice.confidence) / 100)
-        try:
-            await self._positions.RecordCloseAdvice(request)
-        except RemoteFailure as error:
-            raise BooksFailed(why=error.code.name) from error
+        await answer_of(self._positions.RecordCloseAdvice(request))
 
     async def _set(self, request: positions_pb2.SetLevelRequest) -> None:
-        try:
-            await self._positions.SetLevel(request)
-        except RemoteFailure as error:
-            raise BooksFailed(why=error.code.name) from error
+        await answer_of(self._positions.SetLevel(request))
 
 
 def _level(position: Position, kind: LevelKind, reason: str, request_id: str) -> positions_pb2.SetLevelRequest:

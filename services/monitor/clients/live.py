@@ -8,10 +8,9 @@ from protos.positions.v1.live_pb2_grpc import LivePositionsServiceStub
 from protos.positions.v1.positions_pb2_grpc import PositionsServiceStub
 from services.common.channels import ServiceChannel
 from services.common.errors import NoVerifiedApiKeys
-from services.common.status import RemoteFailure
 from services.common.trading.money import parse_decimal
 from services.monitor.clients.messages import read_position
-from services.monitor.clients.positions import PAGE_SIZE, BooksFailed
+from services.monitor.clients.pages import answer_of, every_position
 from services.monitor.domain.position import Position
 
 
@@ -24,20 +23,9 @@ class UserPositions:
 
     async def list_open(self, user_id: str) -> AsyncIterator[Position]:
         """Their open positions as booked. Raises ServiceUnavailable, BooksFailed."""
-        token = ""
-        while True:
-            request = positions_pb2.ListPositionsRequest(
-                user_id=user_id, filter=positions_pb2.POSITION_FILTER_OPEN, page_size=PAGE_SIZE, page_token=token
-            )
-            try:
-                page = await self._books.ListPositions(request)
-            except RemoteFailure as error:
-                raise BooksFailed(why=error.code.name) from error
-            for message in page.positions:
-                yield read_position(message)
-            token = page.next_page_token
-            if not token:
-                return
+        request = positions_pb2.ListPositionsRequest(user_id=user_id, filter=positions_pb2.POSITION_FILTER_OPEN)
+        async for message in every_position(self._books.ListPositions, request):
+            yield read_position(message)
 
     async def liquidations(self, user_id: str) -> dict[str, Decimal | None]:
         """Liquidation prices of their positions by id; None where the venue says none.
@@ -45,11 +33,9 @@ class UserPositions:
         Raises ServiceUnavailable, BooksFailed.
         """
         try:
-            view = await self._live.ListLivePositions(live_pb2.ListLivePositionsRequest(user_id=user_id))
+            view = await answer_of(self._live.ListLivePositions(live_pb2.ListLivePositionsRequest(user_id=user_id)))
         except NoVerifiedApiKeys:
             return {}
-        except RemoteFailure as error:
-            raise BooksFailed(why=error.code.name) from error
         return {
             row.position_id: parse_decimal(row.liquidation_price) if row.liquidation_price else None
             for row in view.positions

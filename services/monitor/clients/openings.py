@@ -1,27 +1,21 @@
 """The books as opening and executions need them, over gRPC: the typed error, or ServiceUnavailable."""
 
-from collections.abc import Awaitable
-from typing import TypeVar
-
 from protos.positions.v1 import accounts_pb2, positions_pb2, types_pb2
 from protos.positions.v1.accounts_pb2_grpc import AccountsServiceStub
 from protos.positions.v1.positions_pb2_grpc import PositionsServiceStub
 from services.common.channels import ServiceChannel
 from services.common.errors import AccountNotFound
-from services.common.status import RemoteFailure
 from services.common.trading.extremes import TriggerPrice
 from services.common.trading.level import LevelRule, NoLevel, Pinned, Trailing
 from services.common.trading.money import format_decimal
 from services.common.trading.side import PositionSide, Side
 from services.monitor.clients.messages import VENUES, read_position, write_fill
-from services.monitor.clients.positions import PAGE_SIZE, BooksFailed
+from services.monitor.clients.pages import answer_of, every_position
 from services.monitor.domain.execution import PositionSeen
 from services.monitor.domain.opening import Opening, OpeningOrigin, OpeningProvenance, OpeningState
 from services.monitor.domain.position import Position
 from services.monitor.events.executions import read_seen
 from services.monitor.opening.ports import AccountFacts
-
-T = TypeVar("T")
 
 _EXCHANGES = {venue: exchange for exchange, venue in VENUES.items()}
 _SIDES = {Side.LONG: types_pb2.SIDE_LONG, Side.SHORT: types_pb2.SIDE_SHORT}
@@ -43,7 +37,7 @@ class PositionsOpenings:
 
     async def find_account(self, user_id: str, account_id: str) -> AccountFacts:
         """An account of a user. Raises AccountNotFound, for another user's as well."""
-        answer = await _answer(self._accounts.ListAccounts(accounts_pb2.ListAccountsRequest(user_id=user_id)))
+        answer = await answer_of(self._accounts.ListAccounts(accounts_pb2.ListAccountsRequest(user_id=user_id)))
         for account in answer.accounts:
             if account.account_id == account_id:
                 by_last = account.trigger_price == types_pb2.TRIGGER_PRICE_LAST
@@ -58,10 +52,8 @@ class PositionsOpenings:
             filter=positions_pb2.POSITION_FILTER_OPEN,
             exchange=_EXCHANGES[account.venue],
             symbol=symbol,
-            page_size=PAGE_SIZE,
         )
-        answer = await _answer(self._positions.ListPositions(request))
-        found = (read_position(message) for message in answer.positions)
+        found = [read_position(one) async for one in every_position(self._positions.ListPositions, request)]
         return tuple(position for position in found if position.account_id == account.account_id)
 
     async def record_opening(self, opening: Opening) -> Position:
@@ -83,7 +75,7 @@ class PositionsOpenings:
             mark_price=format_decimal(opening.plan.price),
             request_id=str(opening.intent_id),
         )
-        answer = await _answer(self._positions.RecordOpening(request))
+        answer = await answer_of(self._positions.RecordOpening(request))
         return read_position(answer.position)
 
     async def record_order(self, opening: Opening) -> None:
@@ -103,7 +95,7 @@ class PositionsOpenings:
             order_id=opening.order_id or "",
             request_id=f"{opening.intent_id} {opening.state}",
         )
-        await _answer(self._positions.RecordOrder(request))
+        await answer_of(self._positions.RecordOrder(request))
 
     async def see(self, position_id: str) -> PositionSeen | None:
         """A position as executions follow it. Raises PositionNotFound."""
@@ -112,7 +104,7 @@ class PositionsOpenings:
     async def read(self, user_id: str, position_id: str) -> types_pb2.Position:
         """A position as the books tell it. Raises PositionNotFound, for another user's as well."""
         request = positions_pb2.GetPositionRequest(user_id=user_id, position_id=position_id)
-        return (await _answer(self._positions.GetPosition(request))).position
+        return (await answer_of(self._positions.GetPosition(request))).position
 
 
 def _order_status(state: OpeningState) -> "positions_pb2.TransactionStatus.ValueType":
@@ -123,13 +115,6 @@ def _order_status(state: OpeningState) -> "positions_pb2.TransactionStatus.Value
             return positions_pb2.TRANSACTION_STATUS_FILLED
         case _:
             return positions_pb2.TRANSACTION_STATUS_PENDING
-
-
-async def _answer(call: Awaitable[T]) -> T:
-    try:
-        return await call
-    except RemoteFailure as error:
-        raise BooksFailed(why=error.code.name) from error
 
 
 def _level(rule: LevelRule) -> types_pb2.Level:

@@ -7,27 +7,20 @@ from protos.positions.v1 import accounts_pb2, positions_pb2
 from protos.positions.v1.accounts_pb2_grpc import AccountsServiceStub
 from protos.positions.v1.positions_pb2_grpc import PositionsServiceStub
 from services.common.channels import ServiceChannel
-from services.common.errors import Unavailable
 from services.common.exchange.credentials import Credentials
-from services.common.status import RemoteFailure
 from services.common.trading.fill import Fill
 from services.common.trading.money import format_decimal
 from services.monitor.clients.messages import TO_ORDER_SIDE, read_position, read_time, write_fill
+from services.monitor.clients.pages import answer_of, every_position
 from services.monitor.closing.keys import KeyLease
 from services.monitor.closing.reporting import OrderNews, OrderStanding
 from services.monitor.domain.position import Position
-
-PAGE_SIZE = 500
 
 _STANDINGS = {
     OrderStanding.PENDING: positions_pb2.TRANSACTION_STATUS_PENDING,
     OrderStanding.FILLED: positions_pb2.TRANSACTION_STATUS_FILLED,
     OrderStanding.CANCELLED: positions_pb2.TRANSACTION_STATUS_CANCELLED,
 }
-
-
-class BooksFailed(Unavailable):
-    """The positions service failed to answer: {why}"""
 
 
 class PositionsBooks:
@@ -38,26 +31,14 @@ class PositionsBooks:
 
     async def list_enforced(self) -> AsyncIterator[Position]:
         """Every open position with a level that is enforced, of all users."""
-        token = ""
-        while True:
-            request = positions_pb2.ListEnforcedPositionsRequest(page_size=PAGE_SIZE, page_token=token)
-            try:
-                page = await self._stub.ListEnforcedPositions(request)
-            except RemoteFailure as error:
-                raise BooksFailed(why=error.code.name) from error
-            for message in page.positions:
-                yield read_position(message)
-            token = page.next_page_token
-            if not token:
-                return
+        request = positions_pb2.ListEnforcedPositionsRequest()
+        async for message in every_position(self._stub.ListEnforcedPositions, request):
+            yield read_position(message)
 
     async def get_position(self, position_id: str, user_id: str | None = None) -> Position:
         """One position as booked now; another user's is PositionNotFound."""
         request = positions_pb2.GetPositionRequest(user_id=user_id or "", position_id=position_id)
-        try:
-            answer = await self._stub.GetPosition(request)
-        except RemoteFailure as error:
-            raise BooksFailed(why=error.code.name) from error
+        answer = await answer_of(self._stub.GetPosition(request))
         return read_position(answer.position)
 
     async def record_fills(
@@ -71,10 +52,7 @@ class PositionsBooks:
             request_id=str(intent_id),
             evidence=evidence,
         )
-        try:
-            answer = await self._stub.RecordFills(request)
-        except RemoteFailure as error:
-            raise BooksFailed(why=error.code.name) from error
+        answer = await answer_of(self._stub.RecordFills(request))
         return read_position(answer.position)
 
     async def record_order(self, news: OrderNews) -> None:
@@ -91,10 +69,7 @@ class PositionsBooks:
             order_id=intent.order_id or "",
             request_id=f"{intent.intent_id} {news.standing.name}",
         )
-        try:
-            await self._stub.RecordOrder(request)
-        except RemoteFailure as error:
-            raise BooksFailed(why=error.code.name) from error
+        await answer_of(self._stub.RecordOrder(request))
 
 
 class PositionsKeys:
@@ -106,8 +81,5 @@ class PositionsKeys:
     async def lease(self, account_id: str) -> KeyLease:
         """A key that may trade. Raises TradingNotEnabled, NotFound, ServiceUnavailable."""
         request = accounts_pb2.LeaseCredentialsRequest(account_id=account_id)
-        try:
-            answer = await self._stub.LeaseCredentials(request)
-        except RemoteFailure as error:
-            raise BooksFailed(why=error.code.name) from error
+        answer = await answer_of(self._stub.LeaseCredentials(request))
         return KeyLease(Credentials(answer.api_key, answer.api_secret), read_time(answer.expires_at))
