@@ -34,7 +34,11 @@ class PostgresPauses:
             row = (
                 await connection.execute(select(PAUSES).where(PAUSES.c.user_id == pause.user_id).with_for_update())
             ).first()
-            if row is not None and (row.opening, row.closing) == (pause.opening, pause.closing):
+            if row is not None and (row.opening, row.closing, row.reason) == (
+                pause.opening,
+                pause.closing,
+                pause.reason,
+            ):
                 return
             values = {
                 "opening": pause.opening,

@@ -88,6 +88,8 @@ async def test_the_user_is_told_once_of_what_changed(paused: AsyncEngine) -> Non
     switch = switch_on(paused)
     for _ in range(2):
         await switch.set(Pause("ann.b", opening=True, reason="tired", set_by="ann.b"), "")
+    await switch.set(Pause("ann.b", opening=True, reason="ill", set_by="ann.b"), "")
+    assert (await switch.get("ann.b"))[0].reason == "ill"
     await switch.set(Pause("ann.b", set_by="ann.b"), "")
     await switch.set(Pause(EVERYBODY, opening=True, set_by="root"), "")
     async with transaction(paused) as connection:
@@ -96,6 +98,7 @@ async def test_the_user_is_told_once_of_what_changed(paused: AsyncEngine) -> Non
     assert {subject for subject, _ in told} == {"monitor.v1.alert_triggered.ann%2Eb"}
     assert [(alert.kind, alert.reason) for _, alert in told] == [
         (ALERT_KIND_TRADING_PAUSED, "opening paused: tired"),
+        (ALERT_KIND_TRADING_PAUSED, "opening paused: ill"),
         (ALERT_KIND_TRADING_PAUSED, "trading goes on"),
     ]
 
