@@ -13,14 +13,12 @@ from protos.venue.v1 import status_pb2
 from services.common.bus import Received
 from services.common.errors import PositionNotFound
 from services.common.past import PastGone
-from services.gateway.audit import AuditEntry, AuditPage, AuditQuery, page_of
-from services.gateway.domain.idempotency import CLAIM_LIFETIME, Answer, Attempt, KeyRecord, Proceed, Replay, judge
 from services.gateway.http.errors import ThingNotFound
 from services.gateway.jwks import KeySetUnreadable
 from services.gateway.own import OwnState
 
 
-class _Failing:
+class Failing:
     fails: Exception | None = None
 
     def _fail(self) -> None:
@@ -28,7 +26,7 @@ class _Failing:
             raise self.fails
 
 
-class FakeLivePositions(_Failing):
+class FakeLivePositions(Failing):
     """Live positions by user."""
 
     def __init__(self) -> None:
@@ -46,7 +44,7 @@ class FakeLivePositions(_Failing):
         return (await self.list_live(user_id, exchange)).SerializeToString()
 
 
-class FakeBooks(_Failing):
+class FakeBooks(Failing):
     """Positions of the books; another user's is not found."""
 
     def __init__(self) -> None:
@@ -91,7 +89,7 @@ class FakeBooks(_Failing):
         return positions_pb2.ListTimelineResponse(entries=self.timeline, next_page_token=self.next_page_token)
 
 
-class FakeTransactions(_Failing):
+class FakeTransactions(Failing):
     """Transactions by user; another user's is not found."""
 
     def __init__(self) -> None:
@@ -113,7 +111,7 @@ class FakeTransactions(_Failing):
         raise ThingNotFound(thing="transaction")
 
 
-class FakeHistory(_Failing):
+class FakeHistory(Failing):
     """History and analytics, the same for everyone."""
 
     def __init__(self) -> None:
@@ -144,7 +142,7 @@ class FakeHistory(_Failing):
         return self.curve
 
 
-class FakeAccounts(_Failing):
+class FakeAccounts(Failing):
     """Accounts as they were added and changed; another user's is not found."""
 
     def __init__(self) -> None:
@@ -212,7 +210,7 @@ class FakeAccounts(_Failing):
         raise ThingNotFound(thing="key")
 
 
-class FakeReconciliation(_Failing):
+class FakeReconciliation(Failing):
     """Reconciliation that finds what it is told to find; only the account-1 of `demo` is ever looked at."""
 
     def __init__(self) -> None:
@@ -273,7 +271,7 @@ class FakeHealth:
         return {"everything": "SERVING" if self.up else "UNREACHABLE"}
 
 
-class FakeVenues(_Failing):
+class FakeVenues(Failing):
     """A service that stands well with both venues until it is told otherwise."""
 
     def __init__(self) -> None:
@@ -334,71 +332,6 @@ class FakeKeySource:
         if self.fails is not None:
             raise self.fails
         return {"keys": self.keys}
-
-
-class FakeWriteLog(_Failing):
-    """The audit log and the idempotency keys, in memory; passes the same contract suite as the real one."""
-
-    def __init__(self) -> None:
-        self.attempts: dict[str, Attempt] = {}
-        self.outcomes: dict[str, tuple[int, str | None]] = {}
-        self._keys: dict[tuple[str, str], tuple[KeyRecord, str]] = {}
-
-    async def begin(self, attempt: Attempt) -> Proceed | Replay:
-        self._fail()
-        verdict: Proceed | Replay = Proceed(attempt.request_id)
-        if attempt.key:
-            known = self._keys.get((attempt.user_id, attempt.key))
-            verdict = judge(known[0] if known else None, attempt)
-            if isinstance(verdict, Proceed):
-                created_at = known[0].created_at if known and not verdict.fresh else attempt.at
-                record = KeyRecord(
-                    attempt.fingerprint, verdict.request_id, created_at, attempt.at + CLAIM_LIFETIME, None
-                )
-                self._keys[attempt.user_id, attempt.key] = (record, attempt.attempt_id)
-        if isinstance(verdict, Proceed):
-            self.attempts[attempt.attempt_id] = attempt
-        return verdict
-
-    async def list_audit(self, query: AuditQuery) -> AuditPage:
-        self._fail()
-        rows = [
-            _entry(attempt, self.outcomes.get(attempt.attempt_id))
-            for attempt in self.attempts.values()
-            if (query.user_id in (None, attempt.user_id) and query.action in (None, attempt.action))
-            and (query.since is None or attempt.at >= query.since)
-            and (query.until is None or attempt.at < query.until)
-            and (query.before is None or (attempt.at, attempt.attempt_id) < query.before)
-        ]
-        rows.sort(key=lambda row: (row.at, row.attempt_id), reverse=True)
-        return page_of(rows[: query.limit + 1], query.limit)
-
-    async def finish(self, attempt: Attempt, answer: Answer, code: str | None) -> None:
-        self._fail()
-        self.outcomes[attempt.attempt_id] = (answer.status, code)
-        known = self._keys.get((attempt.user_id, attempt.key)) if attempt.key else None
-        if known is not None and attempt.key and known[1] == attempt.attempt_id:
-            record = known[0]
-            settled = KeyRecord(
-                record.fingerprint, record.request_id, record.created_at, attempt.at, answer if answer.final else None
-            )
-            self._keys[attempt.user_id, attempt.key] = (settled, attempt.attempt_id)
-
-
-def _entry(attempt: Attempt, outcome: tuple[int, str | None] | None) -> AuditEntry:
-    status, code = outcome or (None, None)
-    return AuditEntry(
-        attempt.attempt_id,
-        attempt.at,
-        attempt.user_id,
-        attempt.role,
-        attempt.action,
-        attempt.target,
-        attempt.details,
-        attempt.request_id,
-        status,
-        code,
-    )
 
 
 def _account(request: accounts_pb2.AddAccountRequest, number: int) -> accounts_pb2.Account:

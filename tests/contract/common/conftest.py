@@ -172,3 +172,9 @@ async def until(condition: Callable[[], bool | Awaitable[bool]], timeout_seconds
             if held if isinstance(held, bool) else await held:
                 return
             await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+def fact(request: pytest.FixtureRequest) -> str:
+    """A fact of this test alone."""
+    return "".join(letter if letter.isalnum() else "_" for letter in request.node.name.lower())

@@ -29,7 +29,7 @@ from services.gateway.domain.idempotency import (
 from services.gateway.http.writes import WriteLog
 from services.gateway.store import METADATA, PostgresWriteLog
 from tests.fakes.clock import FixedClock
-from tests.fakes.gateway_clients import FakeWriteLog
+from tests.fakes.write_log import FakeWriteLog
 
 NOW = datetime(2025, 10, 21, 12, tzinfo=UTC)
 DONE = Answer(200, b'{"success":true}')

@@ -33,9 +33,9 @@ from tests.fakes.gateway_clients import (
     FakeReconciliation,
     FakeTransactions,
     FakeVenues,
-    FakeWriteLog,
 )
 from tests.fakes.gateway_monitor import FakeMonitor
+from tests.fakes.write_log import FakeWriteLog
 
 NOW = datetime(2025, 10, 21, 12, tzinfo=UTC)
 SECRET = "a secret of the unit tests, long enough"

@@ -10,7 +10,8 @@ from protos.positions.v1 import positions_pb2
 from protos.reconciler.v1 import reconciler_pb2
 from services.common.errors import DatabaseUnavailable, PositionAlreadyClosed, ServiceUnavailable
 from services.gateway.domain.idempotency import Answer, Attempt
-from tests.fakes.gateway_clients import FakeReconciliation, FakeWriteLog
+from tests.fakes.gateway_clients import FakeReconciliation
+from tests.fakes.write_log import FakeWriteLog
 from tests.unit.gateway.conftest import World
 from tests.unit.gateway.positions import booked_position
 
