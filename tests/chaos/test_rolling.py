@@ -273,15 +273,17 @@ async def told_once(writer: Writer, listener: Listener) -> None:
             fact["data"]["stopLoss"]["price"] for fact in listener.facts if fact["type"] == "position_levels_changed"
         ]
 
-    last = writer.done[-1]
-    heard = await until(stops, lambda stops: stops and stops[-1] >= last, "the last write to be told")
-    # The write under way when the load ended may have taken effect without an answer.
+    async def as_booked() -> bool:
+        told, row = await stops(), (await trader.rows()).popitem()[1]
+        return bool(told) and told[-1] == row["stopLoss"] >= writer.done[-1]
+
+    # The write under way when the load ended may take effect without an answer, and later than this begins.
+    await until(as_booked, bool, "the stop that is booked to be the last one told")
+    heard = await stops()
     assert heard[: len(writer.done)] == writer.done
     assert len(heard) <= len(writer.done) + 1
     sequences = [fact["sequence"] for fact in listener.facts]
     assert sequences == sorted(set(sequences))
-    row = (await trader.rows()).popitem()[1]
-    assert row["stopLoss"] == heard[-1]
 
 
 async def closings_told_once(trader: Trader, held: list[Held], closings: Listener) -> None:
