@@ -246,6 +246,7 @@ class Accounts:
             "takerCommission": 10,
             "buyerCommission": 0,
             "sellerCommission": 0,
+            "commissionRates": {"maker": "0.00100000", "taker": "0.00100000", "buyer": "0", "seller": "0"},
             "canTrade": bool(key and key.trading),
             "canWithdraw": bool(key and key.withdraw),
             "canDeposit": True,

@@ -42,6 +42,7 @@ def contract_document(contract: Contract, price: Decimal) -> dict[str, Any]:
         "quotePrecision": 8,
         "underlyingType": "COIN",
         "underlyingSubType": ["PoW"] if contract.base == "BTC" else ["Layer-1"],
+        "settlePlan": 0,
         "triggerProtect": "0.0500",
         "liquidationFee": "0.012500",
         "marketTakeBound": "0.05",
@@ -116,7 +117,11 @@ def order_document(order: Order, contract: Contract) -> dict[str, Any]:
 
 
 def algo_document(order: Order, contract: Contract, result: Order | None) -> dict[str, Any]:
-    """A conditional order as the algo endpoints give it; `result` is the order that it became."""
+    """A conditional order as the algo endpoints give it; `result` is the order that it became.
+
+    It has no target and no stop of its own attached: `tp…` and `sl…` say none.
+    """
+    none = on_grid(ZERO, contract.tick)
     return {
         "algoId": int(order.id),
         "clientAlgoId": order.client_id,
@@ -133,6 +138,11 @@ def algo_document(order: Order, contract: Contract, result: Order | None) -> dic
         "triggerPrice": on_grid(order.trigger_price or ZERO, contract.tick),
         "price": on_grid(order.price, contract.tick),
         "icebergQuantity": None,
+        "tpTriggerPrice": none,
+        "tpPrice": none,
+        "slTriggerPrice": none,
+        "slPrice": none,
+        "tpOrderType": "",
         "selfTradePreventionMode": "EXPIRE_MAKER",
         "workingType": "MARK_PRICE" if order.trigger_by == "MARK" else "CONTRACT_PRICE",
         "priceMatch": "NONE",

@@ -168,14 +168,22 @@ class BinanceStreams:
     # User data.
 
     def on_order(self, book: Book, order: Order, fill: Fill | None, execution: str) -> None:
+        topic = f"user:{book.account.id}"
+        if fill is not None and execution == "TRADE":
+            self._hub.publish(topic, lambda: self._trade_lite(order, fill))
         make = self._algo_update if order.conditional else self._order_update
-        self._hub.publish(f"user:{book.account.id}", lambda: make(order, fill, execution))
+        self._hub.publish(topic, lambda: make(order, fill, execution))
 
     def on_cash(self, book: Book, income: Income) -> None:
         # Of a crossed position's funding the venue tells the balance alone.
         reasons = {"FUNDING_FEE": "FUNDING_FEE", "TRANSFER": "DEPOSIT" if income.amount > 0 else "WITHDRAW"}
         change, reason = fixed(income.amount, 8), reasons[income.kind]
         self._hub.publish(f"user:{book.account.id}", lambda: self._account_update(book, reason, [], change))
+
+    def on_leverage(self, book: Book, symbol: str) -> None:
+        now_ms, change = self._venue.now_ms(), {"s": symbol, "l": book.leverage(symbol)}
+        message = {"e": "ACCOUNT_CONFIG_UPDATE", "E": now_ms, "T": now_ms, "ac": change}
+        self._hub.publish(f"user:{book.account.id}", lambda: message)
 
     def on_account(self, book: Book, reason: str, positions: list[Position]) -> None:
         make = self._margin_call if reason == "MARGIN_CALL" else self._account_update
@@ -248,6 +256,15 @@ class BinanceStreams:
         if fill:
             body["n"], body["N"] = fixed(fill.fee, 8), "USDT"
         return {"e": "ORDER_TRADE_UPDATE", "E": now_ms, "T": body["T"], "o": body}
+
+    def _trade_lite(self, order: Order, fill: Fill) -> dict[str, Any]:
+        contract = self._board.contracts[order.symbol]
+        return {
+            "e": "TRADE_LITE", "E": self._venue.now_ms(), "T": fill.time_ms, "s": order.symbol,
+            "q": on_grid(order.quantity, contract.step), "p": on_grid(order.price, contract.tick), "m": fill.maker,
+            "c": order.client_id, "S": order.side, "L": on_grid(fill.price, contract.tick),
+            "l": on_grid(fill.quantity, contract.step), "t": int(fill.id), "i": int(order.id),
+        }  # fmt: skip
 
     def _algo_update(self, order: Order, fill: Fill | None, execution: str) -> dict[str, Any]:
         contract, now_ms = self._board.contracts[order.symbol], self._venue.now_ms()

@@ -19,6 +19,8 @@ TIMES = {"GTC": "GTC", "IOC": "IOC", "FOK": "FOK", "GTX": "PostOnly"}
 CREATE_TYPES = {"USER": "CreateByUser", "LIQUIDATION": "CreateByLiq", "ADL": "CreateByAdl_PassThrough"}
 EXEC_TYPES = {"USER": "Trade", "LIQUIDATION": "BustTrade", "ADL": "AdlTrade"}
 PROTECTION = Decimal("0.05")
+# What a break-even price reckons for the closing fee at least.
+LEAST_CLOSING_FEE = Decimal("0.00055")
 
 
 def position_document(book: Book, position: Position, board: PriceBoard) -> dict[str, Any]:
@@ -35,6 +37,7 @@ def position_document(book: Book, position: Position, board: PriceBoard) -> dict
     side = "Buy" if position.amount > 0 else "Sell"
     maintenance = plain(book.maintenance(position))
     initial = plain(book.initial(position).quantize(Decimal("0.00000001")))
+    realised = current_realised(book, position)
     return {
         "category": "linear",
         "positionIdx": LEGS[position.leg],
@@ -55,7 +58,7 @@ def position_document(book: Book, position: Position, board: PriceBoard) -> dict
         "markPrice": plain(quote.mark),
         "liqPrice": plain(liquidation) if liquidation is not None else "",
         "bustPrice": "",
-        "breakEvenPrice": plain(position.entry),
+        "breakEvenPrice": plain(break_even_price(position, realised, contract)) if size else "",
         "positionMM": maintenance,
         "positionMMByMp": maintenance,
         "positionIM": initial,
@@ -65,7 +68,7 @@ def position_document(book: Book, position: Position, board: PriceBoard) -> dict
         "stopLoss": _trigger(stops.get("StopLoss")),
         "trailingStop": "0",
         "unrealisedPnl": plain(book.unrealised(position)),
-        "curRealisedPnl": plain(current_realised(book, position)),
+        "curRealisedPnl": plain(realised),
         # Fees are in it; Binance's accumulated profit is before them.
         "cumRealisedPnl": plain(position.realised - position.fees),
         "seq": position.sequence,
@@ -76,7 +79,18 @@ def position_document(book: Book, position: Position, board: PriceBoard) -> dict
         # As at the venue: the first time ever that the symbol was held, not when this position was opened.
         "createdTime": str(position.first_ms),
         "updatedTime": str(position.updated_ms),
+        "openTime": position.opened_ms if size else 0,
     }
+
+
+def break_even_price(position: Position, realised: Decimal, contract: Contract) -> Decimal:
+    """The price at which closing all of it, as taker, makes nothing, by the formula of the venue's page.
+
+    `realised`: P&L of the position so far, fees included.
+    """
+    fee = max(contract.taker_fee, LEAST_CLOSING_FEE)
+    price = (position.entry * position.amount - realised) / (position.amount - abs(position.amount) * fee)
+    return price.quantize(Decimal("0.00000001"))
 
 
 def current_realised(book: Book, position: Position) -> Decimal:
@@ -109,6 +123,7 @@ def order_document(order: Order, contract: Contract) -> dict[str, Any]:
         "category": "linear",
         "orderId": order.id,
         "orderLinkId": order.client_id if order.cause == "USER" else "",
+        "parentOrderLinkId": "",
         "blockTradeId": "",
         "symbol": order.symbol,
         "price": on_grid(price, contract.tick),
@@ -149,6 +164,7 @@ def order_document(order: Order, contract: Contract) -> dict[str, Any]:
         "slippageToleranceType": "UNKNOWN",
         "slippageTolerance": "",
         "feeCurrency": "",
+        "extraFees": "",
         "rpiTakerAccess": False,
         "rpiMatchedQty": "0",
         "smpType": "None",
@@ -351,6 +367,7 @@ def wallet_document(book: Book) -> dict[str, Any]:
                 "spotBorrow": "0",
                 "marginCollateral": True,
                 "collateralSwitch": True,
+                "colRes": "0",
             }
         ],
     }

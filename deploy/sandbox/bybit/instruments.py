@@ -52,8 +52,15 @@ def contract_document(contract: Contract) -> dict[str, Any]:
     }
 
 
+def ticker_row(quote: Quote, board: PriceBoard) -> dict[str, Any]:
+    """A row of tickers: without the stream's tick direction, with what only a contract that expires fills in."""
+    row = {name: value for name, value in ticker_document(quote, board).items() if name != "tickDirection"}
+    dated = ("predictedDeliveryPrice", "basisRate", "basis", "basisRateYear", "deliveryFeeRate")
+    return {**row, **dict.fromkeys(dated, ""), "deliveryTime": "0"}
+
+
 def ticker_document(quote: Quote, board: PriceBoard) -> dict[str, Any]:
-    """A row of tickers, and the stream's snapshot."""
+    """The stream's snapshot of a symbol."""
     contract, depth = board.contracts[quote.symbol], board.depth(quote.symbol)
     tick = contract.tick
     # The venue's sizes are never still; this is what tells a quiet symbol from a dead socket.

@@ -8,7 +8,7 @@ from deploy.sandbox.core.venue import Venue
 from deploy.sandbox.wire import Call, on_grid, plain
 
 from .errors import BybitError, empty_list, invalid, require_category
-from .instruments import contract_document, ticker_document
+from .instruments import contract_document, ticker_row
 from .trading import read_int
 
 INTERVALS_MS = {
@@ -50,7 +50,7 @@ class Market:
         if symbol and symbol not in self._board.quotes:
             raise BybitError(10001, "params error: symbol invalid")
         quotes = [quote for quote in self._board.quotes.values() if symbol in ("", quote.symbol)]
-        return {"category": "linear", "list": [ticker_document(quote, self._board) for quote in quotes]}
+        return {"category": "linear", "list": [ticker_row(quote, self._board) for quote in quotes]}
 
     def candles(self, call: Call) -> Any:
         return self._candles(call, mark=False)

@@ -196,6 +196,13 @@ class BybitStreams:
             self._tell(book, "position", lambda: [position_document(book, position, self._board)])
         self._tell(book, "wallet", lambda: [wallet_document(book)])
 
+    def on_leverage(self, book: Book, symbol: str) -> None:
+        positions = [position for position in book.positions.values() if position.symbol == symbol]
+        if positions:
+            self._tell(
+                book, "position", lambda: [position_document(book, position, self._board) for position in positions]
+            )
+
     def on_account(self, book: Book, reason: str, positions: list[Position]) -> None:
         if reason == "MARGIN_CALL":
             return

@@ -40,6 +40,8 @@ class Listener(Protocol):
 
     def on_cash(self, book: Book, income: Income) -> None: ...
 
+    def on_leverage(self, book: Book, symbol: str) -> None: ...
+
 
 class Sequence(msgspec.Struct):
     """The venue's counters. They start at the time of birth, so that two sandboxes share no id."""
@@ -196,6 +198,8 @@ class Venue:
                 book.account.leverages[symbol] = before
             raise Refused(Fact.POSITION_TOO_LARGE, leverage=leverage)
         self.save_account(book)
+        for listener in self.listeners:
+            listener.on_leverage(book, symbol)
 
     def set_hedge(self, book: Book, *, hedge: bool) -> None:
         """Raises Refused while the account has positions or open orders, or the mode already."""

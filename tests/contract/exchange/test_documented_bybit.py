@@ -30,6 +30,19 @@ def test_position() -> None:
     assert position.maintenance_margin == Decimal("0.0000015")
 
 
+def test_position_in_a_linear_contract() -> None:
+    [row] = read_result(example("bybit_position_list_linear"))["list"]
+    position = account.parse_position(row)
+    assert position is not None
+    assert (position.symbol, position.side, position.position_side) == ("XRPUSDT", Side.LONG, PositionSide.BOTH)
+    assert (position.quantity, position.entry_price) == (Decimal(100), Decimal("0.3615"))
+    assert (position.mark_price, position.unrealized_pnl) == (Decimal("0.3432"), Decimal("-1.83"))
+    # Profit of a linear contract is in its quote: price difference times quantity.
+    assert position.unrealized_pnl == (position.mark_price - position.entry_price) * position.quantity
+    assert position.liquidation_price == Decimal("0.0001")
+    assert (position.initial_margin, position.maintenance_margin) == (Decimal("3.634521"), Decimal("0.381021"))
+
+
 def test_wallet() -> None:
     margin = account.parse_margin(read_result(example("bybit_wallet_balance")))
     assert margin.margin.equity == Decimal("18070.32797922")
@@ -97,14 +110,17 @@ def test_transaction_log() -> None:
 
 
 def test_key() -> None:
+    # A key that may only read and is bound to addresses, whatever its permissions say.
     result = read_result(example("bybit_query_api"))
     report = keys.parse_key(result)
-    assert (report.can_read, report.can_trade, report.can_withdraw) == (True, True, False)
-    assert report.ip_restricted is False
-    assert report.venue_user_id == "24617703"
-    # The page's parameters: 1 of `readOnly` means that no permission of trading counts; `ips` lists what is bound.
-    bound = keys.parse_key({**result, "readOnly": 1, "ips": ["192.0.2.1"]})
-    assert (bound.can_read, bound.can_trade, bound.ip_restricted) == (True, False, True)
+    assert (report.can_read, report.can_trade, report.can_withdraw) == (True, False, False)
+    assert report.ip_restricted is True
+    assert report.venue_user_id == "1448939"
+    # The page's parameters: 0 of `readOnly` is read and write; `ips` lists what is bound; `Withdraw` is of `Wallet`.
+    trading = keys.parse_key({**result, "readOnly": 0, "ips": ["*"]})
+    assert (trading.can_read, trading.can_trade, trading.ip_restricted) == (True, True, False)
+    permissions = {**result["permissions"], "Wallet": ["AccountTransfer", "Withdraw"]}
+    assert keys.parse_key({**result, "readOnly": 0, "permissions": permissions}).can_withdraw is True
 
 
 def test_symbol() -> None:
@@ -125,7 +141,7 @@ def test_candles() -> None:
 
 def test_ticker_by_request() -> None:
     [row] = read_result(example("bybit_tickers"))["list"]
-    assert (row["markPrice"], row["lastPrice"]) == ("16596.00", "16597.00")
+    assert (row["markPrice"], row["lastPrice"]) == ("114898.43", "120635.50")
 
 
 def test_ticker_by_stream_and_what_a_delta_leaves_out() -> None:
@@ -148,6 +164,7 @@ def test_ticker_by_stream_and_what_a_delta_leaves_out() -> None:
     ("name", "hint"),
     [
         ("position", (HintKind.POSITION, "BTCUSDT")),
+        ("position_held", (HintKind.POSITION, "XRPUSDT")),
         ("order", (HintKind.ORDER, "ETH-30DEC22-1400-C")),
         ("execution", (HintKind.FILL, "BTCUSDT")),
         ("wallet", (HintKind.ACCOUNT, None)),

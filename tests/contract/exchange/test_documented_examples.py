@@ -33,7 +33,12 @@ def endpoints() -> set[str]:
 def test_each_example_names_its_page_and_where_it_was_looked_up(path: Path) -> None:
     file = documented.content(path)
     assert file["page"].startswith(
-        ("https://developers.binance.com/docs/", "https://bybit-exchange.github.io/docs/v5/")
+        (
+            "https://developers.binance.com/docs/",
+            "https://bybit-exchange.github.io/docs/v5/",
+            # The same page in Chinese, where its example says more: a linear contract, an account that holds something.
+            "https://bybit-exchange.github.io/docs/zh-TW/v5/",
+        )
     )
     if "note" in file:
         assert "ours" in file["note"]

@@ -1,6 +1,8 @@
 """A running sandbox and unmodified ccxt on it, through the session that redirects hosts."""
 
 import asyncio
+import hashlib
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,19 @@ class Desk:
         """A new account and a ccxt instance that holds its key."""
         minted = await self.ask("POST", "/sandbox/accounts", exchange=venue, **wish)
         return await self.connect(venue, minted["apiKey"], minted["secret"], fresh_markets=fresh_markets)
+
+    async def log_in(self, exchange: Any, *topics: str) -> tuple[aiohttp.ClientWebSocketResponse, list[Any]]:
+        """Bybit's private stream of the account, and what it said to the login and to the subscription."""
+        socket = await self.session.ws_connect(f"{self.url}/v5/private")
+        expires = str(exchange.milliseconds() + 10_000)
+        signed = exchange.hmac(
+            exchange.encode("GET/realtime" + expires), exchange.encode(exchange.secret), hashlib.sha256
+        )
+        await socket.send_json({"op": "auth", "args": [exchange.apiKey, expires, signed]})
+        await socket.send_json({"op": "subscribe", "args": topics})
+        replies = [json.loads((await socket.receive()).data) for _ in range(2)]
+        assert all(reply["success"] for reply in replies)
+        return socket, replies
 
     async def connect(self, venue: str, api_key: str, secret: str, *, fresh_markets: bool = False) -> Any:
         options = {"fetchCurrencies": False, "fetchMarkets": {"types": ["linear"]}, "defaultType": "swap"}

@@ -47,6 +47,35 @@ async def test_opens_and_closes_a_position(desk: Desk) -> None:
     assert (row["info"]["avgEntryPrice"], row["info"]["avgExitPrice"]) == ("200.001", "209.999")
 
 
+@pytest.mark.parametrize("side", ["buy", "sell"])
+async def test_closing_at_the_break_even_price_makes_nothing(desk: Desk, side: str) -> None:
+    name, symbol = await desk.symbol("200")
+    exchange = await desk.account("bybit", fresh_markets=True)
+    asked = {"category": "linear", "symbol": name}
+    [flat] = (await exchange.privateGetV5PositionList(asked))["result"]["list"]
+
+    await trade(exchange, symbol, side, 3)
+    # A part that was closed at a profit moves it too.
+    await desk.set_price(name, "210" if side == "buy" else "190")
+    await trade(exchange, symbol, "sell" if side == "buy" else "buy", 1, reduceOnly=True)
+    [row] = (await exchange.privateGetV5PositionList(asked))["result"]["list"]
+
+    price, entry, quantity = (Decimal(row[field]) for field in ("breakEvenPrice", "avgPrice", "size"))
+    made = (price - entry) * quantity * (1 if side == "buy" else -1)
+    fee = price * quantity * Decimal("0.00055")
+    assert abs(made + Decimal(row["curRealisedPnl"]) - fee) < Decimal("0.000001")
+    assert (flat["breakEvenPrice"], flat["openTime"]) == ("", 0)
+    assert row["openTime"] == int(row["createdTime"])
+
+
+async def test_a_ticker_that_is_asked_for_says_that_nothing_is_delivered(desk: Desk) -> None:
+    name, _ = await desk.symbol("200")
+    exchange = await desk.account("bybit", fresh_markets=True)
+    [row] = (await exchange.publicGetV5MarketTickers({"category": "linear", "symbol": name}))["result"]["list"]
+    assert (row["lastPrice"], row["deliveryTime"], row["basisRate"]) == ("200.000", "0", "")
+    assert "tickDirection" not in row
+
+
 async def test_hedge_legs_stay_apart(desk: Desk) -> None:
     _, symbol = await desk.symbol()
     exchange = await desk.account("bybit", fresh_markets=True)

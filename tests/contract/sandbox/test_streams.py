@@ -67,17 +67,38 @@ async def test_binance_user_stream_tells_orders_positions_and_the_end_of_its_key
     socket = await connected(desk, f"/private/ws?listenKey={listen_key}")
 
     await exchange.create_order(symbol, "market", "buy", 2, None, {"newClientOrderId": "mine"})
-    steps = [json.loads((await socket.receive()).data) for _ in range(3)]
+    steps = [json.loads((await socket.receive()).data) for _ in range(4)]
     await desk.ask("POST", "/sandbox/faults", kind="listen_key_expired", apiKey=exchange.apiKey)
     expired = await receive(socket, lambda _: True)
 
-    assert [step["e"] for step in steps] == ["ORDER_TRADE_UPDATE", "ACCOUNT_UPDATE", "ORDER_TRADE_UPDATE"]
+    assert [step["e"] for step in steps] == [
+        "ORDER_TRADE_UPDATE",
+        "ACCOUNT_UPDATE",
+        "TRADE_LITE",
+        "ORDER_TRADE_UPDATE",
+    ]
     assert (steps[0]["o"]["x"], steps[0]["o"]["X"]) == ("NEW", "NEW")
     assert (steps[1]["a"]["m"], steps[1]["a"]["P"][0]["pa"]) == ("ORDER", "2.00")
-    assert (steps[2]["o"]["x"], steps[2]["o"]["X"], steps[2]["o"]["c"]) == ("TRADE", "FILLED", "mine")
+    told = steps[3]["o"]
+    assert (told["x"], told["X"], told["c"]) == ("TRADE", "FILLED", "mine")
+    # The short message tells of the same fill.
+    assert [steps[2][field] for field in "sqpmcSLlti"] == [told[field] for field in "sqpmcSLlti"]
     assert (expired["e"], expired["listenKey"]) == ("listenKeyExpired", listen_key)
     with pytest.raises(ccxt.ExchangeError, match="-1125"):
         await exchange.fapiPrivatePutListenKey()
+    await socket.close()
+
+
+async def test_binance_tells_a_changed_leverage(desk: Desk) -> None:
+    name, symbol = await desk.symbol()
+    exchange = await desk.account("binance", fresh_markets=True)
+    listen_key = (await exchange.fapiPrivatePostListenKey())["listenKey"]
+    socket = await connected(desk, f"/private/ws?listenKey={listen_key}")
+
+    await exchange.set_leverage(5, symbol)
+    told = await receive(socket, lambda _: True)
+
+    assert (told["e"], told["ac"]) == ("ACCOUNT_CONFIG_UPDATE", {"s": name, "l": 5})
     await socket.close()
 
 
@@ -161,6 +182,21 @@ async def test_bybit_price_streams_reach_ccxt(desk: Desk) -> None:
     assert first["last"] == 100.0
     assert later["markPrice"] == 105.0
     assert candles[-1][4] == 105.0
+
+
+async def test_bybit_tells_the_position_whose_leverage_changed(desk: Desk) -> None:
+    name, symbol = await desk.symbol()
+    exchange = await desk.account("bybit", fresh_markets=True)
+    socket, _ = await desk.log_in(exchange, "position")
+
+    await exchange.create_order(symbol, "market", "buy", 1)
+    opened = await receive(socket, lambda _: True)
+    await exchange.set_leverage(7, symbol)
+    changed = await receive(socket, lambda _: True)
+
+    rows = [message["data"][0] for message in (opened, changed)]
+    assert [(row["symbol"], row["size"], row["leverage"]) for row in rows] == [(name, "1", "10"), (name, "1", "7")]
+    await socket.close()
 
 
 async def test_bybit_answers_pings_and_refuses_strangers(desk: Desk) -> None:
