@@ -156,7 +156,7 @@ async def test_private_messages_that_come_twice_or_never_are_hints_too_many_or_t
         await world.trade("buy", "1")
         await eventually(lambda: any(hint.kind is HintKind.FILL for hint in hints))
         await world.sandbox.clear_faults()
-        await world.fault("stream_drop", times=3)
+        await world.fault("stream_drop", times=9)
         await world.trade("buy", "1")
         await world.sandbox.clear_faults()
         count = len(hints)
