@@ -1,16 +1,18 @@
-"""A service's certificate files, noticed when they change.
+"""A service's certificate files, noticed when they change, and when they run out.
 
 Invariants: a key and certificate that do not belong together (a rotation half written) are never used: the pair before
-stays in use until the files make a pair again.
+stays in use until the files make a pair again. When it runs out is told of what is in use, not of what the files hold.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from prometheus_client import CollectorRegistry, Gauge
 
 from services.common.errors import StartupError
 
@@ -33,11 +35,13 @@ class TlsSettings(Protocol):
 
 @dataclass(frozen=True)
 class Credentials:
-    """PEM bytes of one moment."""
+    """PEM bytes of one moment, and when (aware UTC) the first certificate of a file runs out."""
 
     certificate: bytes
     key: bytes
     authority: bytes
+    certificate_ends: datetime
+    authority_ends: datetime
 
     def __repr__(self) -> str:
         return "Credentials(…)"
@@ -79,10 +83,34 @@ class CertificateFiles:
 
     def _read(self) -> Credentials:
         certificate, key, authority = (path.read_bytes() for path in self._paths)
-        own = x509.load_pem_x509_certificate(certificate).public_key()
+        chain, authorities = (x509.load_pem_x509_certificates(pem) for pem in (certificate, authority))
+        own = chain[0].public_key()
         private = load_pem_private_key(key, None).public_key()
         form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         if own.public_bytes(*form) != private.public_bytes(*form):
             raise ValueError("the key is not the certificate's")
-        x509.load_pem_x509_certificates(authority)
-        return Credentials(certificate, key, authority)
+        return Credentials(certificate, key, authority, _first_end(chain), _first_end(authorities))
+
+
+def show_expiry(files: CertificateFiles, registry: CollectorRegistry) -> None:
+    """Show when the certificates in use run out, as they are whenever somebody looks."""
+
+    def own() -> float:
+        return files.current().certificate_ends.timestamp()
+
+    def authority() -> float:
+        return files.current().authority_ends.timestamp()
+
+    expiry = Gauge(
+        "tandem_certificate_expiry_timestamp_seconds",
+        "When the process's own certificate, or the first of the authorities that it trusts, runs out.",
+        ["certificate"],
+        registry=registry,
+    )
+    expiry.labels("own").set_function(own)
+    expiry.labels("authority").set_function(authority)
+
+
+def _first_end(certificates: list[x509.Certificate]) -> datetime:
+    # A chain is broken by the first that runs out; of several authorities nobody knows here which signed whom.
+    return min(certificate.not_valid_after_utc for certificate in certificates)

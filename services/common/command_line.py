@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
-from services.common.certificates import CertificateFiles
+from services.common.certificates import CertificateFiles, show_expiry
 from services.common.config import BAD_SETTINGS, ServiceSettings
 from services.common.errors import StartupError
 from services.common.migration import migrate
@@ -47,7 +47,7 @@ def run_command(
 
     settings = settings_class.load()
     if chosen == "serve":
-        run(settings, partial(serve, settings))
+        run(settings, partial(_serve, settings, serve))
     if chosen == "check-config":
         _check(settings, check)
         return
@@ -56,6 +56,12 @@ def run_command(
         migrate(settings, f"services.{name}")
     else:
         own[chosen][1](settings)
+
+
+async def _serve(settings: Settings, serve: Callable[[Settings, Process], Awaitable[object]], process: Process) -> None:
+    """Every service shows when its certificates run out, whatever else it does."""
+    show_expiry(CertificateFiles(settings), process.instruments.registry)
+    await serve(settings, process)
 
 
 def _check(settings: Settings, check: Command[Settings]) -> None:

@@ -1,10 +1,12 @@
 """The stack as a person runs it, with the real services: what it prints and writes, what it survives, how it ends."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
@@ -63,6 +65,15 @@ def processes_of(home: Path) -> list[str]:
 async def test_the_startup_lines_come_in_order(own_stack: RunningStack) -> None:
     expected = [STARTING, *(line.text for line in STARTUP_LINES)]
     assert [line for line in own_stack.console if line in expected] == expected
+
+
+async def test_every_process_tells_when_its_certificates_run_out(own_stack: RunningStack) -> None:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        told = [(await client.get(f"{admin}/metrics")).text for admin in own_stack.description["admin"].values()]
+    for certificate in ("own", "authority"):
+        line = re.compile(rf'^tandem_certificate_expiry_timestamp_seconds{{certificate="{certificate}"}} (.+)$', re.M)
+        assert all(float(line.findall(text)[0]) > time.time() for text in told)
+    assert len(told) == 4
 
 
 async def test_the_file_for_scripts(own_stack: RunningStack) -> None:

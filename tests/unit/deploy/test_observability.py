@@ -3,6 +3,7 @@ exists."""
 
 import ast
 import json
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -130,6 +131,31 @@ FOR_THE_CURIOUS = frozenset(
         "tandem_sentiment_reads",
     }
 )
+
+
+def seconds(duration: str) -> float:
+    """Of a duration as cert-manager reads it: hours."""
+    return float(duration.removesuffix("h")) * 3600
+
+
+def test_certificates_are_told_of_a_week_and_a_day_before_their_end_and_never_while_they_are_renewed_in_time() -> None:
+    limits = {
+        rule["alert"]: math.prod(int(factor) for factor in rule["expr"].rpartition("<")[2].split("*"))
+        for rule in rules()
+        if "tandem_certificate_expiry_timestamp_seconds" in series_of(rule["expr"])
+    }
+    assert limits == {"CertificateEndsSoon": 7 * 86_400, "CertificateEndsToday": 86_400}
+    certificates = of_kind("production", "Certificate")
+    assert certificates.keys() == {"authority", "positions", "reconciler", "monitor", "gateway"}
+    for name, certificate in certificates.items():
+        duration, renewed = (seconds(certificate["spec"][key]) for key in ("duration", "renewBefore"))
+        assert max(limits.values()) < renewed < duration, name
+
+
+def test_what_the_authority_signs_is_trusted_before_and_after_its_renewal() -> None:
+    """cert-manager's own default, since 1.18, is a new key at each renewal."""
+    authority = of_kind("production", "Certificate")["authority"]["spec"]
+    assert authority["privateKey"]["rotationPolicy"] == "Never"
 
 
 def test_the_rules_are_found_where_the_manifests_say() -> None:
