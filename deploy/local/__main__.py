@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> int:
     """Do what the command line asks; returns the exit code."""
     options = _parser().parse_args(arguments)
     try:
-        config = read_config(os.environ, options.directory, throwaway=options.throwaway)
+        config = read_config(os.environ, options.directory, throwaway=options.throwaway, leave_hung=options.leave_hung)
         match options.command:
             case "run":
                 asyncio.run(_run(config, with_parent=options.with_parent))
@@ -105,6 +105,11 @@ def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--directory", type=Path, default=DEFAULT_DIRECTORY, help="where everything is kept (.local)")
     common.add_argument("--throwaway", action="store_true", help="do not wait for the disk: for tests")
+    common.add_argument(
+        "--leave-hung",
+        action="store_true",
+        help="do not start again what runs and does not answer: for tests and debuggers that stop a process on purpose",
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="run|up|down|status|token")
     run = commands.add_parser("run", parents=[common], help="run in the foreground; Ctrl-C stops everything")
     run.add_argument("--with-parent", action="store_true", help="stop when the process that started it has ended")

@@ -43,6 +43,7 @@ def up(config: StackConfig, announce: Callable[[str], None]) -> None:
     console = layout.rotate_log(NAME)
     command = [sys.executable, "-m", "deploy.local", "run", "--directory", str(config.directory)]
     command += ["--throwaway"] if config.throwaway else []
+    command += ["--leave-hung"] if config.liveness is None else []
     with console.open("wb") as log:
         process = subprocess.Popen(
             command,

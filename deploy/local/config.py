@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from deploy.local.errors import StackError
 from deploy.local.ports import LOOPBACK, choose_port
+from deploy.local.supervisor import Liveness
 
 DEFAULT_DIRECTORY = Path(".local")
 DEFAULT_GATEWAY_PORT = 3333
@@ -36,7 +37,7 @@ class StackConfig:
     `database_url` (an administrator's) and `nats_url` are None for the embedded servers. `live` means the real
     exchanges: no sandbox and no demo account. `throwaway` trades durability for speed (tests). `jwt_secret` and
     `encryption_keys` are None where the stack makes its own. The services are modules of `services_package`, and each
-    runs `replicas` times.
+    runs `replicas` times. Without `liveness` a process that hangs is left as it is.
     """
 
     directory: Path
@@ -46,6 +47,7 @@ class StackConfig:
     nats_url: str | None = field(default=None, repr=False)
     live: bool = False
     throwaway: bool = False
+    liveness: Liveness | None = None
     replicas: int = 1
     jwt_secret: str | None = field(default=None, repr=False)
     encryption_keys: str | None = field(default=None, repr=False)
@@ -61,7 +63,11 @@ class StackConfig:
 
 
 def read_config(
-    environment: Mapping[str, str], directory: Path = DEFAULT_DIRECTORY, *, throwaway: bool = False
+    environment: Mapping[str, str],
+    directory: Path = DEFAULT_DIRECTORY,
+    *,
+    throwaway: bool = False,
+    leave_hung: bool = False,
 ) -> StackConfig:
     """Read the stack's settings. Raises StackError that names the setting which is wrong."""
     mode = environment.get("EXCHANGE_MODE") or "sandbox"
@@ -81,6 +87,7 @@ def read_config(
         nats_url=nats_url,
         live=mode == "live",
         throwaway=throwaway,
+        liveness=None if leave_hung else Liveness(),
         replicas=_replicas(environment.get("REPLICAS") or "1"),
         jwt_secret=environment.get("JWT_SECRET") or None,
         encryption_keys=environment.get("ENCRYPTION_KEYS") or None,

@@ -8,7 +8,7 @@ from deploy.local import nats, postgres
 from deploy.local.child import Child, Launch
 from deploy.local.errors import StackError
 from deploy.local.processes import NATS, POSTGRES, SANDBOX, Replica, Surroundings
-from deploy.local.readiness import answers_http, read_readiness
+from deploy.local.readiness import answers_http, is_alive, read_readiness
 from deploy.local.supervisor import Managed
 from services.common import stream
 
@@ -64,7 +64,7 @@ def manage_sandbox(around: Surroundings, client: httpx.AsyncClient) -> Managed:
 
 
 def manage_service(around: Surroundings, replica: Replica, client: httpx.AsyncClient) -> Managed:
-    """A process of one of the services; ready is what its own /readyz says."""
+    """A process of one of the services; ready is what its own /readyz says, alive what its /healthz does."""
 
     async def prepare() -> Launch:
         return around.launch(replica)
@@ -72,7 +72,10 @@ def manage_service(around: Surroundings, replica: Replica, client: httpx.AsyncCl
     async def ready(_: Child) -> bool:
         return (await read_readiness(client, around.ports[replica.admin])).ready
 
-    return Managed(replica.name, prepare, ready)
+    async def alive() -> bool:
+        return await is_alive(client, around.ports[replica.admin])
+
+    return Managed(replica.name, prepare, ready, alive)
 
 
 async def declare_stream(url: str, *, replicas: int = 1) -> None:

@@ -40,6 +40,15 @@ async def read_readiness(client: httpx.AsyncClient, admin_port: int) -> Readines
     return Readiness(ready=answer.status_code == httpx.codes.OK, serving=serving)
 
 
+async def is_alive(client: httpx.AsyncClient, admin_port: int) -> bool:
+    """Whether the process with this admin port answers /healthz; it is waited for until the caller gives up."""
+    try:
+        answer = await client.get(f"http://{LOOPBACK}:{admin_port}/healthz", timeout=None)
+    except httpx.HTTPError:
+        return False
+    return answer.status_code == httpx.codes.OK
+
+
 async def answers_http(client: httpx.AsyncClient, url: str) -> bool:
     """Tell whether anything but a server's error is answered at this address."""
     try:

@@ -57,7 +57,7 @@ class Stack:
         self._config = config
         self._announce = announce
         self._layout = Layout(config.directory)
-        self._supervisor = Supervisor(announce, self._processes_changed)
+        self._supervisor = Supervisor(announce, self._processes_changed, liveness=config.liveness)
         self._accounts: list[Account] = []
         self._migrating = asyncio.Lock()
         self._reserved = ExitStack()

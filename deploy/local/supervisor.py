@@ -1,7 +1,8 @@
-"""Keeps processes running: starts them, waits until they are ready, and starts again what dies.
+"""Keeps processes running: starts them, waits until they are ready, and starts again what dies or hangs.
 
 Invariants: a process that has been ready once is started again for ever, each time a little later; one that never got
-ready fails the start, with the end of its log; stopping starts nothing any more and leaves none of ours behind.
+ready fails the start, with the end of its log; one that was ready and answers no probe, several times running, is
+ended, as Kubernetes' liveness probe would; stopping starts nothing any more and leaves none of ours behind.
 """
 
 import asyncio
@@ -20,13 +21,14 @@ POLL_SECONDS = 0.05
 class Managed:
     """One process to keep running.
 
-    `prepare` is called before each start, `ready` again and again after it; `grace_seconds` is how long it may take to
-    stop by itself.
+    `prepare` is called before each start, `ready` again and again after it, and `alive` for as long as it runs then:
+    whether it answers (None: nobody asks). `grace_seconds` is how long it may take to stop by itself.
     """
 
     name: str
     prepare: Callable[[], Awaitable[Launch]]
     ready: Callable[[Child], Awaitable[bool]]
+    alive: Callable[[], Awaitable[bool]] | None = None
     start_timeout_seconds: float = 90.0
     grace_seconds: float = 20.0
 
@@ -41,18 +43,34 @@ class BackOff:
     forget_after_seconds: float = 30.0
 
 
+@dataclass(frozen=True, slots=True)
+class Liveness:
+    """When a process that runs counts as hung: after so many `failures` in a row of being asked every `period_seconds`
+    and not answering in `timeout_seconds`. It then has `grace_seconds` to stop by itself.
+    """
+
+    period_seconds: float = 10.0
+    timeout_seconds: float = 5.0
+    failures: int = 3
+    grace_seconds: float = 5.0
+
+
 class Supervisor:
-    """The processes of one stack. `changed` is called whenever a process has been started."""
+    """The processes of one stack. `changed` is called whenever a process has been started; without `liveness` what
+    hangs is left alone.
+    """
 
     def __init__(
         self,
         announce: Callable[[str], None],
         changed: Callable[[], None] = lambda: None,
         back_off: BackOff | None = None,
+        liveness: Liveness | None = None,
     ) -> None:
         self._announce = announce
         self._changed = changed
         self._back_off = back_off or BackOff()
+        self._liveness = liveness
         self._children: dict[str, Child] = {}
         self._grace: dict[str, float] = {}
         self._keepers: dict[str, asyncio.Task[None]] = {}
@@ -129,10 +147,27 @@ class Supervisor:
                         ready.set_result(None)
                     break
                 await asyncio.wait([ended], timeout=POLL_SECONDS)
+            hung = await self._end_when_hung(managed, child, ended)
             code = await asyncio.shield(ended)
-            return describe_exit(code), code == BAD_SETTINGS
+            return hung or describe_exit(code), code == BAD_SETTINGS
         finally:
             ended.cancel()
+
+    async def _end_when_hung(self, managed: Managed, child: Child, ended: asyncio.Task[int]) -> str:
+        """Ask a process whether it is alive until it has ended; end it where it does not answer, and say so."""
+        if managed.alive is None or self._liveness is None:
+            return ""
+        unanswered = 0
+        while unanswered < self._liveness.failures:
+            await asyncio.wait([ended], timeout=self._liveness.period_seconds)
+            if ended.done():
+                return ""
+            unanswered = 0 if await _answers(managed.alive, self._liveness.timeout_seconds) else unanswered + 1
+        if ended.done():
+            return ""
+        self._announce(f"{managed.name} (pid {child.pid}) runs but has not answered {unanswered} times: ending it")
+        await child.stop(self._liveness.grace_seconds)
+        return "hung"
 
     async def _start_child(self, managed: Managed) -> Child:
         """Start the process. A stop that comes meanwhile waits until it is known, so that it is stopped as well."""
@@ -145,6 +180,14 @@ class Supervisor:
             if starting.exception() is None:
                 self._children[managed.name] = starting.result()
         return starting.result()
+
+
+async def _answers(alive: Callable[[], Awaitable[bool]], timeout_seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            return await alive()
+    except TimeoutError:
+        return False
 
 
 def _failure(name: str, reason: str, child: Child | None) -> StackError:

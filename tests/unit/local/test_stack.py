@@ -20,8 +20,11 @@ from deploy.local.layout import Layout
 from deploy.local.leftovers import birth
 from deploy.local.lock import holder
 from deploy.local.ports import LOOPBACK
+from deploy.local.readiness import is_alive, open_client
 from deploy.local.stack import Stack
+from deploy.local.supervisor import Liveness
 from tests.servers import reachable_directory
+from tests.unit.deploy.manifests import of_kind, pod
 
 FAKES = "tests.unit.local.fakes"
 
@@ -143,6 +146,34 @@ async def test_a_killed_service_is_started_again_and_the_file_says_so(config: St
         after = described(config)["processes"]
         assert birth(after["monitor"])
         assert {name for name in before if before[name] != after[name]} == {"monitor"}
+
+
+async def test_a_stopped_service_is_replaced_by_one_that_answers(config: StackConfig) -> None:
+    # The others must have time enough to answer, however busy this machine is.
+    quick = Liveness(period_seconds=0.1, timeout_seconds=1.0, failures=2, grace_seconds=0.1)
+    async with running(replace(config, liveness=quick)) as console:
+        before = described(config)["processes"]
+        os.kill(before["monitor"], signal.SIGSTOP)
+        await console.heard(f"monitor (pid {before['monitor']}) runs but has not answered 2 times: ending it")
+        await console.heard("monitor died (hung): starting it again")
+        await console.heard("monitor is ready again")
+        stack = described(config)
+        async with open_client() as client:
+            assert await is_alive(client, int(stack["admin"]["monitor"].rpartition(":")[2]))
+        assert birth(before["monitor"]) is None
+        assert {name for name in before if before[name] != stack["processes"][name]} == {"monitor"}
+
+
+def test_what_hangs_is_started_again_unless_a_person_wants_it_left() -> None:
+    assert read_config({}).liveness == Liveness()
+    assert read_config({}, leave_hung=True).liveness is None
+
+
+@pytest.mark.parametrize("service", ["positions", "reconciler", "monitor", "gateway"])
+def test_the_local_probe_is_kubernetes_own(service: str) -> None:
+    probe = pod(of_kind("local", "Deployment")[service])["containers"][0]["livenessProbe"]
+    told = (probe["periodSeconds"], probe["timeoutSeconds"], probe["failureThreshold"])
+    assert told == (Liveness().period_seconds, Liveness().timeout_seconds, Liveness().failures)
 
 
 async def test_a_taken_gateway_port_is_one_line_that_says_what_to_do(config: StackConfig) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from deploy.local.child import Child, Launch
 from deploy.local.errors import StackError
 from deploy.local.layout import Layout
 from deploy.local.leftovers import birth, end_leftovers, record_children
-from deploy.local.supervisor import BackOff, Managed, Supervisor
+from deploy.local.supervisor import BackOff, Liveness, Managed, Supervisor
 
 WORKER = Path(__file__).with_name("worker.py")
 
@@ -21,11 +22,11 @@ WORKER = Path(__file__).with_name("worker.py")
 class Bench:
     """A supervisor with workers in one directory, and everything that it announced."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, liveness: Liveness | None = None) -> None:
         self.directory = directory
         self.announced: list[str] = []
         self.news = asyncio.Event()
-        self.supervisor = Supervisor(self._hear, back_off=BackOff(first_seconds=0.01))
+        self.supervisor = Supervisor(self._hear, back_off=BackOff(first_seconds=0.01), liveness=liveness)
 
     def worker(
         self, name: str, *options: str, grace_seconds: float = 10.0, start_timeout_seconds: float = 20.0
@@ -152,3 +153,64 @@ async def test_a_process_that_only_has_the_id_of_an_old_one_is_left_alone(bench:
     layout = Layout(bench.directory)
     layout.children_file.write_text(f'{{"positions": {{"pid": {os.getpid()}, "born": "1"}}}}')
     assert await end_leftovers(layout) == []
+
+
+class Answers:
+    """What a process answers to its probes, one after the other; None is no answer ever. Then True, for good."""
+
+    def __init__(self, *answers: bool | None) -> None:
+        self._left = list(answers)
+        self.over = asyncio.Event()
+
+    async def __call__(self) -> bool:
+        if not self._left:
+            self.over.set()
+            return True
+        answer = self._left.pop(0)
+        if answer is None:
+            await asyncio.Event().wait()
+        return bool(answer)
+
+
+@pytest.fixture
+async def probing(tmp_path: Path) -> AsyncIterator[Bench]:
+    """A supervisor that asks again and again, and believes the third silence."""
+    bench = Bench(tmp_path, Liveness(period_seconds=0.01, timeout_seconds=0.05, failures=3, grace_seconds=0.1))
+    yield bench
+    await bench.supervisor.stop()
+
+
+@pytest.mark.parametrize("silence", [False, None])
+async def test_what_runs_and_does_not_answer_is_replaced(probing: Bench, silence: bool | None) -> None:
+    answers = Answers(True, silence, silence, silence)
+    await probing.supervisor.start(replace(probing.worker("positions"), alive=answers))
+    first = probing.supervisor.pids["positions"]
+    await probing.heard("positions died (hung): starting it again")
+    assert probing.announced[0] == f"positions (pid {first}) runs but has not answered 3 times: ending it"
+    again = await probing.heard("positions is ready again")
+    second = probing.supervisor.pids["positions"]
+    assert (str(second) in again, second != first, birth(first)) == (True, True, None)
+    await answers.over.wait()
+
+
+async def test_a_silence_that_ends_in_time_is_forgiven(probing: Bench) -> None:
+    answers = Answers(False, None, True, None, False, True)
+    await probing.supervisor.start(replace(probing.worker("positions"), alive=answers))
+    await answers.over.wait()
+    assert probing.announced == []
+
+
+async def test_a_hung_process_that_ignores_its_end_is_ended_by_force(probing: Bench) -> None:
+    managed = replace(
+        probing.worker("positions", "--ignore-stop", grace_seconds=0.1), alive=Answers(False, False, False)
+    )
+    await probing.supervisor.start(managed)
+    await probing.heard("positions is ready again")
+
+
+async def test_where_nobody_asked_for_it_what_hangs_is_left_alone(bench: Bench) -> None:
+    answers = Answers()
+    await bench.supervisor.start(replace(bench.worker("positions"), alive=answers))
+    os.kill(bench.supervisor.pids["positions"], signal.SIGKILL)
+    await bench.heard("positions is ready again")
+    assert not answers.over.is_set()

@@ -1,4 +1,4 @@
-"""A service as the stack sees it: it migrates, answers /readyz on its admin port, and stops when it is told to.
+"""A service as the stack sees it: it migrates, answers probes on its admin port, and stops when it is told to.
 
 It writes what it was given, and what it was asked, into the directory of its secrets' parent, for the tests to read.
 """
@@ -30,8 +30,12 @@ class Admin(BaseHTTPRequestHandler):
     health: dict[str, str]
 
     def do_GET(self) -> None:
-        """Answer /readyz."""
-        respond(self, {"status": "ready", "services": self.health})
+        """Answer /readyz and /healthz."""
+        answers = {"/readyz": {"status": "ready", "services": self.health}, "/healthz": {"status": "alive"}}
+        if self.path in answers:
+            respond(self, answers[self.path])
+        else:
+            self.send_error(404)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
         """Say nothing."""
