@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NoReturn
 
@@ -35,6 +36,8 @@ class Process:
         self, service: str, *, drain_timeout_seconds: float = 15, registry: CollectorRegistry | None = None
     ) -> None:
         self.service = service
+        self.replica = f"{socket.gethostname()}-{os.getpid()}"
+        """The process's name among those of its service, on one machine as in pods of their own."""
         self.health = HealthRegistry()
         self.instruments = Instruments(registry if registry is not None else REGISTRY)
         self.stopping = asyncio.Event()

@@ -1,7 +1,7 @@
 """The venues as one process reaches them; a ban that one process met is every process's behind the address.
 
-Invariant: the one module of the common part that speaks in our messages, since what it tells is the same from each
-service: the architecture test names it and what it may import.
+Invariant: with `standing` the only module of the common part that speaks in our messages, since what it tells is the
+same from each service: the architecture test names both and what they may import.
 """
 
 import asyncio
@@ -12,11 +12,11 @@ from functools import partial
 import structlog
 
 from protos.positions.v1 import types_pb2
-from protos.venue.v1 import events_pb2, status_pb2
+from protos.venue.v1 import events_pb2
 from services.common.bus import Bus, Handler, Received
 from services.common.clock import Clock
 from services.common.config import ExchangeSettings
-from services.common.exchange.budget import Ban, Budget
+from services.common.exchange.budget import Ban
 from services.common.exchange.venues import ExchangeSettings as DoorSettings
 from services.common.exchange.venues import Venues, open_venues
 from services.common.process import Process
@@ -30,9 +30,6 @@ BANS = tuple(all_users_ephemeral(service, "venue_banned") for service in ("posit
 
 _VENUES = {types_pb2.EXCHANGE_BINANCE: Venue.BINANCE, types_pb2.EXCHANGE_BYBIT: Venue.BYBIT}
 _EXCHANGES = {venue: exchange for exchange, venue in _VENUES.items()}
-
-_UNITS = {Venue.BINANCE: "weight a minute", Venue.BYBIT: "requests a second"}
-"""What the windows of `DEFAULT_LIMITS` count."""
 
 Send = Callable[[str, bytes], Awaitable[bool]]
 
@@ -71,24 +68,6 @@ async def reach_venues(
     )
     process.spawn("heard bans", heard.run())
     return venues
-
-
-def write_status(budget: Budget) -> status_pb2.VenueStatus:
-    """How a budget stands now, for VenueStatusService; the feed is for those to add who have one."""
-    now = budget.state()
-    status = status_pb2.VenueStatus(
-        exchange=_EXCHANGES[budget.venue],
-        budget=status_pb2.Budget(
-            limit=budget.limits.address_limit,
-            used=now.address_spent,
-            unit=_UNITS[budget.venue],
-            share=budget.limits.share,
-        ),
-    )
-    if now.ban is not None:
-        status.banned_until.FromDatetime(now.ban.until)
-        status.ban_reason = now.ban.reason
-    return status
 
 
 class BanTeller:

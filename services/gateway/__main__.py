@@ -14,6 +14,7 @@ from services.common.errors import DatabaseUnavailable
 from services.common.process import Process
 from services.gateway.clients import (
     GrpcHealth,
+    HeardVenues,
     MonitorClient,
     PositionsClient,
     ReconcilerClient,
@@ -90,6 +91,12 @@ async def serve(settings: GatewaySettings, process: Process) -> None:
     watch = UserWatch(lambda: hub.users, telling_watched(bus.publish_ephemeral, clock))
     process.spawn("watched users", watch.run())
 
+    venues = {
+        channel.service: HeardVenues(channel.service, VenuesClient(channel), clock) for channel in (positions, monitor)
+    }
+    for service, heard in venues.items():
+        process.spawn(f"venues of {service}", bus.subscribe_ephemeral(heard.subjects, heard.hear).run())
+
     def place() -> int:
         return max(0, follower.place - 1)
 
@@ -112,7 +119,7 @@ async def serve(settings: GatewaySettings, process: Process) -> None:
             flows=minder,
             evaluations=minder,
             pauses=minder,
-            venues={"positions": VenuesClient(positions), "monitor": VenuesClient(monitor)},
+            venues=venues,
             board=StatusBoard(
                 {
                     "positions": GrpcHealth(positions, _POSITIONS),
@@ -125,7 +132,7 @@ async def serve(settings: GatewaySettings, process: Process) -> None:
             limits=RateLimits(Limit("reads", settings.rate_limit_reads), Limit("writes", settings.rate_limit_writes)),
             write_log=write_log,
             audit=write_log,
-            own=OwnStateReader(hub, bus, process.health, place=place),
+            own=OwnStateReader(hub, bus, process.health, replica=process.replica, place=place),
             stream=EventStream(
                 hub,
                 verifier,

@@ -22,8 +22,11 @@ class Stream(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OwnState:
-    """`lag`: facts in the stream, of whatever kind, that this process has not looked past; None where not known."""
+    """`replica`: this process's name among the gateways. `lag`: facts in the stream, of whatever kind, that it has not
+    looked past; None where not known.
+    """
 
+    replica: str
     sockets: int
     users: int
     bus_connected: bool
@@ -34,7 +37,10 @@ class OwnState:
 class OwnStateReader:
     """Reads it. `place`: the sequence up to which facts were handed on; 0 where not known."""
 
-    def __init__(self, hub: Hub, stream: Stream, health: HealthRegistry, *, place: Callable[[], int]) -> None:
+    def __init__(
+        self, hub: Hub, stream: Stream, health: HealthRegistry, *, replica: str, place: Callable[[], int]
+    ) -> None:
+        self._replica = replica
         self._hub = hub
         self._stream = stream
         self._health = health
@@ -43,6 +49,7 @@ class OwnStateReader:
     async def read(self) -> OwnState:
         """The state now."""
         return OwnState(
+            replica=self._replica,
             sockets=self._hub.size,
             users=len(self._hub.users),
             bus_connected=self._stream.connected,

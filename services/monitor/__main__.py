@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from services.common import standing
 from services.common.command_line import run_command
 from services.common.exchange.funding import FundingReader
 from services.common.process import Process
@@ -60,6 +61,7 @@ async def serve(settings: MonitorSettings, process: Process) -> None:
             on_symbols=partial(watches.wanted.state, "evaluation"),
         ),
     )
+    stands = status.reading(ground.venues.budget, watches.watch.standing)
     server = GrpcServer(
         settings,
         (
@@ -68,7 +70,7 @@ async def serve(settings: MonitorSettings, process: Process) -> None:
             alerted.registration,
             evaluated,
             pauses.registration(switch),
-            status.registration(ground.venues.budget, watches.watch.standing),
+            standing.offer(process, stands, ground.bus.publish_ephemeral, ground.clock),
         ),
         {method: callers for service in served for method, callers in service.ACCESS.items()},
         process.health,

@@ -9,6 +9,7 @@ from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.common import standing
 from services.common.bus import Bus
 from services.common.clock import Clock, SystemClock
 from services.common.command_line import run_command
@@ -188,7 +189,7 @@ async def serve(settings: PositionsSettings, process: Process) -> None:
                 ObservationQueries(engine, readings, reader, keys), DecisionCommands(journal, readings, prices, clock)
             )
         ),
-        status.registration(venues.budget),
+        standing.offer(process, status.reading(venues.budget), bus.publish_ephemeral, clock),
     ]
     server = GrpcServer(settings, services, ACCESS, process.health, process.instruments)
     await server.start()

@@ -13,6 +13,7 @@ from protos.venue.v1 import status_pb2
 from services.common.bus import Received
 from services.common.errors import PositionNotFound
 from services.common.past import PastGone
+from services.gateway.clients import Standing
 from services.gateway.http.errors import ThingNotFound
 from services.gateway.jwks import KeySetUnreadable
 from services.gateway.own import OwnState
@@ -275,6 +276,7 @@ class FakeVenues(Failing):
     """A service that stands well with both venues until it is told otherwise."""
 
     def __init__(self) -> None:
+        self.replicas = ["host-1"]
         self.venues = [
             status_pb2.VenueStatus(
                 exchange=types_pb2.EXCHANGE_BINANCE,
@@ -286,9 +288,9 @@ class FakeVenues(Failing):
             ),
         ]
 
-    async def read(self) -> Sequence[status_pb2.VenueStatus]:
+    async def read(self) -> Sequence[Standing]:
         self._fail()
-        return self.venues
+        return [Standing(replica, self.venues) for replica in self.replicas]
 
 
 class FakePast:
@@ -313,7 +315,9 @@ class FakeOwnState:
     """The gateway's own state as it is set."""
 
     def __init__(self) -> None:
-        self.state = OwnState(sockets=1, users=1, bus_connected=True, lag=0, health={"gateway.http": "SERVING"})
+        self.state = OwnState(
+            replica="host-9", sockets=1, users=1, bus_connected=True, lag=0, health={"gateway.http": "SERVING"}
+        )
 
     async def read(self) -> OwnState:
         return self.state

@@ -76,8 +76,8 @@ def modules_of(*packages: str) -> list[Module]:
     return [module for module in found if "node_modules" not in module.path.parts]
 
 
-TELLS_OF_BANS = "services.common.venues"
-"""Each service that meets a ban tells of it in the same words."""
+TELL_OF_VENUES = ("services.common.venues", "services.common.standing")
+"""Each service that asks venues tells of bans, and of how it stands with them, in the same words."""
 
 ALL = modules_of("services", "deploy")
 BY_NAME = {module.name: module for module in ALL}
@@ -142,7 +142,7 @@ def test_the_common_part_imports_no_service_and_none_of_our_messages() -> None:
     common = modules_of("services/common")
     assert (
         offences(
-            [module for module in common if module.name != TELLS_OF_BANS],
+            [module for module in common if module.name not in TELL_OF_VENUES],
             "services.common",
             of=("services", "protos", "deploy", "tests"),
         )
@@ -150,7 +150,7 @@ def test_the_common_part_imports_no_service_and_none_of_our_messages() -> None:
     )
     assert (
         offences(
-            [BY_NAME[TELLS_OF_BANS]],
+            [BY_NAME[name] for name in TELL_OF_VENUES],
             *("services.common", "protos.venue", "protos.positions.v1.types_pb2"),
             of=("services", "protos", "deploy", "tests"),
         )

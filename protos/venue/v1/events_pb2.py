@@ -24,15 +24,18 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from protos.positions.v1 import types_pb2 as protos_dot_positions_dot_v1_dot_types__pb2
+from protos.venue.v1 import status_pb2 as protos_dot_venue_dot_v1_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cprotos/venue/v1/events.proto\x12\x08venue.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fprotos/positions/v1/types.proto\"\xb0\x01\n\x0bVenueBanned\x12+\n\x07sent_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x08\x65xchange\x18\x02 \x01(\x0e\x32\x16.positions.v1.Exchange\x12)\n\x05until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x05 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cprotos/venue/v1/events.proto\x12\x08venue.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fprotos/positions/v1/types.proto\x1a\x1cprotos/venue/v1/status.proto\"\xb0\x01\n\x0bVenueBanned\x12+\n\x07sent_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x08\x65xchange\x18\x02 \x01(\x0e\x32\x16.positions.v1.Exchange\x12)\n\x05until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x05 \x01(\t\"t\n\rVenueStanding\x12+\n\x07sent_at\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07replica\x18\x02 \x01(\t\x12%\n\x06venues\x18\x03 \x03(\x0b\x32\x15.venue.v1.VenueStatusb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.venue.v1.events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_VENUEBANNED']._serialized_start=109
-  _globals['_VENUEBANNED']._serialized_end=285
+  _globals['_VENUEBANNED']._serialized_start=139
+  _globals['_VENUEBANNED']._serialized_end=315
+  _globals['_VENUESTANDING']._serialized_start=317
+  _globals['_VENUESTANDING']._serialized_end=433
 # @@protoc_insertion_point(module_scope)

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from protos.positions.v1 import types_pb2 as protos_dot_positions_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cprotos/venue/v1/status.proto\x12\x08venue.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fprotos/positions/v1/types.proto\"\x17\n\x15GetVenueStatusRequest\"?\n\x16GetVenueStatusResponse\x12%\n\x06venues\x18\x01 \x03(\x0b\x32\x15.venue.v1.VenueStatus\"\xbd\x01\n\x0bVenueStatus\x12(\n\x08\x65xchange\x18\x01 \x01(\x0e\x32\x16.positions.v1.Exchange\x12 \n\x06\x62udget\x18\x02 \x01(\x0b\x32\x10.venue.v1.Budget\x12\x30\n\x0c\x62\x61nned_until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nban_reason\x18\x04 \x01(\t\x12\x1c\n\x04\x66\x65\x65\x64\x18\x05 \x01(\x0b\x32\x0e.venue.v1.Feed\"B\n\x06\x42udget\x12\r\n\x05limit\x18\x01 \x01(\x03\x12\x0c\n\x04used\x18\x02 \x01(\x03\x12\x0c\n\x04unit\x18\x03 \x01(\t\x12\r\n\x05share\x18\x04 \x01(\x01\"j\n\x04\x46\x65\x65\x64\x12\n\n\x02up\x18\x01 \x01(\x08\x12\x0f\n\x07polling\x18\x02 \x01(\x08\x12\x1e\n\x11price_age_seconds\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x07symbols\x18\x04 \x01(\x05\x42\x14\n\x12_price_age_seconds2i\n\x12VenueStatusService\x12S\n\x0eGetVenueStatus\x12\x1f.venue.v1.GetVenueStatusRequest\x1a .venue.v1.GetVenueStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cprotos/venue/v1/status.proto\x12\x08venue.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fprotos/positions/v1/types.proto\"\x17\n\x15GetVenueStatusRequest\"P\n\x16GetVenueStatusResponse\x12%\n\x06venues\x18\x01 \x03(\x0b\x32\x15.venue.v1.VenueStatus\x12\x0f\n\x07replica\x18\x02 \x01(\t\"\xbd\x01\n\x0bVenueStatus\x12(\n\x08\x65xchange\x18\x01 \x01(\x0e\x32\x16.positions.v1.Exchange\x12 \n\x06\x62udget\x18\x02 \x01(\x0b\x32\x10.venue.v1.Budget\x12\x30\n\x0c\x62\x61nned_until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nban_reason\x18\x04 \x01(\t\x12\x1c\n\x04\x66\x65\x65\x64\x18\x05 \x01(\x0b\x32\x0e.venue.v1.Feed\"B\n\x06\x42udget\x12\r\n\x05limit\x18\x01 \x01(\x03\x12\x0c\n\x04used\x18\x02 \x01(\x03\x12\x0c\n\x04unit\x18\x03 \x01(\t\x12\r\n\x05share\x18\x04 \x01(\x01\"j\n\x04\x46\x65\x65\x64\x12\n\n\x02up\x18\x01 \x01(\x08\x12\x0f\n\x07polling\x18\x02 \x01(\x08\x12\x1e\n\x11price_age_seconds\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x07symbols\x18\x04 \x01(\x05\x42\x14\n\x12_price_age_seconds2i\n\x12VenueStatusService\x12S\n\x0eGetVenueStatus\x12\x1f.venue.v1.GetVenueStatusRequest\x1a .venue.v1.GetVenueStatusResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,13 +36,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETVENUESTATUSREQUEST']._serialized_start=108
   _globals['_GETVENUESTATUSREQUEST']._serialized_end=131
   _globals['_GETVENUESTATUSRESPONSE']._serialized_start=133
-  _globals['_GETVENUESTATUSRESPONSE']._serialized_end=196
-  _globals['_VENUESTATUS']._serialized_start=199
-  _globals['_VENUESTATUS']._serialized_end=388
-  _globals['_BUDGET']._serialized_start=390
-  _globals['_BUDGET']._serialized_end=456
-  _globals['_FEED']._serialized_start=458
-  _globals['_FEED']._serialized_end=564
-  _globals['_VENUESTATUSSERVICE']._serialized_start=566
-  _globals['_VENUESTATUSSERVICE']._serialized_end=671
+  _globals['_GETVENUESTATUSRESPONSE']._serialized_end=213
+  _globals['_VENUESTATUS']._serialized_start=216
+  _globals['_VENUESTATUS']._serialized_end=405
+  _globals['_BUDGET']._serialized_start=407
+  _globals['_BUDGET']._serialized_end=473
+  _globals['_FEED']._serialized_start=475
+  _globals['_FEED']._serialized_end=581
+  _globals['_VENUESTATUSSERVICE']._serialized_start=583
+  _globals['_VENUESTATUSSERVICE']._serialized_end=688
 # @@protoc_insertion_point(module_scope)

@@ -40,6 +40,9 @@ class GetVenueStatusResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     VENUES_FIELD_NUMBER: _builtins.int
+    REPLICA_FIELD_NUMBER: _builtins.int
+    replica: _builtins.str
+    """The process that answers, by its name among those of its service: <host>-<process id>."""
     @_builtins.property
     def venues(self) -> _containers.RepeatedCompositeFieldContainer[Global___VenueStatus]:
         """Each venue once."""
@@ -48,10 +51,11 @@ class GetVenueStatusResponse(_message.Message):
         self,
         *,
         venues: _abc.Iterable[Global___VenueStatus] | None = ...,
+        replica: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["venues", b"venues"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["replica", b"replica", "venues", b"venues"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

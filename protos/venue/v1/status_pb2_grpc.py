@@ -45,7 +45,8 @@ class VenueStatusServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def GetVenueStatus(self, request, context):
-        """For administrators. It is the replica that answers which is told of: each counts for itself.
+        """For administrators. It is the replica that answers which is told of: each counts for itself. What all of them say is
+        the ephemeral fact VenueStanding.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -32,13 +32,17 @@ class VenueStatusServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> VenueStatusServiceAsyncStub: ...
     GetVenueStatus: _grpc.UnaryUnaryMultiCallable[_status_pb2.GetVenueStatusRequest, _status_pb2.GetVenueStatusResponse]
-    """For administrators. It is the replica that answers which is told of: each counts for itself."""
+    """For administrators. It is the replica that answers which is told of: each counts for itself. What all of them say is
+    the ephemeral fact VenueStanding.
+    """
 
 @_typing.type_check_only
 class VenueStatusServiceAsyncStub(VenueStatusServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetVenueStatus: _aio.UnaryUnaryMultiCallable[_status_pb2.GetVenueStatusRequest, _status_pb2.GetVenueStatusResponse]  # type: ignore[assignment]
-    """For administrators. It is the replica that answers which is told of: each counts for itself."""
+    """For administrators. It is the replica that answers which is told of: each counts for itself. What all of them say is
+    the ephemeral fact VenueStanding.
+    """
 
 class VenueStatusServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -47,6 +51,8 @@ class VenueStatusServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _status_pb2.GetVenueStatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_status_pb2.GetVenueStatusResponse, _abc.Awaitable[_status_pb2.GetVenueStatusResponse]]:
-        """For administrators. It is the replica that answers which is told of: each counts for itself."""
+        """For administrators. It is the replica that answers which is told of: each counts for itself. What all of them say is
+        the ephemeral fact VenueStanding.
+        """
 
 def add_VenueStatusServiceServicer_to_server(servicer: VenueStatusServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -17,7 +17,7 @@ from services.gateway.clients.positions import (
     WatchingLive,
 )
 from services.gateway.clients.reconciler import ReconcilerClient, Reconciliation
-from services.gateway.clients.venues import VenuesClient, VenueStatuses
+from services.gateway.clients.venues import HeardVenues, Standing, VenuesClient, VenueStatuses
 
 __all__ = [
     "SERVING",
@@ -29,6 +29,7 @@ __all__ = [
     "Evaluations",
     "Flows",
     "GrpcHealth",
+    "HeardVenues",
     "History",
     "LivePositions",
     "MonitorClient",
@@ -39,6 +40,7 @@ __all__ = [
     "Reconciliation",
     "ServiceHealth",
     "SharingLive",
+    "Standing",
     "Transactions",
     "VenueStatuses",
     "VenuesClient",

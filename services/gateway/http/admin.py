@@ -67,6 +67,7 @@ class ServiceDocument(Document, kw_only=True, frozen=True):
 class GatewayDocument(Document, kw_only=True, frozen=True):
     """This gateway process: its sockets, and how many facts of the stream it has yet to look at (null: not known)."""
 
+    replica: str
     sockets: int
     users: int
     bus_connected: bool
@@ -77,7 +78,7 @@ class GatewayDocument(Document, kw_only=True, frozen=True):
 class AdminStatusAnswer(Document, kw_only=True, frozen=True):
     """The state of everything. `reconciliation` is the schedule over all users; null while that cannot be had.
 
-    `venues` is how positions and the monitor stand with each venue.
+    `venues` is how each process of positions and the monitor stands with each venue, as it said in the last seconds.
     """
 
     success: bool = True
@@ -158,6 +159,7 @@ def admin_router(
                 status="operational" if whole else "degraded",
                 services=services,
                 gateway=GatewayDocument(
+                    replica=state.replica,
                     sockets=state.sockets,
                     users=state.users,
                     bus_connected=state.bus_connected,

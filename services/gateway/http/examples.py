@@ -291,6 +291,7 @@ ADMIN_STATUS: Json = {
     "status": "operational",
     "services": {"monitor": {"status": "active", "parts": {"monitor.v1.MonitorService": "SERVING"}}},
     "gateway": {
+        "replica": "gateway-7b5c4-q9w2r-1",
         "sockets": 12,
         "users": 9,
         "busConnected": True,
@@ -300,6 +301,7 @@ ADMIN_STATUS: Json = {
     "venues": [
         {
             "service": "monitor",
+            "replica": "monitor-6d8f9-x2k4p-1",
             "exchange": "binance",
             "answering": True,
             "budget": {"limit": 1200, "used": 84, "unit": "weight a minute", "share": 0.5},

@@ -1,6 +1,7 @@
 """How the services that ask the venues stand with them: their rate budgets, bans and feeds.
 
-Invariant: each service has a row for every venue, whether it answers or not; who does not hides nobody else.
+Invariant: each process of a service has a row for every venue, and a service of which none answers has rows that say
+so; who does not answer hides nobody else.
 """
 
 import asyncio
@@ -40,12 +41,13 @@ class FeedDocument(Document, kw_only=True, frozen=True):
 
 
 class VenueDocument(Document, kw_only=True, frozen=True):
-    """How the replica of a service that answered stands with a venue.
+    """How one process of a service stands with a venue. `replica` is its name: its host (the pod) and process id.
 
-    Without an answer nothing is known: `answering` is false and the rest null. `feed` is the monitor's alone.
+    Where no process answers nothing is known: `answering` is false and the rest null. `feed` is the monitor's alone.
     """
 
     service: str
+    replica: str | None
     exchange: str
     answering: bool
     budget: BudgetDocument | None
@@ -55,23 +57,24 @@ class VenueDocument(Document, kw_only=True, frozen=True):
 
 
 async def read_venues(services: Mapping[str, VenueStatuses]) -> list[VenueDocument]:
-    """Every service's row for every venue."""
+    """The rows of every process of every service, each for every venue."""
     rows = await asyncio.gather(*(_read(name, venues) for name, venues in services.items()))
     return [row for of_service in rows for row in of_service]
 
 
 async def _read(service: str, venues: VenueStatuses) -> list[VenueDocument]:
     try:
-        statuses = await venues.read()
+        standings = await venues.read()
     except (DomainError, RemoteFailure):
         return [_unknown(service, exchange) for exchange in words.EXCHANGES]
-    return [_row(service, status) for status in statuses]
+    return [_row(service, standing.replica, status) for standing in standings for status in standing.venues]
 
 
-def _row(service: str, status: status_pb2.VenueStatus) -> VenueDocument:
+def _row(service: str, replica: str, status: status_pb2.VenueStatus) -> VenueDocument:
     budget = status.budget
     return VenueDocument(
         service=service,
+        replica=replica,
         exchange=words.exchange(status.exchange),
         answering=True,
         budget=BudgetDocument(limit=budget.limit, used=budget.used, unit=budget.unit, share=budget.share),
@@ -89,6 +92,7 @@ def _feed(feed: status_pb2.Feed) -> FeedDocument:
 def _unknown(service: str, exchange: str) -> VenueDocument:
     return VenueDocument(
         service=service,
+        replica=None,
         exchange=exchange,
         answering=False,
         budget=None,

@@ -17,6 +17,7 @@ from services.common.exchange.prices import FeedMode
 from services.common.health import HealthRegistry
 from services.common.identity import AccessTable
 from services.common.server import GrpcServer, Registration
+from services.common.standing import registration
 from services.common.telemetry import Instruments
 from services.common.trading.side import Venue
 from services.gateway.clients import VenuesClient
@@ -46,18 +47,18 @@ def budgets() -> dict[Venue, Budget]:
 def served(request: pytest.FixtureRequest, budgets: dict[Venue, Budget]) -> Iterator[tuple[str, Registration]]:
     """A service that serves it, and how."""
     if request.param == "positions":
-        yield "positions", of_positions.registration(budgets.__getitem__)
+        yield "positions", registration("host-7", of_positions.reading(budgets.__getitem__))
     else:
-        yield "monitor", of_monitor.registration(budgets.__getitem__, FEEDS.__getitem__)
+        yield "monitor", registration("host-7", of_monitor.reading(budgets.__getitem__, FEEDS.__getitem__))
 
 
 @pytest.fixture
 async def reach(served: tuple[str, Registration], certificates: dict[str, CertificateFiles]) -> AsyncIterator[Reach]:
     """A client with the certificate of a caller."""
-    service, registration = served
+    service, answering = served
     access: AccessTable = POSITIONS_ACCESS if service == "positions" else of_monitor.ACCESS
     instruments = Instruments(CollectorRegistry())
-    server = GrpcServer(RpcSettings.of(certificates[service]), (registration,), access, HealthRegistry(), instruments)
+    server = GrpcServer(RpcSettings.of(certificates[service]), (answering,), access, HealthRegistry(), instruments)
     host, port = await server.start()
 
     @asynccontextmanager
@@ -78,7 +79,9 @@ async def test_the_gateway_is_told_of_budgets_bans_and_the_monitors_feeds(
     budgets[Venue.BINANCE].observe_used(90)
     budgets[Venue.BYBIT].apply_ban(NOW + timedelta(minutes=3), "too many visits")
     async with reach("gateway") as gateway:
-        binance, bybit = await gateway.read()
+        (standing,) = await gateway.read()
+    assert standing.replica == "host-7"
+    binance, bybit = standing.venues
     assert (binance.exchange, bybit.exchange) == (EXCHANGE_BINANCE, EXCHANGE_BYBIT)
     budget = binance.budget
     assert (budget.limit, budget.used, budget.unit, budget.share) == (1200, 90, "weight a minute", 0.5)

@@ -210,11 +210,14 @@ async def test_the_state_of_everything_shows_budgets_bans_and_feeds(world: World
     bybit.feed.CopyFrom(status_pb2.Feed())
     bybit.banned_until.FromDatetime(world.clock.now())
     bybit.ban_reason = "too many visits"
-    rows = (await client.get("/api/admin/status", headers=as_admin(world))).json()["venues"]
+    body = (await client.get("/api/admin/status", headers=as_admin(world))).json()
+    rows = body["venues"]
+    assert body["gateway"]["replica"] == "host-9"
     places = [(row["service"], row["exchange"], row["answering"]) for row in rows]
     assert places == [(name, venue, True) for name in ("positions", "monitor") for venue in ("binance", "bybit")]
     assert rows[2] == {
         "service": "monitor",
+        "replica": "host-1",
         "exchange": "binance",
         "answering": True,
         "budget": {"limit": 1200, "used": 84, "unit": "weight a minute", "share": 0.5},
@@ -227,6 +230,14 @@ async def test_the_state_of_everything_shows_budgets_bans_and_feeds(world: World
     assert [row["feed"] for row in rows[:2]] == [None, None]
 
 
+async def test_each_process_of_a_service_stands_for_itself(world: World, client: httpx.AsyncClient) -> None:
+    world.venues["monitor"].replicas = ["host-1", "host-2"]
+    rows = (await client.get("/api/admin/status", headers=as_admin(world))).json()["venues"]
+    assert [(row["replica"], row["exchange"]) for row in rows if row["service"] == "monitor"] == [
+        (replica, exchange) for replica in ("host-1", "host-2") for exchange in ("binance", "bybit")
+    ]
+
+
 async def test_who_does_not_tell_of_the_venues_hides_nobody_else(world: World, client: httpx.AsyncClient) -> None:
     world.venues["positions"].fails = ServiceUnavailable(service="positions")
     answer = await client.get("/api/admin/status", headers=as_admin(world))
@@ -235,7 +246,7 @@ async def test_who_does_not_tell_of_the_venues_hides_nobody_else(world: World, c
     assert [row["answering"] for row in rows] == [False, False, True, True]
     for row, venue in zip(rows, ("binance", "bybit"), strict=False):
         assert (row["service"], row["exchange"]) == ("positions", venue)
-        assert {row[name] for name in ("budget", "bannedUntil", "banReason", "feed")} == {None}
+        assert {row[name] for name in ("replica", "budget", "bannedUntil", "banReason", "feed")} == {None}
 
 
 async def test_a_plan_is_set_and_written_down(world: World, client: httpx.AsyncClient) -> None:
