@@ -23,6 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SANDBOX = "sandbox"
 POSTGRES = "postgres"
 NATS = "nats"
+QUIET = {"GRPC_VERBOSITY": "ERROR"}
+"""gRPC's C core writes on stderr past our logs, a line for each end of a connection; a person may ask for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ class Surroundings:
             name=replica.name,
             command=(sys.executable, "-m", f"{self.config.services_package}.{service.name}", verb),
             log_file=self.layout.log(replica.name),
-            environment={**self.config.passed_on, **self._environment(replica)},
+            environment={**QUIET, **self.config.passed_on, **self._environment(replica)},
             directory=ROOT,
         )
 

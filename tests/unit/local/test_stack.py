@@ -127,6 +127,7 @@ async def test_a_service_is_told_what_it_needs_and_no_secret_of_another(config: 
     assert told["POSITIONS_TARGET"].startswith("ipv4:127.0.0.1:")
     assert told["NATS_USER"] == "monitor"
     assert (told["RECONCILE_INTERVAL_SECONDS"], told["LOG_LEVEL"]) == ("7", "DEBUG")
+    assert told["GRPC_VERBOSITY"] == "ERROR"
     assert not {"RECONCILER_TARGET", "DATABASE_URL", "NATS_PASSWORD", "JWT_SECRET"} & set(told)
     files = {
         service: sorted(path.name for path in layout.secrets(service).iterdir()) for service in ("monitor", "positions")
