@@ -1,7 +1,8 @@
 """The pauses as this process knows them, half a second old at most.
 
 Invariants: until they have been read once nothing is opened and nothing closed; a process that cannot read them keeps
-to what it read last (without Postgres it could write no intent either).
+to what it read last (without Postgres it could write no intent either); a pause that was set here is not undone by what
+had been read before.
 """
 
 import asyncio
@@ -41,20 +42,28 @@ class PauseStore(Protocol):
 class PauseSwitch:
     """Spawn `run`; `check` and `check_closing` stand in the way of what is paused."""
 
-    def __init__(self, store: PauseStore, clock: Clock, notify: Callable[[], None]) -> None:
+    def __init__(
+        self, store: PauseStore, clock: Clock, notify: Callable[[], None], *, read_seconds: float = _READ_SECONDS
+    ) -> None:
+        self._read_seconds = read_seconds
         self._store = store
         self._clock = clock
         self._notify = notify
         self._known: Pauses | None = None
+        self._set_here = 0
 
     async def run(self) -> None:
         """Read them again and again, until cancelled."""
         while True:
+            set_before = self._set_here
             try:
-                self._known = await self._store.read()
+                read = await self._store.read()
             except Unavailable as error:
                 _log.info("pauses not read", reason=error.reason)
-            await asyncio.sleep(_READ_SECONDS)
+            else:
+                if self._set_here == set_before:
+                    self._known = read
+            await asyncio.sleep(self._read_seconds)
 
     async def check(self, user_id: str) -> None:
         """Raises OpeningPaused where nothing may be opened for this user now, PausesUnknown."""
@@ -86,9 +95,13 @@ class PauseSwitch:
         check_pause(wanted, confirmation)
         now = self._clock.now()
         await self._store.write(wanted, now)
-        pause = replace(wanted, set_at=now)
-        self._known = (self._known or Pauses()).with_one(pause)
         self._notify()
+        pause = replace(wanted, set_at=now)
+        if self._known is None:  # this one is not all that is paused
+            read = await self._store.read()
+            self._known = self._known or read
+        self._known = self._known.with_one(pause)
+        self._set_here += 1
         _log.warning(
             "pause set", user_id=pause.user_id, opening=pause.opening, closing=pause.closing, set_by=pause.set_by
         )

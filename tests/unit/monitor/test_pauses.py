@@ -1,5 +1,6 @@
 """What is paused, for whom, and who may say so."""
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime
 
@@ -22,6 +23,7 @@ from services.monitor.domain.pause import (
 from services.monitor.pauses.switch import PauseSwitch
 from tests.factories import NOON
 from tests.fakes.clock import FixedClock
+from tests.waiting import until
 
 USERS = st.sampled_from(["ann", "bob", EVERYBODY])
 PAUSES = st.lists(st.builds(Pause, USERS, st.booleans(), st.booleans()), max_size=6)
@@ -90,3 +92,44 @@ async def test_the_switch_stands_in_the_way() -> None:
     own, everybody = await switch.get("ann")
     assert (own.opening, own.closing, everybody.opening) == (False, False, True)
     assert len(told) == 3
+
+
+class SlowPauses(KeptPauses):
+    """Pauses whose readers hear, one by one as they are let, what was so when they asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+        self.let = asyncio.Semaphore(0)
+
+    async def read(self) -> Pauses:
+        kept = self.kept
+        self.asked += 1
+        await self.let.acquire()
+        return kept
+
+
+async def test_what_was_read_before_a_pause_was_set_does_not_lift_it() -> None:
+    store = SlowPauses()
+    switch = PauseSwitch(store, FixedClock(NOON), lambda: None, read_seconds=0)
+    reading = asyncio.create_task(switch.run())
+    store.let.release()
+    await until(lambda: store.asked == 2)  # the first was taken in; the second has seen no pause, and is under way
+    await switch.set(Pause("ann", closing=True, reason="tired", set_by="ann"), CONFIRMATION)
+    store.let.release()
+    await until(lambda: store.asked == 3)
+    with pytest.raises(ClosingPaused):
+        switch.check_closing("ann")
+    reading.cancel()
+    await asyncio.wait([reading])
+
+
+async def test_who_sets_a_pause_before_anything_was_read_learns_of_the_others_as_well() -> None:
+    store = KeptPauses()
+    await store.write(Pause("bob", closing=True, reason="tired", set_by="bob"), NOON)
+    switch = PauseSwitch(store, FixedClock(NOON), lambda: None)
+    await switch.set(Pause("ann", opening=True, set_by="ann"), "")
+    with pytest.raises(ClosingPaused):
+        switch.check_closing("bob")
+    with pytest.raises(OpeningPaused):
+        await switch.check("ann")
