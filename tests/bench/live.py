@@ -41,12 +41,13 @@ class Figure:
     target: float | None = None
 
 
-def caller(stack: RunningStack) -> ServiceChannel:
-    """A channel to the positions process, with the gateway's certificate."""
+def caller(stack: RunningStack, replica: str = "positions") -> ServiceChannel:
+    """A channel to one process of a service (`monitor-2`), with the gateway's certificate."""
     folder = stack.layout.certificates
     settings = RpcSettings(folder / "gateway.pem", folder / "gateway.key", folder / "ca.pem")
-    port = json.loads(stack.layout.ports_file.read_text())["positions.grpc"]
-    return open_channel(settings, f"ipv4:127.0.0.1:{port}", "positions", Instruments(CollectorRegistry()))
+    port = json.loads(stack.layout.ports_file.read_text())[f"{replica}.grpc"]
+    service = replica.partition("-")[0]
+    return open_channel(settings, f"ipv4:127.0.0.1:{port}", service, Instruments(CollectorRegistry()))
 
 
 async def hold_positions(stack: RunningStack, channel: ServiceChannel) -> None:

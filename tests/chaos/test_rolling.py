@@ -239,6 +239,8 @@ async def test_restarting_everything_in_turn_loses_nothing(stack: RunningStack) 
             await all_agree(held, prices)
             await told_once(writer, listener)
             await closings_told_once(held[0].trader, held, closings)
+            for gateway in stack.description["gateways"]:
+                await every_process_is_seen(stack, gateway)
         for one in (listener, closings):
             assert not one.strange
             assert set(one.closes) <= {RESTART}, one.closes
@@ -246,6 +248,20 @@ async def test_restarting_everything_in_turn_loses_nothing(stack: RunningStack) 
 
 async def _places(*listeners: Listener) -> list[int | None]:
     return [one.place for one in listeners]
+
+
+async def every_process_is_seen(stack: RunningStack, gateway: str) -> None:
+    """Administrators are told of the processes that run now, and of no other."""
+    running = {f"{service}{suffix}" for service in ("positions", "monitor") for suffix in ("", "-2")}
+    pids = {str(pid) for name, pid in stack.description["processes"].items() if name in running}
+    headers = {"Authorization": f"Bearer {stack.token('somebody', 'admin')}"}
+    async with httpx.AsyncClient(base_url=gateway, headers=headers, trust_env=False) as admin:
+
+        async def seen() -> set[str]:
+            rows = (await admin.get("/api/admin/status")).json()["venues"]
+            return {str(row["replica"]).rpartition("-")[2] for row in rows}
+
+        await until(seen, lambda found: found == pids, "every process to be told of")
 
 
 async def all_agree(held: list[Held], prices: dict[str, Decimal]) -> None:

@@ -28,6 +28,7 @@ export interface Overview {
 
 export interface VenueStanding {
   service: string;
+  replica: string | null;
   exchange: string;
   answering: boolean;
   budget: { limit: string; used: string; unit: string; share: string } | null;

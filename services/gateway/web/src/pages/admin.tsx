@@ -96,7 +96,7 @@ function Everything({ status }: { status: AdminStatus }) {
           ["Facts behind", gateway.lag ?? "not known"],
         ]}
       />
-      <Facts facts={status.venues.map((one) => [`${exchangeName(one.exchange)}, ${one.service}`, standing(one)])} />
+      <Facts facts={status.venues.map((one) => [place(one, status.venues), standing(one)])} />
       {reconciliation ? (
         <>
           <Facts
@@ -131,7 +131,13 @@ function Everything({ status }: { status: AdminStatus }) {
   );
 }
 
-/** A service's budget, ban and feed at a venue, in a line. */
+/** Of which process this is told: by name where its service has several. */
+function place({ exchange, service, replica }: VenueStanding, all: VenueStanding[]): string {
+  const several = all.some((one) => one.service === service && one.replica !== replica);
+  return `${exchangeName(exchange)}, ${service}${several ? ` ${replica}` : ""}`;
+}
+
+/** A process's budget, ban and feed at a venue, in a line. */
 function standing({ answering, budget, bannedUntil, banReason, feed }: VenueStanding): string {
   if (!answering || !budget) return "does not answer";
   const said = [`${budget.used} of ${budget.limit} ${budget.unit}`];
