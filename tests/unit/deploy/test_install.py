@@ -1,14 +1,19 @@
 """The files and Secrets of an installation: made once, each process its own."""
 
 import json
-from datetime import UTC, datetime
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
+from cryptography import x509
 
 from deploy.install.__main__ import main
 from deploy.install.files import keep_secrets, write_files
+from deploy.local.certificates import LIFETIME
 from deploy.local.processes import SERVICES
+from tests.unit.deploy.manifests import ROOT
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -66,3 +71,19 @@ def test_kubernetes_secrets_hold_what_the_files_hold(tmp_path: Path, capsys: pyt
     assert {item["metadata"]["namespace"] for item in manifest["items"]} == {"books"}
     for service in SERVICES:
         assert held[f"{service.name}-secrets"] == secret_files(tmp_path, service.name)
+
+
+def test_certificates_are_renewed_long_before_their_end_without_anybody_asking(tmp_path: Path) -> None:
+    compose = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text())["services"]
+    (command,) = compose["renewal"]["command"]
+    assert " ".join(compose["install"]["command"]) in command
+    every = timedelta(seconds=int(re.findall(r"sleep (\d+)", command)[0]))
+    assert every <= LIFETIME / 4
+    now, ends = NOW, []
+    for _ in range(8):
+        write_files(tmp_path, keep_secrets(tmp_path), "db:5432", now)
+        pem = (tmp_path / "tls" / "monitor" / "tls.crt").read_bytes()
+        ends.append(x509.load_pem_x509_certificate(pem).not_valid_after_utc - now)
+        now += every
+    assert min(ends) > LIFETIME / 2
+    assert len({end + every * day for day, end in enumerate(ends)}) > 1
