@@ -1,7 +1,8 @@
 """A service process: it starts, says that it is alive, and on SIGTERM or SIGINT drains within a bounded time.
 
-Invariants: a background task that ends before the process does takes the process with it, loudly, with exit code 1;
-what was started last is stopped first; a second signal ends the process at once.
+Invariants: a background task that ends before the process does takes the process with it, loudly, with exit code 1,
+and one that the process can do without is begun anew; what was started last is stopped first; a second signal ends the
+process at once.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import structlog
 from prometheus_client import REGISTRY, CollectorRegistry
@@ -25,8 +26,14 @@ from services.common.tracing import configure_tracing, flush_traces
 _log = structlog.get_logger(__name__)
 
 FAILED = 1
+SHORTEST_REST = 1.0
+LONGEST_REST = 60.0
+"""Seconds before a task that failed is begun anew: doubled with each failure, and short again once it has gone well
+for longer than the longest."""
 
 Callback = Callable[[], Awaitable[object]]
+Work = Callable[[], Coroutine[Any, Any, object]]
+T = TypeVar("T")
 
 
 class Process:
@@ -60,6 +67,41 @@ class Process:
 
         self._undo.append((name, cancel))
         return task
+
+    def attend(self, name: str, work: Work) -> None:
+        """Run `work` for as long as the process lives, and begin it anew, after a rest, whenever it fails or ends.
+
+        For what the process can do without for a while: a fault in it is told, counted, and costs nothing else.
+        """
+        self.instruments.background_failures.labels(name)
+        self.spawn(name, self._attended(name, work))
+
+    async def _attended(self, name: str, work: Work) -> NoReturn:
+        clock, rest = asyncio.get_running_loop().time, 0.0
+        while True:
+            begun = clock()
+            try:
+                await work()
+                _log.error("background task ended, and is begun anew", task=name)
+            except Exception:  # noqa: BLE001 - an edge of the process: this task fails alone
+                _log.exception("background task failed, and is begun anew", task=name)
+            self.instruments.background_failures.labels(name).inc()
+            went_well = clock() - begun > LONGEST_REST
+            rest = SHORTEST_REST if went_well or not rest else min(2 * rest, LONGEST_REST)
+            await asyncio.sleep(rest)
+
+    def shield(self, name: str, listener: Callable[[T], object]) -> Callable[[T], None]:
+        """`listener`, for a caller that must not fail with it: what it raises is told, counted, and goes no further."""
+        failures = self.instruments.background_failures.labels(name)
+
+        def listen(news: T) -> None:
+            try:
+                listener(news)
+            except Exception:  # noqa: BLE001 - an edge of the process: the caller has more to do than this
+                _log.exception("listener failed", task=name)
+                failures.inc()
+
+        return listen
 
     def on_drain(self, callback: Callback, name: str | None = None) -> None:
         """Call `callback` when the process drains: last registered, first called, each awaited before the next."""

@@ -109,6 +109,9 @@ class Instruments:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
+        self.background_failures = Counter(
+            "tandem_background_failures", "Failures of what the process does without.", ["task"], registry=registry
+        )
         self.rpc_server_calls = Counter(
             "tandem_rpc_server_calls", "Calls answered.", ["method", "caller", "code"], registry=registry
         )

@@ -73,7 +73,7 @@ async def serve(settings: GatewaySettings, process: Process) -> None:
     process.on_drain(engine.dispose)
     process.spawn("database watch", watch_database(engine, process.health, process.instruments))
     write_log = PostgresWriteLog(engine, clock)
-    process.spawn("forget old keys", forget_old_keys(write_log))
+    process.attend("forget old keys", partial(forget_old_keys, write_log))
 
     positions = open_channel(settings, settings.positions_target, "positions", process.instruments)
     reconciler = open_channel(settings, settings.reconciler_target, "reconciler", process.instruments)
@@ -89,7 +89,7 @@ async def serve(settings: GatewaySettings, process: Process) -> None:
     process.spawn("facts", follower.run())
     process.spawn("marks", bus.subscribe_ephemeral(MARK_SUBJECTS, facts.handle_mark).run())
     watch = UserWatch(lambda: hub.users, telling_watched(bus.publish_ephemeral, clock))
-    process.spawn("watched users", watch.run())
+    process.attend("watched users", watch.run)
 
     venues = {
         channel.service: HeardVenues(channel.service, VenuesClient(channel), clock) for channel in (positions, monitor)

@@ -43,7 +43,7 @@ async def serve(settings: MonitorSettings, process: Process) -> None:
             on_symbols=partial(watches.wanted.state, "alerts"),
         ),
     )
-    watches.heard.append(alerted.on_price)
+    watches.heard.append(process.shield("alerted prices", alerted.on_price))
     opens = opening.build(
         process,
         opening.World(

@@ -123,7 +123,7 @@ async def serve(settings: PositionsSettings, process: Process) -> None:
     keys = KeptKeys(engine, custodian, clock)
     equity = EquityRecorder(partial(record_equity, engine))
     process.on_drain(equity.drain, "equity")
-    process.spawn("equity", equity.run(settings.equity_interval_seconds))
+    process.attend("equity", partial(equity.run, settings.equity_interval_seconds))
     readings = AccountReadings(
         reader,
         keys,
@@ -144,14 +144,14 @@ async def serve(settings: PositionsSettings, process: Process) -> None:
 
     journal = Journal(engine, written)
     cash = CashReading(journal, reader, keys, clock, CashCadence(timedelta(seconds=settings.cash_interval_seconds)))
-    process.spawn("cash flows", cash.run(settings.cash_poll_seconds))
+    process.attend("cash flows", partial(cash.run, settings.cash_poll_seconds))
     account_commands = AccountCommands(
         journal, reader, custodian, readings, clock, timedelta(seconds=settings.credential_lease_seconds), keys
     )
     prices = TriggerPrices(reader)
     trigger_prices = TriggerPriceCommands(journal, account_commands, prices, clock)
     requests = Requests(engine, clock)
-    process.spawn("requests", requests.run(settings.requests_prune_seconds))
+    process.attend("requests", partial(requests.run, settings.requests_prune_seconds))
     books = BookQueries(engine, clock, replica=replica)
     marks, nudged = keep_streams(settings, process, Parts(clock, engine, bus, venues, readings, keys))
     watermarks = Watermarks()

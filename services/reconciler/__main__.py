@@ -3,6 +3,7 @@
 import os
 import socket
 from datetime import timedelta
+from functools import partial
 
 from services.common.bus import Bus
 from services.common.channels import open_channel
@@ -121,8 +122,8 @@ async def serve(settings: ReconcilerSettings, process: Process) -> None:
 
     status = StatusQuery(history, clock, interval, lambda: schedule.is_running)
     retention = timedelta(days=settings.reconcile_retention_days)
-    process.spawn("retention", prune(runs, clock, retention, settings.reconcile_prune_seconds))
-    process.spawn("measurements", measure(status, metrics))
+    process.attend("retention", partial(prune, runs, clock, retention, settings.reconcile_prune_seconds))
+    process.attend("measurements", partial(measure, status, metrics))
     servicer = ReconcilerRpc(
         SyncUser(observatory=observatory, accounts=accounts, reconciliation=reconciliation, clock=clock),
         status,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -14,7 +15,7 @@ from services.common.channels import ServiceChannel
 from services.common.clock import Clock
 from services.common.errors import DomainError
 from services.common.exchange.prices import PriceReader
-from services.common.process import Process
+from services.common.process import Process, Work
 from services.common.relay import Relay
 from services.common.server import Registration
 from services.common.trading.side import Venue
@@ -155,17 +156,18 @@ def build(settings: MonitorSettings, process: Process, around: Surroundings) -> 
     )
     followed = around.bus.follow(FOLLOWED, FactHandler(watching.positions.apply, lambda _: None), on_gap=minding.relist)
     facts = _FactHandler(teller, clock, news.changed)
-    work: dict[str, Coroutine[None, None, object]] = {
-        "alerts": minding.run(_MIND_SECONDS),
-        "alerts looked back": minding.look_back_again(_MIND_SECONDS),
-        "alerts written": writing.run(),
-        "positions of alerts": followed.run(),
-        "facts of alerts": around.bus.subscribe_durable(CONSUMER, FACTS, facts).run(),
-        "changed alerts": around.bus.subscribe_ephemeral([CHANGED], news.hear).run(),
-        "stops": stops.run(_MIND_SECONDS),
-        "liquidations": liquidations.run(_LIQUIDATION_SECONDS),
-        "webhooks": told.delivering.run(),
-        "alerts pruned": _prune(
+    work: dict[str, Work] = {
+        "alerts": partial(minding.run, _MIND_SECONDS),
+        "alerts looked back": partial(minding.look_back_again, _MIND_SECONDS),
+        "alerts written": writing.run,
+        "positions of alerts": followed.run,
+        "facts of alerts": around.bus.subscribe_durable(CONSUMER, FACTS, facts).run,
+        "changed alerts": around.bus.subscribe_ephemeral([CHANGED], news.hear).run,
+        "alerts of stops": partial(stops.run, _MIND_SECONDS),
+        "alerts of liquidations": partial(liquidations.run, _LIQUIDATION_SECONDS),
+        "webhooks": told.delivering.run,
+        "alerts pruned": partial(
+            _prune,
             store,
             webhooks,
             clock,
@@ -173,8 +175,8 @@ def build(settings: MonitorSettings, process: Process, around: Surroundings) -> 
             timedelta(days=settings.deliveries_kept_days),
         ),
     }
-    for name, coroutine in work.items():
-        process.spawn(name, coroutine)
+    for name, begin in work.items():
+        process.attend(name, begin)
     return Room(watching.on_price, registration(commands, store, webhooks))
 
 

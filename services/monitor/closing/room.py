@@ -64,7 +64,7 @@ def build(ground: Ground, check: Callable[[str], None]) -> Closing:
     process.on_drain(partial(closer.drain, _DRAIN_SECONDS), "closings")
     process.spawn("closings", closer.run())
     process.spawn("orders without fills", reporter.run())
-    process.spawn("pruning", _prune(ground, intents, timedelta(days=settings.intents_kept_days)))
+    process.attend("pruning", partial(_prune, ground, intents, timedelta(days=settings.intents_kept_days)))
     manual = ManualCloses(intents, closer, ground.books, ground.keys, clock, wait_seconds=settings.close_wait_seconds)
     return Closing(closer, manual, timing)
 

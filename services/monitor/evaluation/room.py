@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -13,7 +14,7 @@ from services.common.channels import ServiceChannel
 from services.common.clock import Clock
 from services.common.errors import DomainError
 from services.common.exchange.reader import VenueReader
-from services.common.process import Process
+from services.common.process import Process, Work
 from services.common.server import Registration
 from services.common.trading.side import Venue
 from services.monitor.clients.advising import AdvisedBooks
@@ -141,19 +142,20 @@ def start(
 
     follower = SubjectFollower(books, subjects, opened, rounds.gone, relist_seconds=settings.relist_seconds)
     facts = around.bus.follow(POSITIONS, SubjectFacts(follower.apply), on_gap=follower.relist)
-    for name, work in {
-        "evaluated facts": facts.run(),
-        "evaluated positions": follower.run(facts.started),
-        "modes": modes.run(),
-        "interest": interest.run(),
-        "markets": markets.run(),
-        "liquidations": liquidations.run(),
-        "sentiment": sentiment.run(),
-        "evaluations": rounds.run(),
-        "written evaluations": writer.run(),
-        "pruned evaluations": _prune(store, clock, timedelta(days=settings.evaluations_kept_days)),
-    }.items():
-        process.spawn(name, work)
+    work: dict[str, Work] = {
+        "evaluated facts": facts.run,
+        "evaluated positions": partial(follower.run, facts.started),
+        "modes": modes.run,
+        "interest": interest.run,
+        "markets": markets.run,
+        "liquidations": liquidations.run,
+        "sentiment": sentiment.run,
+        "evaluations": rounds.run,
+        "written evaluations": writer.run,
+        "pruned evaluations": partial(_prune, store, clock, timedelta(days=settings.evaluations_kept_days)),
+    }
+    for name, begin in work.items():
+        process.attend(name, begin)
     process.health.declare(FULL_NAME, readiness=False)
     process.health.set(FULL_NAME, True)
     return registration(

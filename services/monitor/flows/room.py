@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import structlog
 from prometheus_client import Gauge
@@ -114,8 +115,8 @@ def build(process: Process, world: World, gate: OpeningGate | None = None) -> Ro
     follower = ExecutionFollower(store, openings, clock)
     process.spawn("openings", opener.run())
     process.spawn("executions", care.run())
-    process.spawn("execution watchers", watching.run())
-    process.spawn("pruned openings", _prune(openings, clock, timedelta(days=settings.intents_kept_days)))
+    process.attend("execution watchers", watching.run)
+    process.attend("pruned openings", partial(_prune, openings, clock, timedelta(days=settings.intents_kept_days)))
     process.spawn("execution facts", world.bus.subscribe_durable(_CONSUMER, FOLLOWED, follower).run())
     opens = ManualOpens(openings, planner, opener, wait_seconds=settings.open_wait_seconds)
     return Rooms(opens, books, Executions(store, planner, opener, openings, watching, care, clock))

@@ -76,6 +76,45 @@ async def test_a_background_task_that_ends_takes_the_process_with_it(
     assert "background task ended" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("task", [fails, returns])
+async def test_a_task_that_the_process_can_do_without_is_begun_anew(
+    task: Callable[[], Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun = 0
+
+    async def main(running: Process) -> None:
+        async def work() -> None:
+            nonlocal begun
+            begun += 1
+            if begun == 1:
+                await task()
+            else:
+                running.stop()
+                await forever()
+
+        running.attend("worker", work)
+
+    made = process()
+    assert await asyncio.wait_for(made.supervise(main, LISTEN), 10) == 0
+    assert begun == 2
+    assert "begun anew" in capsys.readouterr().out
+    assert made.instruments.registry.get_sample_value("tandem_background_failures_total", {"task": "worker"}) == 1
+
+
+async def test_what_a_listener_raises_goes_no_further(capsys: pytest.CaptureFixture[str]) -> None:
+    made, heard = process(), []
+
+    def listener(news: int) -> None:
+        heard.append(10 // news)
+
+    shielded = made.shield("listener", listener)
+    for news in (0, 5):
+        shielded(news)
+    assert heard == [2]
+    assert "ZeroDivisionError" in capsys.readouterr().out
+    assert made.instruments.registry.get_sample_value("tandem_background_failures_total", {"task": "listener"}) == 1
+
+
 async def test_a_task_cancelled_by_somebody_else_has_ended_too() -> None:
     async def main(running: Process) -> None:
         running.spawn("worker", forever()).cancel()
