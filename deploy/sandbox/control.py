@@ -54,6 +54,7 @@ class Control:
         self.set_limit: Callable[[VenueName, int], None] = lambda _name, _limit: None
         self.play: Callable[[list[ReplayStep], float], None] = lambda _steps, _speed: None
         self.expire_listen_key: Callable[[str], None] = lambda _account_id: None
+        self.deafen: Callable[[VenueName, str], None] = lambda _name, _api_key: None
 
     def routes(self) -> list[tuple[str, str, Callable[[web.Request, bytes], Any]]]:
         return [
@@ -235,6 +236,11 @@ class Control:
             if fault.api_key is None or fault.api_key not in self._venues["binance"].keys:
                 raise NotPossible('give "apiKey" of a binance account: its listen key expires now')
             self.expire_listen_key(self._venues["binance"].keys[fault.api_key].account_id)
+            return {"done": True}
+        if fault.kind == "stream_deaf":
+            if fault.exchange is None or fault.api_key is None or fault.api_key not in venues[0].keys:
+                raise NotPossible('give "exchange" and "apiKey" of an account: its private streams turn deaf now')
+            self.deafen(fault.exchange, fault.api_key)
             return {"done": True}
         books = {identity: book for venue in venues for identity, book in venue.books.items()}
         return self._faults.add(fault, books)

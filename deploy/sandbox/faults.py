@@ -20,7 +20,7 @@ RestKind = Literal[
     "empty_positions", "missing_positions", "stale_positions", "partial_fill",
 ]  # fmt: skip
 StreamKind = Literal["stream_silence", "stream_drop", "stream_duplicate", "stream_close"]
-OtherKind = Literal["clock_skew", "listen_key_expired"]
+OtherKind = Literal["clock_skew", "listen_key_expired", "stream_deaf"]
 POSITION_PATHS = ("/fapi/v3/positionRisk", "/fapi/v2/positionRisk", "/v5/position/list")
 POSITION_KINDS = ("empty_positions", "missing_positions", "stale_positions")
 

@@ -118,6 +118,13 @@ class Hub:
         for topic in list(connection.topics):
             self.unfollow(connection, topic)
 
+    def deafen(self, api_key: str) -> None:
+        """Connections with a key's private messages stay up, answer pings, and carry none of them any more."""
+        for connection in self.connections:
+            if api_key in connection.api_keys:
+                for topic in list(connection.topics):
+                    self.unfollow(connection, topic)
+
     def followed(self, topic: str) -> bool:
         return topic in self._followers
 

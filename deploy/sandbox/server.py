@@ -73,7 +73,7 @@ class Sandbox:
         binance, bybit = (Venue(name, self._state, seed) for name in ("binance", "bybit"))
         self.venues: dict[VenueName, Venue] = {"binance": binance, "bybit": bybit}
         self._hubs: dict[VenueName, Hub] = {name: Hub(name, self.faults) for name in self.venues}
-        listen_keys = ListenKeys(binance.now_ms)
+        self._listen_keys = listen_keys = ListenKeys(binance.now_ms)
         binance_rest = BinanceRest(binance, listen_keys, binance_weight)
         bybit_rest = BybitRest(bybit, bybit_requests, self._soon)
         self._rest: dict[VenueName, Exchange] = {"binance": binance_rest, "bybit": bybit_rest}
@@ -83,6 +83,7 @@ class Sandbox:
         }
         self._control = Control(self.venues, self.faults, self.requests)
         self._control.expire_listen_key = listen_keys.expire
+        self._control.deafen = self._deafen
         self._control.play = lambda steps, speed: self._keep(self._replay(steps, speed))
         limits: dict[VenueName, MinuteWeight | SlidingCount] = {
             "binance": binance_rest.weights,
@@ -104,6 +105,11 @@ class Sandbox:
         app.on_startup.append(self._start)
         app.on_shutdown.append(self._stop)
         return app
+
+    def _deafen(self, name: VenueName, api_key: str) -> None:
+        self._hubs[name].deafen(api_key)
+        if name == "binance":
+            self._listen_keys.close(self.venues[name].keys[api_key].account_id)
 
     # The market's clock.
 

@@ -135,8 +135,8 @@ async def serve(settings: PositionsSettings, process: Process) -> None:
         ),
         on_reading=equity.note,
     )
-    viewed = Metrics(process.instruments.registry, readings.streams).viewed
-    memory: Memory[live.Answer] = Memory(settings.view_max_age_seconds, on_answer=viewed)
+    metrics = Metrics(process.instruments.registry, readings.streams)
+    memory: Memory[live.Answer] = Memory(settings.view_max_age_seconds, on_answer=metrics.viewed)
 
     def written() -> None:
         memory.forget_all()
@@ -153,7 +153,7 @@ async def serve(settings: PositionsSettings, process: Process) -> None:
     requests = Requests(engine, clock)
     process.attend("requests", partial(requests.run, settings.requests_prune_seconds))
     books = BookQueries(engine, clock, replica=replica)
-    marks, nudged = keep_streams(settings, process, Parts(clock, engine, bus, venues, readings, keys))
+    marks, keeper = keep_streams(settings, process, Parts(clock, engine, bus, venues, readings, keys, metrics))
     watermarks = Watermarks()
     trails = TrailKeeper(engine, watermarks, clock)
     extremes = ExtremeFacts(watermarks)
@@ -161,9 +161,17 @@ async def serve(settings: PositionsSettings, process: Process) -> None:
 
     def changed(account_id: str) -> None:
         keys.drop(account_id)
-        nudged.set()
+        keeper.nudge()
 
-    own = OwnFacts(readings, places, clock, on_user=memory.forget, on_account=changed, on_missed=keys.drop_all)
+    own = OwnFacts(
+        readings,
+        places,
+        clock,
+        on_user=memory.forget,
+        on_account=changed,
+        on_position=keeper.tell,
+        on_missed=keys.drop_all,
+    )
     facts = bus.follow(OWN_FACTS, own.handle, on_gap=own.missed)
     process.spawn("own facts", follow_own(facts, own))
     services = [
@@ -238,10 +246,11 @@ class Parts:
     venues: Venues
     readings: AccountReadings
     keys: Keys
+    metrics: Metrics
 
 
-def keep_streams(settings: PositionsSettings, process: Process, parts: Parts) -> tuple[Marks, asyncio.Event]:
-    """Start the private streams; the mark prices beside them, and what makes it be looked anew who needs a stream."""
+def keep_streams(settings: PositionsSettings, process: Process, parts: Parts) -> tuple[Marks, StreamKeeper]:
+    """Start the private streams: the mark prices beside them, and who keeps them."""
     clock, bus = parts.clock, parts.bus
     feeds = {venue: PriceFeed(parts.venues, venue, lambda _price: None) for venue in Venue}
     for venue, feed in feeds.items():
@@ -251,12 +260,14 @@ def keep_streams(settings: PositionsSettings, process: Process, parts: Parts) ->
     watched = WatchedUsers(timedelta(seconds=settings.watched_seconds), nudged.set)
     process.spawn("watched users", bus.subscribe_ephemeral(WATCHED, hear_watched(watched, clock)).run())
     around = Surroundings(
+        clock=clock,
         readings=parts.readings,
         keys=parts.keys,
         marks=marks,
         open_stream=partial(AccountStream, parts.venues),
         booked=partial(open_rows, parts.engine),
         stir=stirring(bus.publish_ephemeral, clock),
+        on_deaf=parts.metrics.deafened,
     )
     keeper = StreamKeeper(
         parts.engine,
@@ -272,7 +283,7 @@ def keep_streams(settings: PositionsSettings, process: Process, parts: Parts) ->
     )
     process.on_drain(keeper.drain, "stream leases")
     process.spawn("streams", keeper.run())
-    return marks, nudged
+    return marks, keeper
 
 
 if __name__ == "__main__":

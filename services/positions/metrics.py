@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from services.common.trading.side import Venue
+
 
 class Metrics:
     """Counters and gauges of this process."""
@@ -21,8 +23,20 @@ class Metrics:
         )
         shown.labels("up").set_function(lambda: streams()[0])
         shown.labels("down").set_function(lambda: streams()[1])
+        self._deaf = Counter(
+            "tandem_private_streams_deaf",
+            "Private streams that were opened anew because they told nothing of what happened.",
+            ["exchange"],
+            registry=registry,
+        )
         for answer in ("kept", "asked"):
             self._views.labels(answer)
+        for venue in Venue:
+            self._deaf.labels(venue.value)
+
+    def deafened(self, venue: Venue) -> None:
+        """A private stream was up and told nothing."""
+        self._deaf.labels(venue.value).inc()
 
     def viewed(self, again: bool) -> None:
         """A live view was answered: `again` with what was found a moment ago."""

@@ -62,6 +62,7 @@ class _Account:
     margin_at: datetime | None = None
     dropped_at: datetime | None = None
     up: Callable[[], bool] | None = None
+    on_reading: Callable[[AccountReading, datetime], None] | None = None
     generation: int = field(default=0)
 
 
@@ -116,15 +117,24 @@ class AccountReadings:
             self._take(account_id, account, reading, asked_at)
         return reading
 
-    def follow(self, account_id: str, up: Callable[[], bool]) -> None:
-        """While `up` says that an account's private stream is heard, what is known stays good until it is replaced."""
-        self._account(account_id).up = up
+    def follow(
+        self,
+        account_id: str,
+        up: Callable[[], bool],
+        on_reading: Callable[[AccountReading, datetime], None] | None = None,
+    ) -> None:
+        """While `up` says that an account's private stream is heard, what is known stays good until it is replaced.
+
+        `on_reading` is told of each reading of it, whoever wanted it, with when it was asked for; it must be quick.
+        """
+        account = self._account(account_id)
+        account.up, account.on_reading = up, on_reading
 
     def unfollow(self, account_id: str) -> None:
         """There is no private stream any more."""
         account = self._accounts.get(account_id)
         if account is not None:
-            account.up = None
+            account.up, account.on_reading = None, None
 
     def streams(self) -> tuple[int, int]:
         """How many accounts are followed by a private stream that is up, and how many by one that is not."""
@@ -217,6 +227,8 @@ class AccountReadings:
         if reading.status in READABLE and not past and not older:
             account.known, account.known_at = reading, asked_at
             self._changed(account)
+        if account.on_reading is not None:
+            account.on_reading(reading, asked_at)
         return reading
 
     async def _answer(self, question: _Question) -> AccountReading:

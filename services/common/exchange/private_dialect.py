@@ -27,7 +27,7 @@ class PrivateDialect(Protocol):
         ...
 
     async def renew(self, client: VenueClient) -> None:
-        """Keep what grants access alive. Raises VenueError."""
+        """Keep what grants access alive. Raises VenueError, StreamEnded."""
         ...
 
     def read(self, message: str) -> Iterable[tuple[HintKind, str | None]]:

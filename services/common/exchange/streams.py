@@ -1,7 +1,8 @@
 """An account's private stream, kept up: its messages become hints to read the account.
 
 Each time the stream is listened to (again), a RESYNC hint says that what came before went unheard. Losing the stream is
-no error: it is opened again, ever more slowly. Only a key that the venue refuses ends it.
+no error: it is opened again, ever more slowly. Only a key that the venue refuses ends it. A stream that is up and tells
+nothing any more cannot be told here from an account where nothing happens: who knows better calls `reopen`.
 """
 
 import asyncio
@@ -51,6 +52,7 @@ class AccountStream:
         self._times = times if self._dialect.ping is not None else replace(times, silence_seconds=None)
         self._heard_at: datetime | None = None
         self._listening = False
+        self._given_up = asyncio.Event()
 
     @property
     def listening(self) -> bool:
@@ -61,6 +63,12 @@ class AccountStream:
     def heard_at(self) -> datetime | None:
         """When anything was last heard."""
         return self._heard_at
+
+    def reopen(self) -> None:
+        """Give the connection up and make another one, with a listen key that is good now; nothing where it is down."""
+        if self._listening:
+            self._listening = False
+            self._given_up.set()
 
     async def run(self) -> None:
         """Follow the account until cancelled. Raises VenueError (BAD_KEY, NOT_PERMITTED) where the key is refused."""
@@ -86,7 +94,8 @@ class AccountStream:
         client = self._venues.client(self._venue, self._credentials)
         await self._venues.connection_pace(self._venue).take()
         address = await self._dialect.address(client)
-        tasks = [asyncio.create_task(self._read(client, address))]
+        self._given_up.clear()
+        tasks = [asyncio.create_task(self._read(client, address)), asyncio.create_task(self._until_given_up())]
         if self._dialect.renew_seconds is not None:
             tasks.append(asyncio.create_task(self._keep_renewing(client, self._dialect.renew_seconds)))
         try:
@@ -97,6 +106,10 @@ class AccountStream:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _until_given_up(self) -> None:
+        await self._given_up.wait()
+        raise StreamLost("given up: it told nothing")
 
     async def _read(self, client: VenueClient, address: str) -> None:
         async def opened(send: Send) -> None:

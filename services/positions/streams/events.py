@@ -6,23 +6,26 @@ Every replica hears all of it; nothing here is shared through a queue group.
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import structlog
 
 from protos.gateway.v1 import events_pb2 as gateway_events
 from protos.monitor.v1 import events_pb2 as monitor_events
-from protos.positions.v1 import events_pb2
+from protos.positions.v1 import events_pb2, types_pb2
 from services.common.bus import Handler, Received
 from services.common.clock import Clock
 from services.common.follower import Follower
 from services.common.subjects import all_users, all_users_ephemeral, ephemeral_subject
 from services.common.trading.extremes import Extreme, TriggerPrice
 from services.common.trading.money import parse_decimal
+from services.common.trading.reading import PositionKey
 from services.positions.guards import LevelPlace, LevelPlaces
 from services.positions.readings import AccountReadings
 from services.positions.rpc import vocabulary as words
 from services.positions.rpc.vocabulary import stamp_of
 from services.positions.store.streams import Streamed
+from services.positions.streams.hearing import Booked
 from services.positions.streams.watching import WatchedUsers
 from services.positions.watermarks import Watermarks
 
@@ -46,7 +49,8 @@ Send = Callable[[str, bytes], Awaitable[bool]]
 class OwnFacts:
     """Follows the facts of positions, whichever replica wrote them: what they change is not shown from memory.
 
-    `on_user` is told whose view has changed, `on_account` whose key or switches have.
+    `on_user` is told whose view has changed, `on_account` whose key or switches have, `on_position` what the books say
+    of a position of an account now.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class OwnFacts:
         *,
         on_user: Callable[[str], None],
         on_account: Callable[[str], None],
+        on_position: Callable[[str, Booked], None] = lambda _account_id, _booked: None,
         on_missed: Callable[[], None] = lambda: None,
     ) -> None:
         self._readings = readings
@@ -64,6 +69,7 @@ class OwnFacts:
         self._clock = clock
         self._on_user = on_user
         self._on_account = on_account
+        self._on_position = on_position
         self._on_missed = on_missed
 
     async def handle(self, message: Received) -> None:
@@ -91,12 +97,17 @@ class OwnFacts:
         levels = position.levels.SerializeToString(deterministic=True)
         self._places.put(position.position_id, LevelPlace(position.version, levels, sequence, happened_at))
         self._readings.drop(position.account_id, before=happened_at)
+        self._on_position(position.account_id, Booked(_key_of(position), parse_decimal(position.quantity)))
         self._on_user(position.user_id)
 
     def _ended(self, fact: events_pb2.PositionClosed) -> None:
-        self._places.remove(fact.position.position_id)
-        self._readings.drop(fact.position.account_id, before=_moment(fact))
-        self._on_user(fact.position.user_id)
+        position = fact.position
+        self._places.remove(position.position_id)
+        self._readings.drop(position.account_id, before=_moment(fact))
+        # Where no fills tell how it ended, the moment is only when it was missed.
+        ended_at = None if position.exit.estimated else position.exit.executed_at.ToDatetime(tzinfo=UTC)
+        self._on_position(position.account_id, Booked(_key_of(position), Decimal(0), ended_at))
+        self._on_user(position.user_id)
 
 
 async def follow_own(facts: Follower, own: OwnFacts) -> None:
@@ -156,6 +167,10 @@ def stirring(send: Send, clock: Clock) -> Callable[[Streamed], Awaitable[None]]:
 
 def _extreme(message: monitor_events.Extreme) -> Extreme:
     return Extreme(parse_decimal(message.price), message.at.ToDatetime(tzinfo=UTC))
+
+
+def _key_of(position: types_pb2.Position) -> PositionKey:
+    return PositionKey(position.symbol, words.POSITION_SIDE.to_domain(position.position_side))
 
 
 def _moment(

@@ -1,17 +1,19 @@
 """One account and its private stream: a hint is followed by a reading at once, and what differs is told.
 
 Invariants: hints that come while a reading is under way make one more, and readings keep a distance; until a hint has
-been followed by a good reading, what was known before counts as past; whoever brings the books into step is prompted
-as long as they differ, ever more seldom, so a prompt that is lost costs seconds.
+been followed by a good reading, what was known before counts as past; so it does while there is a doubt whether the
+stream still tells anything, and a stream that is found deaf is opened anew; whoever brings the books into step is
+prompted as long as they differ, ever more seldom, so a prompt that is lost costs seconds.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
 
+from services.common.clock import Clock
 from services.common.errors import DomainError
 from services.common.exchange.credentials import Credentials
 from services.common.exchange.errors import VenueError
@@ -22,7 +24,9 @@ from services.positions.domain.live import differs
 from services.positions.domain.position import Position
 from services.positions.readings import READABLE, AccountReadings, Keys
 from services.positions.store.streams import Streamed
+from services.positions.streams.hearing import Booked, Patience
 from services.positions.streams.marks import Marks
+from services.positions.streams.silence import SilenceWatch
 
 _log = structlog.get_logger(__name__)
 
@@ -37,6 +41,10 @@ class Stream(Protocol):
 
     async def run(self) -> None:
         """Follow it until cancelled. Raises VenueError where the key is refused."""
+        ...
+
+    def reopen(self) -> None:
+        """Give the connection up and make another one, with a listen key that is good now."""
         ...
 
 
@@ -57,15 +65,20 @@ class Cadence:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What following an account takes. `booked` lists its open rows; `stir` says that they differ from the venue's."""
+    """What following an account takes. `booked` lists its open rows; `stir` says that they differ from the venue's;
+    `on_deaf` is told of each stream that is opened anew because it told nothing.
+    """
 
+    clock: Clock
     readings: AccountReadings
     keys: Keys
     marks: Marks
     open_stream: OpenStream
     booked: Callable[[str], Awaitable[list[Position]]]
     stir: Callable[[Streamed], Awaitable[None]]
+    on_deaf: Callable[[Venue], None]
     cadence: Cadence = Cadence()
+    patience: Patience = field(default_factory=Patience)
 
 
 class FollowedAccount:
@@ -76,18 +89,26 @@ class FollowedAccount:
         self._around = around
         self._hinted = asyncio.Event()
         self._behind = True
+        self._silence = SilenceWatch(around.clock, around.patience, prompt=self._hinted.set, on_deaf=self._deafened)
+
+    def tell(self, booked: Booked) -> None:
+        """The books of this account have changed, whichever replica wrote it."""
+        self._silence.tell(booked)
 
     async def run(self) -> None:
         """Follow until cancelled. Returns where the key is refused; raises what the keys raise."""
         around, account_id = self._around, self.account.account_id
         credentials = await around.keys.credentials(account_id)
         stream = around.open_stream(self.account.venue, credentials, self._hint)
-        around.readings.follow(account_id, lambda: stream.listening and not self._behind)
-        prompting = asyncio.create_task(self._prompt(), name=f"prompting {account_id}")
-        listening = asyncio.create_task(stream.run(), name=f"stream of {account_id}")
+        around.readings.follow(account_id, lambda: self._vouched_for_by(stream), self._silence.see)
+        tasks = (
+            asyncio.create_task(self._prompt(), name=f"prompting {account_id}"),
+            asyncio.create_task(stream.run(), name=f"stream of {account_id}"),
+            asyncio.create_task(self._silence.run(stream), name=f"silence of {account_id}"),
+        )
         try:
-            await asyncio.wait({prompting, listening}, return_when=asyncio.FIRST_COMPLETED)
-            for task in (prompting, listening):
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
                 if task.done():
                     task.result()
         except VenueError as error:
@@ -95,13 +116,22 @@ class FollowedAccount:
         finally:
             around.readings.unfollow(account_id)
             around.marks.forget(account_id)
-            for task in (prompting, listening):
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(prompting, listening, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _hint(self, _hint: Hint) -> None:
+    def _vouched_for_by(self, stream: Stream) -> bool:
+        return stream.listening and not self._behind and not self._silence.doubted
+
+    def _hint(self, hint: Hint) -> None:
+        self._silence.hear(hint)
         self._behind = True
         self._hinted.set()
+
+    def _deafened(self) -> None:
+        account = self.account
+        _log.warning("stream deaf, opened anew", account_id=account.account_id, venue=account.venue)
+        self._around.on_deaf(account.venue)
 
     async def _prompt(self) -> None:
         cadence = self._around.cadence

@@ -20,6 +20,7 @@ from services.common.errors import DomainError
 from services.common.leases import Lease
 from services.positions.store.streams import Streamed, list_streamed
 from services.positions.streams.following import FollowedAccount
+from services.positions.streams.hearing import Booked
 
 _log = structlog.get_logger(__name__)
 
@@ -60,7 +61,7 @@ class StreamKeeper:
         self._holding = holding or Holding()
         self._leases: dict[str, Lease] = {}
         self._membership: list[Lease] = []
-        self._running: dict[str, tuple[Streamed, asyncio.Task[None]]] = {}
+        self._running: dict[str, tuple[FollowedAccount, asyncio.Task[None]]] = {}
         self._refused: dict[tuple[str, int], float] = {}
         self._nudged = nudged or asyncio.Event()
         self._settling = asyncio.Lock()
@@ -73,6 +74,12 @@ class StreamKeeper:
     def nudge(self) -> None:
         """Look again at once: who is to be followed may have changed."""
         self._nudged.set()
+
+    def tell(self, account_id: str, booked: Booked) -> None:
+        """The books of an account have changed: its stream, where it is followed here, should tell that too."""
+        if account_id in self._running:
+            followed, _ = self._running[account_id]
+            followed.tell(booked)
 
     async def run(self) -> None:
         """Look again and again, until cancelled."""
@@ -115,8 +122,8 @@ class StreamKeeper:
                 if (one.account_id, one.version) not in self._refused
             }
             await self._lease(connection, wanted)
-        for account_id, (account, _) in tuple(self._running.items()):
-            if account_id not in self._leases or wanted.get(account_id) != account:
+        for account_id, (followed, _) in tuple(self._running.items()):
+            if account_id not in self._leases or wanted.get(account_id) != followed.account:
                 await self._stop(account_id)
         for account_id in self._leases:
             if account_id not in self._running:
@@ -150,8 +157,9 @@ class StreamKeeper:
         return -(-wanted // max(1, len(await leases.owners(connection))))
 
     def _start(self, account: Streamed) -> None:
-        task = asyncio.create_task(self._follow(account).run(), name=f"following {account.account_id}")
-        self._running[account.account_id] = (account, task)
+        followed = self._follow(account)
+        task = asyncio.create_task(followed.run(), name=f"following {account.account_id}")
+        self._running[account.account_id] = (followed, task)
 
     async def _stop(self, account_id: str) -> None:
         _, task = self._running.pop(account_id)
@@ -162,7 +170,7 @@ class StreamKeeper:
         """Take note of those that ended by themselves: their venue refused the key, or it could not be opened."""
         now = time.monotonic()
         self._refused = {key: until for key, until in self._refused.items() if until > now}
-        for account_id, (account, task) in tuple(self._running.items()):
+        for account_id, (followed, task) in tuple(self._running.items()):
             if not task.done():
                 continue
             del self._running[account_id]
@@ -170,7 +178,7 @@ class StreamKeeper:
             if error is not None and not isinstance(error, DomainError):
                 raise error
             if error is None:
-                self._refused[account_id, account.version] = now + self._holding.refused.total_seconds()
+                self._refused[account_id, followed.account.version] = now + self._holding.refused.total_seconds()
 
 
 def _account_of(lease: Lease) -> str:

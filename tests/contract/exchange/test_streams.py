@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
-from services.common.exchange.binance.private_stream import BinancePrivateStream
+from services.common.exchange.binance.private_stream import NEW_LISTEN_KEY, BinancePrivateStream
 from services.common.exchange.credentials import Credentials
 from services.common.exchange.errors import VenueError, VenueErrorKind
+from services.common.exchange.private_dialect import StreamEnded
 from services.common.exchange.streams import AccountStream, Hint, HintKind
 from tests.contract.exchange.world import World, eventually, resyncs, watching
 
@@ -67,6 +68,40 @@ async def test_the_listen_key_is_renewed(binance: World) -> None:
             return bool(puts) and puts[0] >= 2
 
         await eventually(renewed)
+
+
+async def test_a_stream_that_turned_deaf_hears_again_once_it_is_opened_anew(world: World) -> None:
+    hints: list[Hint] = []
+    async with watching(world, hints) as stream:
+        await world.fault("stream_deaf")
+        await world.trade("buy", "1")
+        assert stream.listening, "its socket is up, and pings are answered"
+        stream.reopen()
+        assert not stream.listening
+        await eventually(lambda: resyncs(hints) >= 2)
+        assert {hint.kind for hint in hints} == {HintKind.RESYNC}
+        await world.trade("sell", "1")
+        await eventually(lambda: any(hint.symbol == world.symbol for hint in hints))
+
+
+async def test_a_listen_key_that_is_gone_without_a_word_is_noticed_at_its_renewal(binance: World) -> None:
+    hints: list[Hint] = []
+    async with watching(binance, hints, BinancePrivateStream(renew_seconds=0.05)):
+        await binance.fault("stream_deaf")
+        await eventually(lambda: resyncs(hints) >= 2)
+        await binance.trade("buy", "1")
+        await eventually(lambda: any(hint.symbol == binance.symbol for hint in hints))
+
+
+async def test_renewing_a_listen_key_that_somebody_else_has_made_since_ends_the_stream(binance: World) -> None:
+    client = binance.venues.client(binance.venue, binance.credentials)
+    stream = BinancePrivateStream()
+    await stream.address(client)
+    await stream.renew(client)
+    await binance.fault("stream_deaf")
+    await binance.call(NEW_LISTEN_KEY)
+    with pytest.raises(StreamEnded):
+        await stream.renew(client)
 
 
 async def test_a_refused_key_ends_the_stream(world: World) -> None:

@@ -19,6 +19,7 @@ from services.positions.domain.position import Position
 from services.positions.readings import AccountReadings
 from services.positions.store.streams import Streamed
 from services.positions.streams.following import Cadence, FollowedAccount, Surroundings
+from services.positions.streams.hearing import Patience
 from services.positions.streams.marks import Marks
 from services.positions.streams.watching import WatchedUsers
 from tests.factories import NOON, at, make_reading, make_seen
@@ -48,20 +49,34 @@ class Feed:
 class Stream:
     """A private stream that says what a test says."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: FixedClock) -> None:
         self.listening = False
         self.on_hint: OnHint | None = None
-        self.refused = asyncio.Event()
+        self.reopened = 0
+        self._clock = clock
+        self._refused = False
+        self._lost = asyncio.Event()
 
     async def run(self) -> None:
-        self.hint(HintKind.RESYNC)
-        await self.refused.wait()
+        while not self._refused:
+            self.hint(HintKind.RESYNC)
+            await self._lost.wait()
+            self._lost.clear()
         raise VenueError(Venue.BINANCE, VenueErrorKind.BAD_KEY, "API-key format invalid.")
+
+    def refuse(self) -> None:
+        self._refused = True
+        self._lost.set()
+
+    def reopen(self) -> None:
+        self.listening = False
+        self.reopened += 1
+        self._lost.set()
 
     def hint(self, kind: HintKind = HintKind.POSITION) -> None:
         self.listening = True
         assert self.on_hint is not None
-        self.on_hint(Hint(kind, None, NOON))
+        self.on_hint(Hint(kind, None, self._clock.now()))
 
 
 @dataclass
@@ -69,13 +84,15 @@ class World:
     """What an account's stream is among."""
 
     reader: FakeVenueReader = field(default_factory=FakeVenueReader)
-    clock: FixedClock = field(default_factory=FixedClock)
+    clock: FixedClock = field(default_factory=lambda: FixedClock(NOON))
     feed: Feed = field(default_factory=Feed)
-    stream: Stream = field(default_factory=Stream)
     booked: list[Position] = field(default_factory=list)
     stirred: list[str] = field(default_factory=list)
+    deaf: list[Venue] = field(default_factory=list)
+    patience: Patience = field(default_factory=lambda: Patience(grace=timedelta()))
 
     def __post_init__(self) -> None:
+        self.stream = Stream(self.clock)
         self.readings = AccountReadings(self.reader, OneKey(), self.clock, timedelta(seconds=5))
         self.marks = Marks(dict.fromkeys(Venue, self.feed), timedelta(seconds=5))  # type: ignore[arg-type]
 
@@ -93,15 +110,19 @@ class World:
     @asynccontextmanager
     async def following(self) -> AsyncIterator[asyncio.Task[None]]:
         around = Surroundings(
+            clock=self.clock,
             readings=self.readings,
             keys=OneKey(),
             marks=self.marks,
             open_stream=self.open_stream,
             booked=self.list_booked,
             stir=self.stir,
+            on_deaf=self.deaf.append,
             cadence=Cadence(spacing=0, retry=0, settle=0, repeats=(0, 3600)),
+            patience=self.patience,
         )
-        task = asyncio.create_task(FollowedAccount(ACCOUNT, around).run())
+        self.followed = FollowedAccount(ACCOUNT, around)
+        task = asyncio.create_task(self.followed.run())
         try:
             yield task
         finally:
@@ -188,7 +209,7 @@ async def test_what_the_books_learn_by_themselves_meanwhile_is_not_told(world: W
 async def test_a_refused_key_ends_it(world: World) -> None:
     async with world.following() as task:
         await until(lambda: world.stream.on_hint is not None)
-        world.stream.refused.set()
+        world.stream.refuse()
         await asyncio.wait_for(task, 10)
     assert world.readings.followed("a") is None
 

@@ -1,4 +1,9 @@
-"""Binance's user data stream. Its listen key lives for an hour after it was last renewed."""
+"""Binance's user data stream. Its listen key lives for an hour after it was last renewed.
+
+Whoever uses an account's API shares one listen key, and where one of them deletes it, the others' connections stay up
+and tell nothing. So it is never deleted here, also where a stream is given up: asking for one answers the one that
+lives, or a new one.
+"""
 
 from collections.abc import Callable, Iterable
 
@@ -26,22 +31,26 @@ class BinancePrivateStream:
 
     def __init__(self, renew_seconds: float = 20 * 60) -> None:
         self.renew_seconds: float | None = renew_seconds
+        self._listen_key = ""
 
     async def address(self, client: VenueClient) -> str:
         """The stream of a listen key. Raises VenueError."""
         answer = await client.call(NEW_LISTEN_KEY, lane=Lane.LIVE)
         try:
-            return f"{STREAM}?listenKey={text(answer, 'listenKey')}"
+            self._listen_key = text(answer, "listenKey")
         except ValueError as error:
             raise VenueError(client.venue, VenueErrorKind.BAD_ANSWER, str(error)) from None
+        return f"{STREAM}?listenKey={self._listen_key}"
 
     async def greet(self, _client: VenueClient, _send: Send) -> bool:
         """Nothing to send: the address says it all."""
         return True
 
     async def renew(self, client: VenueClient) -> None:
-        """Give the listen key another hour. Raises VenueError."""
-        await client.call(RENEW_LISTEN_KEY, lane=Lane.LIVE)
+        """Give the listen key another hour. Raises VenueError; StreamEnded where another one has taken its place."""
+        answer = await client.call(RENEW_LISTEN_KEY, lane=Lane.LIVE)
+        if answer.get("listenKey", self._listen_key) != self._listen_key:
+            raise StreamEnded("another listen key has taken its place")
 
     def replies(self) -> list[str]:
         """Nothing: Binance pings by frame."""
