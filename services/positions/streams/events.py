@@ -73,7 +73,7 @@ class OwnFacts:
         self._on_missed = on_missed
 
     async def handle(self, message: Received) -> None:
-        """One fact. Raises DecodeError where it is not what its subject says."""
+        """One fact. Raises DecodeError, ValueError, FieldInvalid where it is not what its subject says."""
         match message.subject.split(".")[2]:
             case "account_changed":
                 account = events_pb2.AccountChanged.FromString(message.payload)

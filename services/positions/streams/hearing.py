@@ -49,7 +49,7 @@ class Seen:
     positions: tuple[VenuePosition, ...]
 
     def quantity(self, key: PositionKey) -> Decimal:
-        """How much of it is open; 0 where it is not there."""
+        """How much of it is open, as the books would have it; 0 where it is not there."""
         return next((to_books(one.quantity) for one in self.positions if one.key == key), Decimal(0))
 
 
@@ -129,4 +129,4 @@ class Hearing:
 
 
 def _holdings(positions: Iterable[VenuePosition]) -> dict[PositionKey, tuple[Side, Decimal]]:
-    return {one.key: (one.side, to_books(one.quantity)) for one in positions}
+    return {one.key: (one.side, one.quantity) for one in positions}

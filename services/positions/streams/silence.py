@@ -12,7 +12,6 @@ from typing import Protocol
 
 from services.common.clock import Clock
 from services.common.exchange.hints import Hint, HintKind
-from services.common.trading.money import to_books
 from services.common.trading.reading import AccountReading
 from services.positions.streams.hearing import Booked, Hearing, Patience, Seen, changed_since
 
@@ -71,9 +70,9 @@ class SilenceWatch:
         if booked.happened_at is not None:
             self._doubt(booked.happened_at - self._patience.clocks)
         last = self._last
-        if last is None or not self._hearing.unheard(last.asked_at):
+        if last is None or last.quantity(booked.key) == booked.quantity:
             return
-        if last.quantity(booked.key) != to_books(booked.quantity):
+        if self._hearing.unheard(last.asked_at):
             self._prompt()
 
     async def run(self, stream: Reopened) -> None:

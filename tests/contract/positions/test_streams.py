@@ -15,10 +15,11 @@ from services.positions.domain.account import Account
 from services.positions.equity.recording import record_equity
 from services.positions.store.equity import EquitySnapshot, equity_snapshots
 from services.positions.store.streams import Streamed, list_streamed
+from services.positions.streams.hearing import Booked
 from services.positions.streams.holding import Holding, StreamKeeper
 from tests.contract.positions.conftest import Books, NewAccount
 from tests.contract.positions.test_queries import show
-from tests.factories import make_seen
+from tests.factories import at, make_seen
 from tests.waiting import until
 
 
@@ -29,6 +30,10 @@ class Followed:
         self.account = account
         self.end = asyncio.Event()
         self.running = False
+        self.told: list[Booked] = []
+
+    def tell(self, booked: Booked) -> None:
+        self.told.append(booked)
 
     async def run(self) -> None:
         self.running = True
@@ -160,6 +165,17 @@ async def test_who_is_not_watched_any_more_is_not_followed_any_more(books: Books
     watched.clear()
     await replica.keeper.settle()
     assert (replica.follows(accounts), followed.running) == (frozenset(), False)
+    await replica.keeper.drain()
+
+
+async def test_what_the_books_say_reaches_who_follows_the_account_here(books: Books, new_account: NewAccount) -> None:
+    [account] = await accounts_of(new_account, 1)
+    replica = Replica(books.engine, "one", {account.user_id})
+    closed = Booked(make_seen().key, Decimal(0), at(30))
+    replica.keeper.tell(account.account_id, closed)
+    await replica.keeper.settle()
+    replica.keeper.tell(account.account_id, closed)
+    assert {one.account.account_id: one.told for one in replica.started if one.told} == {account.account_id: [closed]}
     await replica.keeper.drain()
 
 
