@@ -33,11 +33,11 @@ from services.common.migration import migrate_schema
 from services.common.trading.level import Level, LevelRules, NoLevel, Pinned
 from services.common.trading.partition import PARTITIONS
 from services.common.trading.side import Side, Venue
+from services.monitor.carrying.timing import Timing
 from services.monitor.closing.closer import Closer
 from services.monitor.closing.keys import KeyLease, KeyRing
 from services.monitor.closing.parts import Parts
 from services.monitor.closing.store import PostgresIntents
-from services.monitor.closing.timing import Timing
 from services.monitor.config import MonitorSettings
 from services.monitor.domain.following import Change
 from services.monitor.domain.position import Position

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from services.common.errors import PositionNotFound, ServiceUnavailable, TradingNotEnabled
+from services.common.errors import PositionNotFound, ServiceUnavailable, TradingNotEnabled, TransactionConflict
 from services.common.exchange.credentials import Credentials
 from services.common.trading.fill import Fill
 from services.monitor.closing.keys import KeyLease
@@ -67,11 +67,12 @@ class FakeBooks:
 
 
 class FakeKeys:
-    """Gives keys out for an hour; `refused` are accounts that may not trade."""
+    """Gives keys out for an hour; `refused` are accounts that may not trade; `conflicts`: so many calls end in one."""
 
     def __init__(self, clock: FixedClock, life: timedelta = timedelta(hours=1)) -> None:
         self.refused: set[str] = set()
         self.down = False
+        self.conflicts = 0
         self.leases: list[tuple[str, datetime]] = []
         self._clock = clock
         self._life = life
@@ -79,6 +80,9 @@ class FakeKeys:
     async def lease(self, account_id: str) -> KeyLease:
         if self.down:
             raise ServiceUnavailable(service="positions")
+        if self.conflicts:
+            self.conflicts -= 1
+            raise TransactionConflict
         if account_id in self.refused:
             raise TradingNotEnabled(account_id=account_id)
         self.leases.append((account_id, self._clock.now()))

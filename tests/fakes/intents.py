@@ -43,7 +43,7 @@ class MemoryIntents:
         self._check()
         await self._crashes.point(f"save {after.state}: committed")
 
-    async def take_over(self, claims: Mapping[int, Claim], now: datetime) -> tuple[Intent, ...]:
+    async def take_over(self, claims: Mapping[int, Claim]) -> tuple[Intent, ...]:
         await self._crashes.point("take_over: about to commit")
         taken = []
         for row in list(self.rows.values()):
@@ -54,6 +54,17 @@ class MemoryIntents:
                 taken.append(self.rows[row.intent_id])
         await self._crashes.point("take_over: committed")
         return tuple(taken)
+
+    async def unmoved(self, claims: Mapping[int, Claim], since: datetime) -> frozenset[UUID]:
+        await self._crashes.point("unmoved")
+        return frozenset(
+            row.closing_id
+            for row in self.rows.values()
+            if row.claim is not None
+            and claims.get(row.claim.partition) == row.claim
+            and not row.state.over
+            and row.updated_at < since
+        )
 
     async def get(self, intent_id: UUID) -> Intent:
         if intent_id not in self.rows:

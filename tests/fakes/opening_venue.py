@@ -41,7 +41,8 @@ from tests.fakes.orders import RECEIVE_WINDOW, Answer
 
 @dataclass
 class OpeningState:
-    """What is true at the venue. `silent`: it answers none of so many questions after an order."""
+    """What is true at the venue. `silent`: it answers none of so many questions after an order; `slow`: an order that
+    rests is filled after so many."""
 
     price: Decimal = Decimal(100)
     equity: Decimal = Decimal(10_000)
@@ -54,6 +55,7 @@ class OpeningState:
     questions: dict[str, int] = field(default_factory=dict)
     sent: int = 0
     silent: int = 0
+    slow: int = 0
 
 
 class OpeningVenue:
@@ -85,9 +87,9 @@ class OpeningVenue:
         if order is None:
             return NotFound()
         asked = self.state.questions[client_order_id] = self.state.questions.get(client_order_id, 0) + 1
-        if order.status is OrderStatus.OPEN:
+        if order.status is OrderStatus.OPEN and asked > self.state.slow:
             order = self._execute(order, order.quantity)
-        elif not order.fills_complete and asked > 1:
+        elif order.status is not OrderStatus.OPEN and not order.fills_complete and asked > 1:
             order = self.state.orders[client_order_id] = replace(order, fills_complete=True)
         return Found(order)
 

@@ -60,7 +60,18 @@ class MemoryOpenings:
         await self._crashes.point("take_over: committed")
         return tuple(taken)
 
-    async def get(self, intent_id: UUID) -> Opening:
+    async def unmoved(self, claims: Mapping[int, Claim], since: datetime) -> frozenset[UUID]:
+        await self._crashes.point("unmoved")
+        return frozenset(
+            row.intent_id
+            for row in self.rows.values()
+            if row.claim is not None
+            and claims.get(row.claim.partition) == row.claim
+            and not row.state.over
+            and row.updated_at < since
+        )
+
+    async def latest(self, intent_id: UUID) -> Opening:
         if intent_id not in self.rows:
             raise OpeningMoved(intent_id=intent_id)
         return self.rows[intent_id]

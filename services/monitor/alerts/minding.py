@@ -19,7 +19,7 @@ from services.monitor.alerts.bounded import for_each
 from services.monitor.alerts.store import PostgresAlerts
 from services.monitor.alerts.watches import PostgresWatches
 from services.monitor.alerts.watching import Watching
-from services.monitor.closing.closer import Claims
+from services.monitor.carrying.work import Claims
 from services.monitor.domain.position import Instrument, Position
 from services.monitor.domain.unwatched import Candle
 

@@ -21,7 +21,7 @@ from services.common.trading.partition import partition_of
 from services.monitor.alerts.store import StateKey
 from services.monitor.alerts.telling import Teller
 from services.monitor.alerts.watching import Watching
-from services.monitor.closing.closer import Claims
+from services.monitor.carrying.work import Claims
 from services.monitor.domain.alert import Alert, AlertKind
 from services.monitor.domain.alerts.rule import UserAlert
 from services.monitor.domain.position import Position

@@ -15,7 +15,7 @@ from services.common.errors import DomainError, LeaseLost
 from services.monitor.alerts.store import UNASKED, StateKey
 from services.monitor.alerts.telling import Firing, Teller
 from services.monitor.alerts.watching import Watching
-from services.monitor.closing.closer import Claims
+from services.monitor.carrying.work import Claims
 from services.monitor.domain.alerts.entry import Entry, Reach, alert_of
 from services.monitor.domain.intent import Claim
 

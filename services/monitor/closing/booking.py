@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import structlog
 
-from services.common.errors import DomainError, NotFound, Precondition, Unavailable
+from services.common.errors import Conflict, DomainError, NotFound, Precondition, Unavailable
 from services.monitor.closing.parts import Parts
 from services.monitor.domain.intent import Intent, IntentState, Outcome
 from services.monitor.domain.story import tell_story
@@ -46,7 +46,7 @@ async def finish(parts: Parts, intent: Intent) -> Intent:
     """Close what is left of the position, or sweep what rests on it once it is gone."""
     try:
         credentials = await parts.keys.credentials(intent.account_id)
-    except Unavailable:
+    except (Unavailable, Conflict):
         raise
     except DomainError as error:
         return await parts.end(intent, IntentState.DONE, Outcome.CLOSED, f"not swept: {error.reason}")

@@ -13,7 +13,7 @@ from typing import Protocol
 import structlog
 
 from services.common.clock import Clock
-from services.common.errors import DomainError, Unavailable
+from services.common.errors import Conflict, DomainError, Unavailable
 from services.common.exchange.credentials import Credentials
 
 _log = structlog.get_logger(__name__)
@@ -72,7 +72,7 @@ class KeyRing:
                 return held.lease.credentials
             try:
                 return await self._lease(account_id)
-            except Unavailable:
+            except (Unavailable, Conflict):
                 held = self._held.get(account_id)
                 if held is not None and self._clock.now() < held.lease.expires_at:
                     return held.lease.credentials
@@ -125,7 +125,7 @@ class KeyRing:
     async def _lease(self, account_id: str) -> Credentials:
         try:
             lease = await self._keys.lease(account_id)
-        except Unavailable:
+        except (Unavailable, Conflict):
             raise
         except DomainError as error:
             self._held.pop(account_id, None)

@@ -2,19 +2,18 @@
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
-from services.common.clock import Clock
 from services.common.errors import Unavailable
 from services.common.exchange.credentials import Credentials
 from services.common.trading.fill import Fill
 from services.common.trading.reading import AccountReading, PositionKey, VenuePosition
-from services.monitor.closing.ports import Accounts, Books, Intents, Orders, Pause, TradingKeys
+from services.monitor.carrying.timing import Waiting
+from services.monitor.closing.ports import Accounts, Books, Intents, Orders, TradingKeys
 from services.monitor.closing.reporting import OrderStanding
-from services.monitor.closing.timing import Timing
 from services.monitor.domain.attempts import follow_up
 from services.monitor.domain.intent import Intent, IntentState, Outcome
 
@@ -62,7 +61,7 @@ class VenueSilent(Unavailable):
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(Waiting):
     """The world as closing sees it, and the writes that its steps share."""
 
     intents: Intents
@@ -70,19 +69,10 @@ class Parts:
     accounts: Accounts
     books: Books
     keys: TradingKeys
-    clock: Clock
-    pause: Pause
-    timing: Timing
     new_id: Callable[[], UUID]
     stir: Stir = _unheard
     report: Report = _unreported
     meter: Meter | None = None
-
-    async def wait_until(self, moment: datetime) -> None:
-        """Return at that moment, or at once where it is past."""
-        left = (moment - self.clock.now()).total_seconds()
-        if left > 0:
-            await self.pause(left)
 
     async def advance(self, before: Intent, after: Intent) -> Intent:
         """Write the next state of an intent."""

@@ -1,6 +1,5 @@
 """What closing needs of the rest of the world."""
 
-from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -12,12 +11,13 @@ from services.common.exchange.orders.outcome import OrderLookup, OrderOutcome, S
 from services.common.trading.fill import Fill
 from services.common.trading.reading import AccountReading
 from services.common.trading.side import PositionSide, Side, Venue
+from services.monitor.carrying.work import Rows
 from services.monitor.domain.attempts import Opening
 from services.monitor.domain.intent import Claim, Decision, Intent
 from services.monitor.domain.position import Position
 
 
-class Intents(Protocol):
+class Intents(Rows[Intent], Protocol):
     """The table of intents. Every write of a claimed intent raises LeaseLost where its claim does not hold any more."""
 
     async def open(
@@ -37,16 +37,8 @@ class Intents(Protocol):
         """
         ...
 
-    async def take_over(self, claims: Mapping[int, Claim], now: datetime) -> tuple[Intent, ...]:
-        """Claim what is not over in these partitions and was not claimed under these very leases."""
-        ...
-
     async def get(self, intent_id: UUID) -> Intent:
         """One intent as it is now."""
-        ...
-
-    async def latest(self, closing_id: UUID) -> Intent:
-        """The last attempt of a decision."""
         ...
 
     async def attempts(self, closing_id: UUID) -> tuple[Intent, ...]:
@@ -121,7 +113,3 @@ class TradingKeys(Protocol):
     def forget(self, account_id: str) -> None:
         """The next call asks afresh."""
         ...
-
-
-Pause = Callable[[float], Awaitable[None]]
-"""Waits so many seconds."""

@@ -38,7 +38,7 @@ async def resolve(parts: Parts, intent: Intent) -> Intent:
                     if taken.state is IntentState.FILLED:
                         parts.report(taken, OrderStanding.FILLED)
                     return taken
-                await _poll(parts, asked)
+                await parts.poll(asked)
             case NotFound():
                 if parts.clock.now() < gone_after:
                     await parts.wait_until(gone_after)
@@ -91,11 +91,6 @@ async def look_for_earlier(parts: Parts, intent: Intent, credentials: Credential
 async def _find(parts: Parts, intent: Intent, credentials: Credentials) -> Found | NotFound | Unresolved:
     since = _deadline(intent) - parts.timing.receive_window - _LOOK_BACK
     return await parts.orders.find_order(intent.venue, credentials, intent.symbol, intent.client_order_id, since)
-
-
-async def _poll(parts: Parts, asked: int) -> None:
-    slowed = parts.timing.polling * min(2 ** min(asked - 1, 8), 40)
-    await parts.pause(slowed.total_seconds())
 
 
 def _deadline(intent: Intent) -> datetime:

@@ -10,12 +10,13 @@ from functools import partial
 import structlog
 
 from services.common.errors import DomainError
+from services.monitor.carrying.reporting import Reporter
+from services.monitor.carrying.timing import Timing
 from services.monitor.closing.closer import Closer
 from services.monitor.closing.manual import ManualCloses
 from services.monitor.closing.parts import Parts
-from services.monitor.closing.reporting import Reporter
+from services.monitor.closing.reporting import OrderNews
 from services.monitor.closing.store import PostgresIntents
-from services.monitor.closing.timing import Timing
 from services.monitor.events.told import account_stirred
 from services.monitor.ground import Ground
 from services.monitor.partitions.holding import fence
@@ -38,7 +39,8 @@ class Closing:
 def build(ground: Ground, check: Callable[[str], None]) -> Closing:
     """Make the room; `check` raises where nothing of a user's may be closed now."""
     settings, clock, process = ground.settings, ground.clock, ground.process
-    reporter = Reporter(ground.books)
+    reporter = Reporter(ground.books.record_order)
+    reporter.start(process, "orders without fills")
     intents = PostgresIntents(ground.engine, fence, uuid.uuid4)
     timing = Timing(
         settling=timedelta(seconds=settings.order_settling_seconds),
@@ -57,13 +59,12 @@ def build(ground: Ground, check: Callable[[str], None]) -> Closing:
         stir=lambda intent: ground.bus.publish_ephemeral(
             *account_stirred(intent.user_id, intent.account_id, intent.venue, clock.now())
         ),
-        report=reporter.tell,
+        report=lambda intent, standing: reporter.tell(OrderNews(intent, standing)),
         meter=ground.metrics,
     )
     closer = Closer(parts, ground.holder, check=check)
     process.on_drain(partial(closer.drain, _DRAIN_SECONDS), "closings")
     process.spawn("closings", closer.run())
-    process.spawn("orders without fills", reporter.run())
     process.attend("pruning", partial(_prune, ground, intents, timedelta(days=settings.intents_kept_days)))
     manual = ManualCloses(intents, closer, ground.books, ground.keys, clock, wait_seconds=settings.close_wait_seconds)
     return Closing(closer, manual, timing)

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 import structlog
 
-from services.common.errors import DomainError, PositionNotFound, Unavailable
+from services.common.errors import Conflict, DomainError, PositionNotFound, Unavailable
 from services.common.exchange.credentials import Credentials
 from services.common.exchange.orders.gateway import MarketOrder
 from services.common.exchange.orders.outcome import Filled, PartiallyFilled, Rejected, Unresolved
@@ -43,7 +43,7 @@ async def send(parts: Parts, intent: Intent, *, checked: bool) -> Intent:
         version = position.version
     try:
         credentials = await parts.keys.credentials(intent.account_id)
-    except Unavailable:
+    except (Unavailable, Conflict):
         raise
     except DomainError as error:
         return await parts.end(intent, IntentState.FAILED, Outcome.REFUSED, error.reason)

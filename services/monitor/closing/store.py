@@ -5,11 +5,11 @@ one position take turns, so that an intent never begins beside one that is about
 has none to end beside it: it is one statement, on which the order waits.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, func, select, text, tuple_, update
+from sqlalchemy import ColumnElement, bindparam, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -17,6 +17,7 @@ from services.common.database import statement, transaction
 from services.common.errors import FieldInvalid
 from services.common.leases import HELD
 from services.common.outbox import append
+from services.monitor.carrying.claiming import Fence, as_it_was, take_over, unmoved
 from services.monitor.closing.rows import from_row, to_row
 from services.monitor.domain.alert import alert_of_intent
 from services.monitor.domain.attempts import Begun, Joined, Opening, Settled, begin
@@ -25,9 +26,6 @@ from services.monitor.domain.intent import Claim, Decision, Intent, Outcome
 from services.monitor.events.told import alert_triggered
 from services.monitor.partitions.holding import partition_key
 from services.monitor.store import CLOSE_REQUESTS, INTENTS
-
-Fence = Callable[[AsyncConnection, Claim], Awaitable[None]]
-"""Raises LeaseLost unless the claim's lease is held, and keeps it from being taken until the transaction ends."""
 
 _LIVE = INTENTS.c.state.not_in(("done", "failed"))
 _WRITE = insert(INTENTS).on_conflict_do_nothing().returning(INTENTS.c.place)
@@ -86,19 +84,11 @@ class PostgresIntents:
 
     async def save(self, before: Intent, after: Intent, successor: Intent | None = None) -> None:
         """Replace one state of an intent by the next, and begin the attempt that follows it, in one transaction."""
-        claim = before.claim
         async with transaction(self._engine) as connection:
-            await self._begin(connection, before.position_id, claim)
+            await self._begin(connection, before.position_id, before.claim)
             row = to_row(after)
             result = await connection.execute(
-                update(INTENTS)
-                .where(
-                    INTENTS.c.intent_id == before.intent_id,
-                    INTENTS.c.state == before.state.value,
-                    INTENTS.c.owner.is_not_distinct_from(claim.owner if claim else None),
-                    INTENTS.c.epoch.is_not_distinct_from(claim.epoch if claim else None),
-                )
-                .values({name: row[name] for name in _CHANGING})
+                update(INTENTS).where(as_it_was(INTENTS, before)).values({name: row[name] for name in _CHANGING})
             )
             if result.rowcount != 1:
                 raise IntentMoved(intent_id=before.intent_id)
@@ -108,33 +98,16 @@ class PostgresIntents:
             if alert is not None:
                 await append(connection, alert_triggered(alert, after.updated_at))
 
-    async def take_over(self, claims: Mapping[int, Claim], now: datetime) -> tuple[Intent, ...]:
+    async def take_over(self, claims: Mapping[int, Claim]) -> tuple[Intent, ...]:
         """Claim what is not over in these partitions and was not claimed under these very leases."""
-        if not claims:
-            return ()
-        mine = [(claim.owner, partition, claim.epoch) for partition, claim in claims.items()]
-        others = and_(
-            _LIVE,
-            INTENTS.c.partition.in_(tuple(claims)),
-            INTENTS.c.owner.is_(None) | tuple_(INTENTS.c.owner, INTENTS.c.partition, INTENTS.c.epoch).not_in(mine),
-        )
         async with transaction(self._engine) as connection:
-            # The leases first and the rows after, as in every other write: in turns, never crosswise.
-            partitions = await connection.execute(select(INTENTS.c.partition).where(others).distinct())
-            wanted = sorted(partition for (partition,) in partitions)
-            for partition in wanted:
-                await self._fence(connection, claims[partition])
-            taken = []
-            for partition in wanted:
-                claim = claims[partition]
-                rows = await connection.execute(
-                    update(INTENTS)
-                    .where(others, INTENTS.c.partition == partition)
-                    .values(owner=claim.owner, epoch=claim.epoch)
-                    .returning(*INTENTS.c)
-                )
-                taken += [from_row(row) for row in rows.mappings()]
-            return tuple(taken)
+            taken = await take_over(connection, INTENTS, _LIVE, claims, self._fence)
+            return tuple(from_row(row) for row in taken)
+
+    async def unmoved(self, claims: Mapping[int, Claim], since: datetime) -> frozenset[UUID]:
+        """The closings that are claimed under these very leases, are not over, and were last written before then."""
+        async with transaction(self._engine) as connection:
+            return await unmoved(connection, INTENTS.c.closing_id, _LIVE, claims, since)
 
     async def get(self, intent_id: UUID) -> Intent:
         """One intent as it is now."""

@@ -141,6 +141,11 @@ class Intent:
     whole: bool = True
 
     @property
+    def work_id(self) -> UUID:
+        """What all attempts have in common."""
+        return self.closing_id
+
+    @property
     def instrument(self) -> Instrument:
         return Instrument(self.venue, self.symbol)
 

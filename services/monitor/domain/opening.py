@@ -151,6 +151,11 @@ class Opening:
     reason: str = ""
 
     @property
+    def work_id(self) -> UUID:
+        """It has one attempt only."""
+        return self.intent_id
+
+    @property
     def client_order_id(self) -> str:
         return str(ClientOrderId(OrderCause.OPEN, self.intent_id))
 

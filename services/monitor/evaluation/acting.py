@@ -14,7 +14,7 @@ from services.common.errors import DomainError
 from services.common.trading.client_order_id import OrderCause
 from services.common.trading.level import LevelKind, Trailing
 from services.common.trading.partition import partition_of
-from services.monitor.closing.closer import Claims
+from services.monitor.carrying.work import Claims
 from services.monitor.closing.manual import Closes
 from services.monitor.domain.attempts import Paused, Settled
 from services.monitor.domain.evaluation.advice import Action, Advice, Outcome

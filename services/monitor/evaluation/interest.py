@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from services.common.trading.partition import partition_of
 from services.common.trading.side import Venue
-from services.monitor.closing.closer import Claims
+from services.monitor.carrying.work import Claims
 from services.monitor.domain.evaluation.advice import Mode
 from services.monitor.domain.evaluation.subjects import Subjects
 from services.monitor.domain.sentiment.asset import asset_of

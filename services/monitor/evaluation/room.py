@@ -17,9 +17,9 @@ from services.common.exchange.reader import VenueReader
 from services.common.process import Process, Work
 from services.common.server import Registration
 from services.common.trading.side import Venue
+from services.monitor.carrying.work import Claims
 from services.monitor.clients.advising import AdvisedBooks
 from services.monitor.clients.positions import PositionsBooks
-from services.monitor.closing.closer import Claims
 from services.monitor.closing.manual import Closes
 from services.monitor.config import MonitorSettings
 from services.monitor.domain.evaluation.advice import Mode

@@ -9,7 +9,7 @@ import structlog
 from services.common.clock import Clock
 from services.common.errors import DomainError
 from services.common.trading.partition import partition_of
-from services.monitor.closing.closer import Claims
+from services.monitor.carrying.work import Claims
 from services.monitor.domain.evaluation.agenda import Agenda
 from services.monitor.domain.evaluation.situation import Subject
 from services.monitor.domain.evaluation.subjects import Subjects

@@ -13,7 +13,7 @@ import structlog
 
 from services.common.clock import Clock
 from services.common.errors import Already, DomainError, NotFound, Unavailable
-from services.monitor.closing.closer import Claims
+from services.monitor.carrying.work import Claims
 from services.monitor.domain.execution import Execution, refuse_stop
 from services.monitor.flows.ports import Closes, SeenPositions
 from services.monitor.flows.store import PostgresExecutions

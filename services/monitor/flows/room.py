@@ -17,10 +17,11 @@ from services.common.exchange.orders.market_orders import VenueOrders
 from services.common.exchange.reader import VenueReader
 from services.common.process import Process
 from services.common.relay import Relay
+from services.monitor.carrying.reporting import Reporter
+from services.monitor.carrying.timing import Timing
+from services.monitor.carrying.work import Claims
 from services.monitor.clients.openings import PositionsOpenings
-from services.monitor.closing.closer import Claims
 from services.monitor.closing.ports import TradingKeys
-from services.monitor.closing.timing import Timing
 from services.monitor.config import MonitorSettings
 from services.monitor.domain.opening import Opening
 from services.monitor.domain.position import Position
@@ -37,7 +38,7 @@ from services.monitor.opening.parts import OpeningParts
 from services.monitor.opening.planning import Planner
 from services.monitor.opening.ports import OpenGate, OpeningGate
 from services.monitor.opening.store import PostgresOpenings
-from services.monitor.opening.telling import OrderTelling
+from services.monitor.opening.telling import is_news
 from services.monitor.partitions.holding import fence
 
 _log = structlog.get_logger(__name__)
@@ -104,9 +105,14 @@ def build(process: Process, world: World, gate: OpeningGate | None = None) -> Ro
             care.look(position.position_id)
 
     patience = timedelta(seconds=settings.open_patience_seconds)
-    telling = OrderTelling(books)
-    process.on_drain(telling.drain, "told orders")
-    opener = Opener(parts, world.claims, patience=patience, on_booked=on_booked, on_progress=telling.tell)
+    reporter = Reporter(books.record_order)
+    reporter.start(process, "orders that opened nothing yet")
+
+    def on_progress(opening: Opening) -> None:
+        if is_news(opening):
+            reporter.tell(opening)
+
+    opener = Opener(parts, world.claims, patience=patience, on_booked=on_booked, on_progress=on_progress)
     Gauge(
         "tandem_openings_unresolved", "Openings whose order's fate is not known.", registry=process.instruments.registry
     ).set_function(lambda: opener.unresolved)

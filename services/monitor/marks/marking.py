@@ -16,7 +16,7 @@ from services.common.trading.effective_levels import effective_levels
 from services.common.trading.extremes import TriggerPrice
 from services.common.trading.partition import partition_of
 from services.common.trading.pnl import percent_of_entry, price_pnl
-from services.monitor.closing.closer import Claims
+from services.monitor.carrying.work import Claims
 from services.monitor.domain.mark import Mark
 from services.monitor.domain.position import Instrument, Position
 from services.monitor.domain.price_check import Price

@@ -2,22 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from services.common.clock import Clock
+from services.monitor.carrying.timing import Waiting
 from services.monitor.closing.ports import TradingKeys
-from services.monitor.closing.timing import Timing
 from services.monitor.domain.opening import Opening, OpeningOutcome, OpeningState
 from services.monitor.domain.position import Position
 from services.monitor.opening.planning import Planner
-from services.monitor.opening.ports import OpeningBooks, OpeningOrders, Openings, Pause
+from services.monitor.opening.ports import OpeningBooks, OpeningOrders, Openings
 
 OnBooked = Callable[[Opening, Position], None]
 """Told of a position as the books have it, once they do; quick, and never waits."""
 
 
 @dataclass(frozen=True, slots=True)
-class OpeningParts:
+class OpeningParts(Waiting):
     """The world as opening sees it, and the writes that its steps share.
 
     `unresolved_after`: how long after its receive window an order's fate may be unheard of before somebody is told.
@@ -28,16 +27,7 @@ class OpeningParts:
     books: OpeningBooks
     planner: Planner
     keys: TradingKeys
-    clock: Clock
-    pause: Pause
-    timing: Timing
     unresolved_after: timedelta
-
-    async def wait_until(self, moment: datetime) -> None:
-        """Return at that moment, or at once where it is past."""
-        left = (moment - self.clock.now()).total_seconds()
-        if left > 0:
-            await self.pause(left)
 
     async def advance(self, before: Opening, after: Opening) -> Opening:
         """Write the next state of an opening."""

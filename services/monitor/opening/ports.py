@@ -1,6 +1,6 @@
 """What opening needs of the rest of the world."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -17,12 +17,12 @@ from services.common.exchange.symbols import SymbolInfo
 from services.common.trading.extremes import TriggerPrice
 from services.common.trading.reading import AccountReading
 from services.common.trading.side import Venue
-from services.monitor.domain.intent import Claim
+from services.monitor.carrying.work import Rows
 from services.monitor.domain.opening import Opening, OpeningState
 from services.monitor.domain.position import Position
 
 
-class Openings(Protocol):
+class Openings(Rows[Opening], Protocol):
     """The table of openings. Every write of a claimed one raises LeaseLost where its claim does not hold any more."""
 
     async def begin(self, opening: Opening) -> Opening:
@@ -34,14 +34,6 @@ class Openings(Protocol):
 
     async def save(self, before: Opening, after: Opening) -> None:
         """Replace one state by the next. Raises OpeningMoved where the row is not as `before` has it."""
-        ...
-
-    async def take_over(self, claims: Mapping[int, Claim]) -> tuple[Opening, ...]:
-        """Claim what is not over in these partitions and was not claimed under these very leases."""
-        ...
-
-    async def get(self, intent_id: UUID) -> Opening:
-        """One opening as it is now. Raises OpeningMoved."""
         ...
 
     async def requested(self, user_id: str, request_id: str) -> Opening | None:
@@ -129,9 +121,6 @@ class OpenGate:
     async def check(self, user_id: str) -> None:
         """Let everybody through."""
 
-
-Pause = Callable[[float], Awaitable[None]]
-"""Waits so many seconds."""
 
 Witness = Callable[[AsyncConnection, OpeningState | None, Opening], Awaitable[None]]
 """Told of each state of an opening, and of the one before (None: it has just begun), in the transaction that makes it

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from services.common.exchange.orders.outcome import Found, NotFound, OrderStatus, Unresolved, VenueOrder
+from services.common.errors import DomainError
+from services.common.exchange.orders.outcome import Found, NotFound, OrderLookup, OrderStatus, Unresolved, VenueOrder
 from services.monitor.closing.parts import VenueSilent
 from services.monitor.closing.resolving import ABSENCES_NEEDED
 from services.monitor.domain.opening import Opening, OpeningOutcome, OpeningState
@@ -23,24 +24,21 @@ _LOOK_BACK = timedelta(minutes=1)
 
 async def resolve(parts: OpeningParts, opening: Opening) -> Opening:
     """Find the order, and follow it until it has ended. Raises VenueSilent where the venue does not tell."""
-    credentials = await parts.keys.credentials(opening.wish.account_id)
-    signed_until = _deadline(opening)
-    gone_after = signed_until + parts.timing.settling
+    gone_after = _deadline(opening) + parts.timing.settling
     if opening.order_id is None:
         await parts.wait_until(gone_after)
-    since = signed_until - parts.timing.receive_window - _LOOK_BACK
     absences = asked = 0
     while True:
         asked += 1
-        match await parts.orders.find_order(
-            opening.plan.venue, credentials, opening.wish.symbol, opening.client_order_id, since
-        ):
+        match await _find(parts, opening):
             case Found(order=order):
                 taken = await take_order(parts, opening, order)
                 if taken is not None:
                     return taken
-                opening = await _tell_if_late(parts, opening, gone_after, "the order is not filled yet")
-                await parts.pause((parts.timing.polling * min(2 ** min(asked - 1, 8), 40)).total_seconds())
+                late = await _tell_if_late(parts, opening, gone_after, "the order is not filled yet")
+                if late is not opening:
+                    return late
+                await parts.poll(asked)
             case NotFound():
                 if parts.clock.now() < gone_after:
                     await parts.wait_until(gone_after)
@@ -71,6 +69,17 @@ async def take_order(parts: OpeningParts, opening: Opening, order: VenueOrder) -
         replace(
             opening, state=OpeningState.FILLED, order_id=order.order_id, fills=order.fills, outcome=None, reason=""
         ),
+    )
+
+
+async def _find(parts: OpeningParts, opening: Opening) -> OrderLookup:
+    try:
+        credentials = await parts.keys.credentials(opening.wish.account_id)
+    except DomainError as error:
+        return Unresolved(f"there is no key to ask with: {error.reason}")
+    since = _deadline(opening) - parts.timing.receive_window - _LOOK_BACK
+    return await parts.orders.find_order(
+        opening.plan.venue, credentials, opening.wish.symbol, opening.client_order_id, since
     )
 
 

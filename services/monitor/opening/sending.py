@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import structlog
 
-from services.common.errors import DomainError, Unavailable
+from services.common.errors import Conflict, DomainError, Unavailable
 from services.common.exchange.orders.gateway import MarketOrder
 from services.common.exchange.orders.outcome import Filled, LeverageSet, PartiallyFilled, Rejected, Unresolved
 from services.monitor.closing.parts import VenueSilent
@@ -29,7 +29,7 @@ async def send(parts: OpeningParts, opening: Opening, *, checked: bool) -> Openi
         if not checked:
             plan = await parts.planner.plan(opening.wish)
         credentials = await parts.keys.credentials(opening.wish.account_id)
-    except Unavailable:
+    except (Unavailable, Conflict):
         raise
     except DomainError as error:
         return await parts.fail(opening, OpeningOutcome.REJECTED, f"{error.reason}: {error.message}")

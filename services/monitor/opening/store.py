@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, delete, insert, select, text, tuple_, update
+from sqlalchemy import ColumnElement, and_, delete, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.common.database import transaction
 from services.common.outbox import append
-from services.monitor.closing.store import Fence
+from services.monitor.carrying.claiming import Fence, as_it_was, take_over, unmoved
 from services.monitor.domain.intent import Claim
 from services.monitor.domain.opening import Opening, OpeningOutcome, OpeningState, alert_of_opening
 from services.monitor.domain.opening_errors import OpeningMoved, SlotTaken
@@ -71,20 +71,12 @@ class PostgresOpenings:
 
     async def save(self, before: Opening, after: Opening) -> None:
         """Replace one state of an opening by the next."""
-        claim = before.claim
         async with transaction(self._engine) as connection:
-            if claim is not None:
-                await self._fence(connection, claim)
+            if before.claim is not None:
+                await self._fence(connection, before.claim)
             row = to_row(after)
             result = await connection.execute(
-                update(OPENINGS)
-                .where(
-                    OPENINGS.c.intent_id == before.intent_id,
-                    OPENINGS.c.state == before.state.value,
-                    OPENINGS.c.owner.is_not_distinct_from(claim.owner if claim else None),
-                    OPENINGS.c.epoch.is_not_distinct_from(claim.epoch if claim else None),
-                )
-                .values({name: row[name] for name in _CHANGING})
+                update(OPENINGS).where(as_it_was(OPENINGS, before)).values({name: row[name] for name in _CHANGING})
             )
             if result.rowcount != 1:
                 raise OpeningMoved(intent_id=before.intent_id)
@@ -96,31 +88,16 @@ class PostgresOpenings:
 
     async def take_over(self, claims: Mapping[int, Claim]) -> tuple[Opening, ...]:
         """Claim what is not over in these partitions and was not claimed under these very leases."""
-        if not claims:
-            return ()
-        mine = [(claim.owner, partition, claim.epoch) for partition, claim in claims.items()]
-        others = and_(
-            _LIVE,
-            OPENINGS.c.partition.in_(tuple(claims)),
-            OPENINGS.c.owner.is_(None) | tuple_(OPENINGS.c.owner, OPENINGS.c.partition, OPENINGS.c.epoch).not_in(mine),
-        )
         async with transaction(self._engine) as connection:
-            # The leases first and the rows after, as in every other write: in turns, never crosswise.
-            found = await connection.execute(select(OPENINGS.c.partition).where(others).distinct())
-            taken = []
-            for partition in sorted(number for (number,) in found):
-                claim = claims[partition]
-                await self._fence(connection, claim)
-                rows = await connection.execute(
-                    update(OPENINGS)
-                    .where(others, OPENINGS.c.partition == partition)
-                    .values(owner=claim.owner, epoch=claim.epoch)
-                    .returning(*OPENINGS.c)
-                )
-                taken += [from_row(row) for row in rows.mappings()]
-            return tuple(taken)
+            taken = await take_over(connection, OPENINGS, _LIVE, claims, self._fence)
+            return tuple(from_row(row) for row in taken)
 
-    async def get(self, intent_id: UUID) -> Opening:
+    async def unmoved(self, claims: Mapping[int, Claim], since: datetime) -> frozenset[UUID]:
+        """The openings that are claimed under these very leases, are not over, and were last written before then."""
+        async with transaction(self._engine) as connection:
+            return await unmoved(connection, OPENINGS.c.intent_id, _LIVE, claims, since)
+
+    async def latest(self, intent_id: UUID) -> Opening:
         """One opening as it is now."""
         async with transaction(self._engine) as connection:
             opening = await _first(connection, OPENINGS.c.intent_id == intent_id)

@@ -10,7 +10,7 @@ import structlog
 
 from services.common.errors import DomainError
 from services.common.trading.partition import partition_of
-from services.monitor.closing.closer import Claims
+from services.monitor.carrying.work import Claims
 from services.monitor.domain.guard import GuardState, judge_guards
 from services.monitor.domain.position import Instrument, Position
 

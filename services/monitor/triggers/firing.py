@@ -19,7 +19,7 @@ from services.common.errors import DomainError
 from services.common.trading.client_order_id import OrderCause
 from services.common.trading.level import LevelKind
 from services.common.trading.partition import partition_of
-from services.monitor.closing.closer import Claims
+from services.monitor.carrying.work import Claims
 from services.monitor.domain.attempts import REFUSED_PAUSE, Opening, Paused, Settled
 from services.monitor.domain.following import Change
 from services.monitor.domain.intent import Decision, Evidence, Intent, Outcome

@@ -21,7 +21,7 @@ from services.common.trading.effective_levels import reached_level
 from services.common.trading.extremes import Extreme, Extremes
 from services.common.trading.partition import partition_of
 from services.common.trading.side import Side
-from services.monitor.closing.closer import Claims
+from services.monitor.carrying.work import Claims
 from services.monitor.domain.alert import Alert, AlertKind, alert_of_position
 from services.monitor.domain.position import Instrument, Position
 from services.monitor.domain.unwatched import Candle, look_back

@@ -19,10 +19,10 @@ from services.common.errors import DomainError, PositionNotFound
 from services.common.trading.client_order_id import OrderCause
 from services.common.trading.exit_reason import ExitReason
 from services.common.trading.level import Level, LevelRule, LevelRules, NoLevel, Pinned
+from services.monitor.carrying.timing import Timing
 from services.monitor.closing.keys import KeyRing
 from services.monitor.closing.manual import Closed
 from services.monitor.closing.store import PostgresIntents
-from services.monitor.closing.timing import Timing
 from services.monitor.domain.execution import Execution, ExecutionResult, PositionSeen
 from services.monitor.domain.intent import Claim, Decision, Evidence, Intent
 from services.monitor.domain.opening import Opening

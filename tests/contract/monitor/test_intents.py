@@ -184,14 +184,14 @@ async def test_whoever_lost_the_partition_can_write_nothing(table: Table) -> Non
         await table.intents.save(intent, replace(intent, state=IntentState.SENT))
     with pytest.raises(LeaseLost):
         await table.intents.open(a_decision(position_id="OP_2"), stale, NOW)
-    assert await table.intents.take_over({PARTITION: fresh}, NOW) == (replace(intent, claim=fresh),)
-    assert await table.intents.take_over({PARTITION: fresh}, NOW) == ()
+    assert await table.intents.take_over({PARTITION: fresh}) == (replace(intent, claim=fresh),)
+    assert await table.intents.take_over({PARTITION: fresh}) == ()
 
 
 async def test_an_intent_without_a_claim_waits_for_the_holder(table: Table) -> None:
     intent = await begun(table, None, a_decision(OrderCause.MANUAL, "r1"))
     claim = await table.take("one")
-    assert await table.intents.take_over({PARTITION: claim}, NOW) == (replace(intent, claim=claim),)
+    assert await table.intents.take_over({PARTITION: claim}) == (replace(intent, claim=claim),)
 
 
 async def test_what_is_over_is_not_taken_over(table: Table) -> None:
@@ -199,7 +199,7 @@ async def test_what_is_over_is_not_taken_over(table: Table) -> None:
     intent = await begun(table, first)
     await table.intents.save(intent, replace(intent, state=IntentState.DONE, outcome=Outcome.CLOSED))
     second = await table.take("two")
-    assert await table.intents.take_over({PARTITION: second}, NOW) == ()
+    assert await table.intents.take_over({PARTITION: second}) == ()
 
 
 async def test_postgres_itself_keeps_a_second_live_intent_out(engine: AsyncEngine) -> None:

@@ -82,7 +82,7 @@ async def test_an_opening_comes_back_as_it_was_written(table: Table) -> None:
     opening = await table.openings.begin(
         an_opening(claim, stop_loss=Pinned(Decimal("99.5")), take_profit=NoLevel(), leverage=None)
     )
-    assert await table.openings.get(opening.intent_id) == opening
+    assert await table.openings.latest(opening.intent_id) == opening
     filled = replace(
         opening,
         plan=replace(PLAN, quantity=Decimal("1.5")),
@@ -92,7 +92,7 @@ async def test_an_opening_comes_back_as_it_was_written(table: Table) -> None:
         fills=(make_fill(),),
     )
     await table.openings.save(opening, filled)
-    assert await table.openings.get(opening.intent_id) == filled
+    assert await table.openings.latest(opening.intent_id) == filled
 
 
 async def test_a_request_is_one_opening(table: Table) -> None:
@@ -132,7 +132,7 @@ async def test_a_write_from_another_state_is_refused(table: Table) -> None:
     with pytest.raises(OpeningMoved):
         await table.openings.save(opening, sent)
     with pytest.raises(OpeningMoved):
-        await table.openings.get(uuid4())
+        await table.openings.latest(uuid4())
 
 
 async def test_whoever_lost_the_partition_can_write_nothing(table: Table) -> None:
@@ -162,7 +162,7 @@ async def test_only_what_was_not_sent_can_be_cancelled(table: Table) -> None:
     claim = await table.take("one")
     opening = await table.openings.begin(an_opening(claim))
     assert await table.openings.cancel(opening.intent_id, "enough", NOW)
-    ended = await table.openings.get(opening.intent_id)
+    ended = await table.openings.latest(opening.intent_id)
     assert (ended.state, ended.outcome, ended.reason) == (OpeningState.FAILED, OpeningOutcome.CANCELLED, "enough")
     with pytest.raises(OpeningMoved):
         await table.openings.save(opening, replace(opening, state=OpeningState.SENT))
@@ -230,4 +230,4 @@ SIZE = Size(SizeKind.RISK_PERCENT, Decimal("0.5"))
 
 async def test_a_size_that_is_a_risk_comes_back_as_it_was_stated(table: Table) -> None:
     opening = await table.openings.begin(an_opening(None, size=SIZE))
-    assert (await table.openings.get(opening.intent_id)).wish.size == SIZE
+    assert (await table.openings.latest(opening.intent_id)).wish.size == SIZE

@@ -1,6 +1,6 @@
 """A monitor's opening over fakes that outlive it: processes come and go, the venue, the books and the table stay."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -9,8 +9,8 @@ from uuid import uuid4
 from services.common.errors import LeaseLost
 from services.common.trading.partition import partition_of
 from services.common.trading.side import Side
+from services.monitor.carrying.timing import Timing
 from services.monitor.closing.keys import KeyRing
-from services.monitor.closing.timing import Timing
 from services.monitor.domain.intent import Claim
 from services.monitor.domain.opening import (
     Opening,
@@ -23,7 +23,6 @@ from services.monitor.domain.opening import (
     Wish,
 )
 from services.monitor.domain.position import Position
-from services.monitor.opening.carrying import carry_out
 from services.monitor.opening.opener import Opener
 from services.monitor.opening.parts import OpeningParts
 from services.monitor.opening.planning import Planner
@@ -67,7 +66,6 @@ class OpeningWorld:
         self.keys = FakeKeys(self.clock)
         self.held: dict[int, Claim] = {}
         self.booked: list[tuple[Opening, Position]] = []
-        self.progress: list[Opening] = []
         self._epoch = 0
 
     def claims(self) -> Mapping[int, Claim]:
@@ -88,10 +86,8 @@ class OpeningWorld:
             unresolved_after=timedelta(seconds=10),
         )
 
-    def opener(self, parts: OpeningParts) -> Opener:
-        return Opener(
-            parts, self, patience=timedelta(seconds=30), on_booked=self._on_booked, on_progress=self.progress.append
-        )
+    def opener(self, parts: OpeningParts, on_progress: Callable[[Opening], None] = lambda _: None) -> Opener:
+        return Opener(parts, self, patience=timedelta(seconds=30), on_booked=self._on_booked, on_progress=on_progress)
 
     async def pause(self, seconds: float) -> None:
         """Wait, on the fake clock."""
@@ -122,7 +118,7 @@ class OpeningWorld:
     async def carry_out(self, parts: OpeningParts, opening: Opening, *, checked: bool) -> Opening | None:
         """Carry an opening out; None where another process took it over."""
         try:
-            return await carry_out(parts, opening, _unheard, self._on_booked, checked=checked)
+            return await self.opener(parts).carry_out(opening, checked=checked)
         except LeaseLost:
             return None
 
@@ -134,10 +130,6 @@ class OpeningWorld:
 
     def _on_booked(self, opening: Opening, position: Position) -> None:
         self.booked.append((opening, position))
-
-
-def _unheard(_: Opening) -> None:
-    """Nobody waits for progress."""
 
 
 def prepared(wish: Wish, plan: Plan, claim: Claim | None, now: datetime, request_id: str | None) -> Opening:

@@ -9,9 +9,9 @@ from decimal import Decimal
 
 import pytest
 
-from services.common.errors import LeaseLost, PositionNotFound, ServiceUnavailable
+from services.common.errors import LeaseLost
 from services.common.trading.client_order_id import OrderCause
-from services.monitor.closing.reporting import OrderNews, OrderStanding, Reporter
+from services.monitor.closing.reporting import OrderStanding
 from services.monitor.domain.attempts import Begun, Joined, Settled
 from services.monitor.domain.intent import IntentState, Outcome
 from tests.fakes.crashes import ProcessKilled
@@ -122,36 +122,6 @@ async def test_the_books_are_told_of_orders_that_have_no_fills_yet_or_never_get_
     world = World(*WAYS[way], key_at_hand=True)
     await world.life()
     assert world.reported == told
-
-
-async def test_news_of_orders_waits_for_the_books_and_keeps_its_order() -> None:
-    world = World(Answer.LOST)
-    await world.life()
-    (intent, *_) = world.intents.rows.values()
-    heard: list[OrderNews] = []
-    everything = asyncio.Event()
-
-    class Books:
-        down = 2
-
-        async def record_order(self, news: OrderNews) -> None:
-            if self.down:
-                self.down -= 1
-                raise ServiceUnavailable(service="positions")
-            heard.append(news)
-            if news.standing is OrderStanding.CANCELLED:
-                raise PositionNotFound(position_id=news.intent.position_id)
-            if len(heard) == 3:
-                everything.set()
-
-    reporter = Reporter(Books(), retry_seconds=0)
-    standings = [OrderStanding.PENDING, OrderStanding.CANCELLED, OrderStanding.FILLED]
-    for standing in standings:
-        reporter.tell(intent, standing)
-    running = asyncio.create_task(reporter.run())
-    await everything.wait()
-    running.cancel()
-    assert [news.standing for news in heard] == standings
 
 
 async def test_two_triggers_and_a_hand_make_one_order() -> None:
@@ -275,3 +245,10 @@ async def test_an_intent_left_before_it_was_sent_asks_the_books_first() -> None:
     await world.life()
     assert world.venue.state.sent == 0
     assert [row.outcome for row in world.intents.rows.values()] == [Outcome.NOT_OPEN]
+
+
+async def test_a_key_that_is_not_given_in_a_conflict_is_asked_for_again() -> None:
+    world = World()
+    world.keys.conflicts = 2
+    await world.life()
+    assert_closed_once(world)

@@ -213,3 +213,16 @@ async def test_a_crossing_from_which_the_price_recovers_is_none() -> None:
     monitor.firing.on_change(Change(monitor.position, None))
     monitor.clock.advance(7)
     assert monitor.firing.crossed_for().total_seconds() == 0
+
+
+async def test_a_close_by_hand_whose_commit_was_never_heard_of_is_carried_out_all_the_same() -> None:
+    monitor = Monitor()
+    monitor.crashes.fail_next_at("open: committed", DatabaseUnavailable())
+    with pytest.raises(DatabaseUnavailable):
+        await monitor.manual.close("demo", monitor.position.position_id, "r1")
+    monitor.clock.advance(6)
+    await monitor.closer.resume()
+    closed = await monitor.manual.close("demo", monitor.position.position_id, "r1")
+    assert closed.quantity == Decimal("0.002")
+    await monitor.settle()
+    assert monitor.venue.state.sent == 1

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from services.common.errors import FieldInvalid, LeaseLost, TradingNotEnabled
+from services.common.errors import DatabaseUnavailable, FieldInvalid, LeaseLost, TradingNotEnabled
 from services.common.exchange.orders.gateway import MarketOrder
 from services.common.trading.level import NoLevel, Pinned
 from services.monitor.domain.alert import AlertKind
@@ -257,3 +257,81 @@ async def test_two_at_once_in_one_slot_make_one_order() -> None:
         await opener.begin(a_wish(), plan, "r2")
     await until(lambda: world.only.state.over)
     assert world.venue.state.sent == 1
+
+
+async def test_an_opening_whose_commit_was_never_heard_of_is_carried_out_all_the_same() -> None:
+    world = OpeningWorld()
+    world.take_partition()
+    parts = world.parts()
+    opener = world.opener(parts)
+    world.crashes.fail_next_at("begin: committed", DatabaseUnavailable())
+    with pytest.raises(DatabaseUnavailable):
+        await opener.begin(a_wish(), await parts.planner.plan(a_wish()), "r1")
+    await opener.resume()
+    assert not world.venue.state.sent, "somebody may be about to hear of it"
+    world.clock.advance(6)
+    await opener.resume()
+    await until(lambda: world.only.state.over)
+    assert_at_most_one(world)
+    assert world.only.state is OpeningState.BOOKED
+
+
+async def test_somebody_is_told_of_an_order_whose_account_gives_no_key_any_more() -> None:
+    world = OpeningWorld(Answer.FILLS_UNHEARD)
+    await _killed(world, await _point_of("open_position: sent"))
+    world.keys.refused.add(world.only.wish.account_id)
+    successor = asyncio.create_task(world.life())
+    await until(lambda: [alert.kind for alert in world.openings.alerts] == [AlertKind.OPEN_UNRESOLVED])
+    world.keys.refused.clear()
+    await successor
+    assert_at_most_one(world)
+    assert world.only.state is OpeningState.BOOKED
+
+
+async def _point_of(name: str) -> int:
+    """The number of that point in an opening that nothing disturbs."""
+    rehearsal = OpeningWorld()
+    await rehearsal.life()
+    return rehearsal.crashes.names.index(name) + 1
+
+
+async def test_how_many_are_unresolved_is_known_to_whoever_takes_them_over() -> None:
+    world = OpeningWorld(Answer.FILLS_UNHEARD)
+    world.venue.state.silent = 10**9
+    world.take_partition()
+    first = world.opener(world.parts())
+    opening = await first.begin(a_wish(), await world.parts().planner.plan(a_wish()), "r1")
+    await first.wait(opening.intent_id)
+    await first.drain(0)
+    world.take_partition()
+    second = world.opener(world.parts())
+    await second.resume()
+    await until(lambda: second.unresolved == 1)
+    assert first.unresolved == 0
+    world.venue.state.silent = 0
+    await until(lambda: world.only.state.over)
+    await until(lambda: second.unresolved == 0)
+
+
+async def test_an_order_that_rests_for_long_counts_as_unresolved() -> None:
+    world = OpeningWorld(Answer.ACKNOWLEDGED)
+    world.venue.state.slow = 40
+    seen: list[int] = []
+    world.take_partition()
+    opener = world.opener(world.parts(), lambda _: seen.append(opener.unresolved))
+    opening = await opener.begin(a_wish(), await world.parts().planner.plan(a_wish()), "r1")
+    await until(lambda: world.only.state.over)
+    assert 1 in seen
+    assert (await opener.wait(opening.intent_id)).state is OpeningState.BOOKED
+    await until(lambda: opener.unresolved == 0)
+
+
+async def test_a_key_that_is_not_given_in_a_conflict_is_asked_for_again() -> None:
+    world = OpeningWorld()
+    world.take_partition()
+    plan = await world.parts().planner.plan(a_wish())
+    await world.openings.begin(prepared(a_wish(), plan, None, world.clock.now(), "r1"))
+    world.keys.conflicts = 1
+    await world.life()
+    assert_at_most_one(world)
+    assert world.only.state is OpeningState.BOOKED

@@ -1,32 +1,16 @@
-"""Orders that opened nothing yet are told of in the background, the latest state last."""
+"""Orders that opened nothing yet are told of; what has none is not."""
 
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
-from services.common.errors import ServiceUnavailable
+import pytest
+
 from services.common.trading.side import PositionSide, Venue
 from services.monitor.domain.opening import Opening, OpeningState, Plan
-from services.monitor.opening.telling import OrderTelling
+from services.monitor.opening.telling import is_news
 from tests.factories import NOON
 from tests.unit.monitor.opening_world import a_wish, prepared
-from tests.waiting import until
-
-
-class Notebook:
-    """Books that note orders; `down` for so many calls."""
-
-    def __init__(self) -> None:
-        self.noted: list[OpeningState] = []
-        self.asked = 0
-        self.down = 0
-
-    async def record_order(self, opening: Opening) -> None:
-        self.asked += 1
-        if self.down:
-            self.down -= 1
-            raise ServiceUnavailable(service="positions")
-        self.noted.append(opening.state)
 
 
 def an_opening(state: OpeningState, **changes: object) -> Opening:
@@ -36,33 +20,11 @@ def an_opening(state: OpeningState, **changes: object) -> Opening:
     return replace(opening, **values)  # type: ignore[arg-type]
 
 
-async def test_the_latest_state_is_told_last_however_often_the_books_are_away() -> None:
-    books = Notebook()
-    books.down = 2
-    telling = OrderTelling(books, pause_seconds=0)
-    sent = an_opening(OpeningState.SENT)
-    telling.tell(sent)
-    telling.tell(an_opening(OpeningState.FAILED, intent_id=sent.intent_id))
-    await until(lambda: books.noted == [OpeningState.FAILED])
+@pytest.mark.parametrize("state", OpeningState)
+def test_what_has_no_order_is_not_told_of(state: OpeningState) -> None:
+    assert not is_news(an_opening(state, deadline=None))
 
 
-async def test_what_has_no_order_is_not_told_of() -> None:
-    books = Notebook()
-    telling = OrderTelling(books)
-    telling.tell(an_opening(OpeningState.FAILED, deadline=None))
-    telling.tell(an_opening(OpeningState.FILLED))
-    other = an_opening(OpeningState.BOOKED)
-    telling.tell(other)
-    await until(lambda: books.noted == [OpeningState.BOOKED])
-    await telling.drain()
-    assert books.asked == 1
-
-
-async def test_books_that_stay_away_are_not_asked_for_ever() -> None:
-    books = Notebook()
-    books.down = 100
-    telling = OrderTelling(books, pause_seconds=0)
-    telling.tell(an_opening(OpeningState.SENT))
-    await until(lambda: books.asked == 5)
-    await telling.drain()
-    assert books.noted == []
+@pytest.mark.parametrize("state", OpeningState)
+def test_an_order_is_told_of_unless_its_fills_are_on_their_way(state: OpeningState) -> None:
+    assert is_news(an_opening(state)) is (state is not OpeningState.FILLED)

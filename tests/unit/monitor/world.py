@@ -1,5 +1,6 @@
 """A monitor's closing over fakes that outlive it: processes come and go, the venue, books and intents stay."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import count
@@ -12,11 +13,11 @@ from services.common.trading.client_order_id import OrderCause
 from services.common.trading.level import Level, LevelRules, NoLevel, Pinned
 from services.common.trading.partition import partition_of
 from services.common.trading.side import PositionSide, Side, Venue
-from services.monitor.closing.carrying import carry_out
+from services.monitor.carrying.timing import Timing
+from services.monitor.closing.closer import Closer
 from services.monitor.closing.keys import KeyRing
 from services.monitor.closing.parts import Parts
 from services.monitor.closing.reporting import OrderStanding
-from services.monitor.closing.timing import Timing
 from services.monitor.domain.attempts import Begun, Opening
 from services.monitor.domain.intent import Claim, Decision, Evidence, Intent
 from services.monitor.domain.position import Position
@@ -73,6 +74,9 @@ class World:
         self.metrics = Metrics(self.registry, self.clock)
         self._epoch = 0
 
+    def claims(self) -> Mapping[int, Claim]:
+        return self.intents.held
+
     def measured(self, name: str, **labels: str) -> float:
         """What a series stands at; 0 where there is none yet."""
         return self.registry.get_sample_value(name, labels) or 0.0
@@ -120,8 +124,8 @@ class World:
         """One process from its start: it resumes what it finds; its trigger fires if the position is still open."""
         claim = self.take_partition()
         parts = self.parts()
-        for intent in await self.intents.take_over({PARTITION: claim}, self.clock.now()):
-            await carry_out(parts, intent, _unheard)
+        for intent in await self.intents.take_over({PARTITION: claim}):
+            await Closer(parts, self).carry_out(intent)
         decision = self.decision()
         if decision.position.enforced:
             now = self.clock.now()
@@ -134,10 +138,6 @@ class World:
         if not isinstance(opening, Begun):
             return None
         try:
-            return await carry_out(parts or self.parts(), opening.intent, _unheard, checked=True)
+            return await Closer(parts or self.parts(), self).carry_out(opening.intent, checked=True)
         except LeaseLost:
             return None
-
-
-def _unheard(_: Intent) -> None:
-    """Nobody waits for progress."""

@@ -1,0 +1,81 @@
+"""Hands news on to the books beside the work, which never waits for it.
+
+Invariants: news is told in the order in which it came, each until the books have taken it or refused it; while they are
+away it waits, the newest of it; what is left when the process drains is told before it ends, if the books answer.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Generic, Protocol, TypeVar
+from uuid import UUID
+
+import structlog
+
+from services.common.errors import Conflict, DomainError, Unavailable
+from services.common.process import Process
+
+_log = structlog.get_logger(__name__)
+
+_KEPT = 1000
+_DRAIN_SECONDS = 1.0
+
+
+class News(Protocol):
+    """How the order of an intent stands."""
+
+    @property
+    def intent_id(self) -> UUID: ...
+
+
+N = TypeVar("N", bound=News)
+
+
+class Reporter(Generic[N]):
+    """`tell` is quick and never fails; `start` it, or `run` it as a task."""
+
+    def __init__(
+        self, record: Callable[[N], Awaitable[None]], *, kept: int = _KEPT, retry_seconds: float = 1.0
+    ) -> None:
+        """`record` hands one piece of news to the books, to whom the same again changes nothing. Raises DomainError."""
+        self._record = record
+        self._retry_seconds = retry_seconds
+        self._news: asyncio.Queue[N] = asyncio.Queue(kept)
+
+    def tell(self, news: N) -> None:
+        """Take note of news."""
+        if self._news.full():
+            _log.warning("order not told", intent_id=str(self._news.get_nowait().intent_id), reason="too many wait")
+            self._news.task_done()
+        self._news.put_nowait(news)
+
+    def start(self, process: Process, name: str) -> None:
+        """Run for as long as the process lives. What is told while parts that are started later drain is handed on."""
+        process.spawn(name, self.run())
+        process.on_drain(partial(self.drain, _DRAIN_SECONDS), name)
+
+    async def run(self) -> None:
+        """Hand news on, until cancelled."""
+        while True:
+            await self._hand_on(await self._news.get())
+            self._news.task_done()
+
+    async def drain(self, timeout_seconds: float) -> None:
+        """Wait for a while until everything is told, while `run` still runs."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self._news.join()
+        except TimeoutError:
+            _log.warning("orders not told", waiting=self._news.qsize())
+
+    async def _hand_on(self, news: N) -> None:
+        while True:
+            try:
+                await self._record(news)
+            except (Unavailable, Conflict):
+                await asyncio.sleep(self._retry_seconds)
+            except DomainError as error:
+                _log.info("order not told", intent_id=str(news.intent_id), reason=error.reason)
+                return
+            else:
+                return
