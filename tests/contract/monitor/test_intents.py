@@ -202,6 +202,23 @@ async def test_what_is_over_is_not_taken_over(table: Table) -> None:
     assert await table.intents.take_over({PARTITION: second}) == ()
 
 
+async def test_what_its_own_claimant_left_standing_is_found(table: Table) -> None:
+    claim = await table.take("one")
+    intent = await begun(table, claim)
+    await begun(table, None, a_decision(position_id="OP_2"))
+    over = await begun(table, claim, a_decision(position_id="OP_3"))
+    await table.intents.save(over, replace(over, state=IntentState.FAILED, outcome=Outcome.NOT_OPEN))
+    later, claims = NOW + timedelta(microseconds=1), {PARTITION: claim}
+    assert await table.intents.unmoved(claims, later) == {intent.closing_id}
+    assert await table.intents.unmoved(claims, NOW) == set()
+    assert await table.intents.unmoved({}, later) == set()
+    second = follow_up(intent, uuid.uuid4(), later, timedelta(0))
+    await table.intents.save(intent, replace(intent, state=IntentState.FAILED, outcome=Outcome.BLOCKED), second)
+    assert await table.intents.unmoved(claims, later) == set()
+    assert await table.intents.unmoved(claims, later + timedelta(seconds=1)) == {intent.closing_id}
+    assert await table.intents.unmoved({PARTITION: await table.take("two")}, later + timedelta(seconds=1)) == set()
+
+
 async def test_postgres_itself_keeps_a_second_live_intent_out(engine: AsyncEngine) -> None:
     intents = PostgresIntents(engine, fence, uuid.uuid4)
     await intents.open(a_decision(), None, NOW)

@@ -158,6 +158,21 @@ async def test_what_is_over_is_not_taken_over(table: Table) -> None:
     assert await table.openings.take_over({PARTITION: await table.take("two")}) == ()
 
 
+async def test_what_its_own_claimant_left_standing_is_found(table: Table) -> None:
+    claim = await table.take("one")
+    opening = await table.openings.begin(an_opening(claim))
+    await table.openings.begin(an_opening(None, "r2", symbol="ETHUSDT"))
+    over = await table.openings.begin(an_opening(claim, "r3", symbol="SOLUSDT"))
+    await table.openings.cancel(over.intent_id, "enough", NOW)
+    later, claims = NOW + timedelta(microseconds=1), {PARTITION: claim}
+    assert await table.openings.unmoved(claims, later) == {opening.intent_id}
+    assert await table.openings.unmoved(claims, NOW) == set()
+    assert await table.openings.unmoved({}, later) == set()
+    await table.openings.save(opening, replace(opening, state=OpeningState.SENT, updated_at=later))
+    assert await table.openings.unmoved(claims, later) == set()
+    assert await table.openings.unmoved({PARTITION: await table.take("two")}, later + timedelta(seconds=1)) == set()
+
+
 async def test_only_what_was_not_sent_can_be_cancelled(table: Table) -> None:
     claim = await table.take("one")
     opening = await table.openings.begin(an_opening(claim))

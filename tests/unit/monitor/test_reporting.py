@@ -1,0 +1,133 @@
+"""News of orders reaches the books in its order, each once they take it or refuse it, and before the process ends."""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum, auto
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.common.errors import PositionNotFound, ServiceUnavailable, TransactionConflict
+from services.common.process import Process
+from services.monitor.carrying.reporting import Reporter
+from tests.simulated_time import run_simulated
+
+
+class Answer(Enum):
+    """What becomes of one try to tell."""
+
+    TAKEN = auto()
+    AWAY = auto()
+    CONFLICT = auto()
+    REFUSED = auto()
+
+
+@dataclass(frozen=True)
+class News:
+    """One of many, by number."""
+
+    number: int
+
+    @property
+    def intent_id(self) -> UUID:
+        return UUID(int=self.number)
+
+
+class Notebook:
+    """Books that answer as they are told to, and take everything from then on."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.taken: list[int] = []
+        self.refused: list[int] = []
+        self._answers = deque(answers)
+
+    async def record(self, news: News) -> None:
+        await asyncio.sleep(0.01)
+        match self._answers.popleft() if self._answers else Answer.TAKEN:
+            case Answer.AWAY:
+                raise ServiceUnavailable(service="positions")
+            case Answer.CONFLICT:
+                raise TransactionConflict
+            case Answer.REFUSED:
+                self.refused.append(news.number)
+                raise PositionNotFound(position_id="OP_1")
+            case Answer.TAKEN:
+                self.taken.append(news.number)
+
+
+@given(
+    st.lists(st.sampled_from(Answer), max_size=30),
+    st.lists(st.sampled_from([0.0, 0.005, 0.5, 3.0]), min_size=1, max_size=12),
+)
+def test_all_news_is_told_in_its_order_whatever_the_books_answer(answers: list[Answer], pauses: list[float]) -> None:
+    async def scenario() -> Notebook:
+        books = Notebook(*answers)
+        reporter = Reporter(books.record)
+        running = asyncio.create_task(reporter.run())
+        for number, pause in enumerate(pauses):
+            reporter.tell(News(number))
+            await asyncio.sleep(pause)
+        await reporter.drain(1000)
+        running.cancel()
+        await asyncio.wait([running])
+        return books
+
+    books = run_simulated(scenario())
+    assert books.taken == sorted(books.taken)
+    assert sorted(books.taken + books.refused) == list(range(len(pauses)))
+
+
+def test_the_newest_is_kept_while_the_books_are_away() -> None:
+    async def scenario() -> Notebook:
+        books = Notebook(*[Answer.AWAY] * 10)
+        reporter = Reporter(books.record, kept=3)
+        running = asyncio.create_task(reporter.run())
+        for number in range(8):
+            reporter.tell(News(number))
+            await asyncio.sleep(0.1)
+        await reporter.drain(100)
+        running.cancel()
+        await asyncio.wait([running])
+        return books
+
+    # The first is in hand when the others come.
+    assert run_simulated(scenario()).taken == [0, 5, 6, 7]
+
+
+def test_what_is_told_while_the_process_drains_is_handed_on_before_it_ends() -> None:
+    async def scenario() -> Notebook:
+        books = Notebook(Answer.AWAY)
+        process = Process("monitor")
+        reporter = Reporter(books.record, retry_seconds=0.1)
+
+        async def main(process: Process) -> None:
+            reporter.start(process, "news")
+
+            async def last_words() -> None:
+                for number in range(3):
+                    reporter.tell(News(number))
+
+            process.on_drain(last_words, "work")
+            process.stop()
+
+        assert await process.supervise(main, "127.0.0.1:0") == 0
+        return books
+
+    assert asyncio.run(scenario()).taken == [0, 1, 2]
+
+
+def test_books_that_stay_away_do_not_hold_up_the_end() -> None:
+    async def scenario() -> float:
+        books = Notebook(*[Answer.AWAY] * 1000)
+        reporter = Reporter(books.record)
+        running = asyncio.create_task(reporter.run())
+        reporter.tell(News(0))
+        started = asyncio.get_running_loop().time()
+        await reporter.drain(2)
+        running.cancel()
+        await asyncio.wait([running])
+        return asyncio.get_running_loop().time() - started
+
+    assert run_simulated(scenario()) == 2
