@@ -9,6 +9,7 @@ from uuid import UUID
 
 import structlog
 
+from services.common.errors import LeaseLost
 from services.common.trading.partition import partition_of
 from services.monitor.carrying.carrier import Carrier
 from services.monitor.carrying.work import Claims
@@ -48,14 +49,22 @@ class Closer(Carrier[Intent]):
     async def close(self, decision: Decision) -> Opening:
         """Begin to close a position that was just seen open, unless that is under way or done already.
 
-        Raises LeaseLost, DatabaseUnavailable: nothing was begun, as far as is known; and what `check` raises.
+        Raises DatabaseUnavailable, and LeaseLost where nobody asked for it: nothing was begun, as far as is known; and
+        what `check` raises.
         """
         self._check(decision.position.user_id)
         claim = self._claims.claims().get(partition_of(decision.position.account_id))
         now = self._parts.clock.now()
         ready = claim is not None and self._parts.keys.ready(decision.position.account_id)
         deadline = now + self._parts.timing.receive_window if ready else None
-        opening = await self._parts.intents.open(decision, claim, now, deadline)
+        try:
+            opening = await self._parts.intents.open(decision, claim, now, deadline)
+        except LeaseLost:
+            if decision.request_id is None:
+                raise
+            # Another replica holds the partition by now: it sees the price for itself, but nobody's hand.
+            claim = None
+            opening = await self._parts.intents.open(decision, claim, now)
         intent = opening.intent
         _log.info(
             "closing",

@@ -12,7 +12,7 @@ from uuid import UUID
 import structlog
 
 from services.common.clock import Clock
-from services.common.errors import Already, DomainError, NotFound, Unavailable
+from services.common.errors import Already, Conflict, DomainError, NotFound, Unavailable
 from services.monitor.carrying.work import Claims
 from services.monitor.domain.execution import Execution, refuse_stop
 from services.monitor.flows.ports import Closes, SeenPositions
@@ -124,7 +124,7 @@ class Care:
             await self._closes.close(execution.user_id, execution.position_id, request)
         except Already:
             self.look(execution.position_id)
-        except Unavailable as error:
+        except (Unavailable, Conflict) as error:
             _log.info("stopping waits", execution_id=str(execution.execution_id), reason=error.reason)
         except DomainError as error:
             refuse = partial(refuse_stop, why=error.message, at=self._clock.now())

@@ -9,6 +9,7 @@ second.
 import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 from uuid import UUID
 
@@ -139,7 +140,7 @@ class Firing:
         decision = Decision(trigger.position, _CAUSES[trigger.kind], evidence, afresh=afresh)
         task = asyncio.create_task(self._close(decision), name=f"fire {position_id}")
         self._busy[position_id] = task
-        task.add_done_callback(lambda _: self._busy.pop(position_id, None))
+        task.add_done_callback(partial(self._ended, position_id))
 
     async def _close(self, decision: Decision) -> None:
         position_id = decision.position.position_id
@@ -161,6 +162,13 @@ class Firing:
             self._refused[position_id] = f"CLOSE_REFUSED: {intent.reason}"
             self._quiet_until[position_id] = intent.updated_at + REFUSED_PAUSE
         else:
+            self._quiet_until[position_id] = self._clock.now() + _RETRY
+
+    def _ended(self, position_id: str, task: asyncio.Task[None]) -> None:
+        self._busy.pop(position_id, None)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            _log.error("trigger failed", position_id=position_id, exc_info=error)
             self._quiet_until[position_id] = self._clock.now() + _RETRY
 
     def _forget_refusal(self, position_id: str) -> None:

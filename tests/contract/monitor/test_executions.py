@@ -12,7 +12,14 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from protos.monitor.v1 import flows_pb2
-from services.common.errors import FieldInvalid, PositionAlreadyClosed, ServiceUnavailable
+from services.common.errors import (
+    DomainError,
+    FieldInvalid,
+    LeaseLost,
+    PositionAlreadyClosed,
+    ServiceUnavailable,
+    TransactionConflict,
+)
 from services.common.trading.level import Pinned
 from services.monitor.domain.errors import CloseRejected
 from services.monitor.domain.execution import (
@@ -203,6 +210,21 @@ async def test_a_stop_that_the_venue_refuses_leaves_it_running(world: FlowsWorld
     await cared_for(world, execution, lambda found: found.stop_request_id is None)
     assert (await world.store.get(USER, execution.execution_id)).state is ExecutionState.OPEN
     assert await steps_of(world, execution) == ["opening", "opened", "closing", "close_refused"]
+
+
+@pytest.mark.parametrize("error", [LeaseLost(key="partition:1"), TransactionConflict()])
+async def test_a_stop_that_another_writer_gets_in_the_way_of_is_tried_again(
+    world: FlowsWorld, error: DomainError
+) -> None:
+    execution = await running(world)
+    world.closing.error = error
+    await world.executions.stop(USER, execution.execution_id, "s1")
+    await world.care.turn()
+    await until(lambda: world.closing.asked)
+    world.closing.error = CloseRejected(why="filters")
+    await cared_for(world, execution, lambda found: found.stop_request_id is None)
+    assert {request for _, _, request in world.closing.asked} == {f"stop {execution.execution_id} s1"}
+    assert len(world.closing.asked) > 1
 
 
 async def test_a_stop_of_what_was_closed_meanwhile_looks_it_up(world: FlowsWorld) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from decimal import Decimal
 
 import pytest
+import structlog
 
 from services.common.errors import (
     DatabaseUnavailable,
@@ -17,7 +18,8 @@ from services.monitor.domain.following import Change
 from services.monitor.domain.price_check import Price
 from tests.fakes.orders import Answer
 from tests.unit.monitor.replica import Monitor
-from tests.unit.monitor.world import ACCOUNT
+from tests.unit.monitor.world import ACCOUNT, PARTITION
+from tests.waiting import until
 
 
 async def test_a_crossed_stop_closes_once_however_many_prices_follow() -> None:
@@ -224,5 +226,36 @@ async def test_a_close_by_hand_whose_commit_was_never_heard_of_is_carried_out_al
     await monitor.closer.resume()
     closed = await monitor.manual.close("demo", monitor.position.position_id, "r1")
     assert closed.quantity == Decimal("0.002")
+    await monitor.settle()
+    assert monitor.venue.state.sent == 1
+
+
+async def test_a_close_by_hand_at_a_replica_that_just_lost_the_partition_is_left_to_its_holder() -> None:
+    monitor = Monitor()
+    stale = dict(monitor.held)
+    fresh = monitor.take_partition()
+    monitor.held.update(stale)
+    asked = asyncio.create_task(monitor.manual.close("demo", monitor.position.position_id, "r1"))
+    await until(lambda: monitor.intents.rows)
+    assert monitor.venue.state.sent == 0
+    monitor.held.update({PARTITION: fresh})
+    await monitor.closer.resume()
+    assert (await asked).quantity == Decimal("0.002")
+    await monitor.settle()
+    assert monitor.venue.state.sent == 1
+
+
+async def test_a_trigger_that_breaks_is_told_of_and_tried_again_a_second_later() -> None:
+    monitor = Monitor()
+    price = Price(monitor.position.instrument, Decimal(63900), monitor.clock.now())
+    monitor.crashes.fail_next_at("open: about to commit", RuntimeError("nobody thought of this"))
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(3):
+            monitor.firing.on_price(price)
+            await monitor.settle()
+    assert [log["event"] for log in logs if log["log_level"] == "error"] == ["trigger failed"]
+    assert not monitor.intents.rows
+    monitor.clock.advance(1)
+    monitor.firing.recheck(price)
     await monitor.settle()
     assert monitor.venue.state.sent == 1
