@@ -23,7 +23,7 @@ from services.common.database import Money, UtcDateTime
 from services.common.trading.side import OrderSide, PositionSide, Side, Venue
 from services.positions.domain.order import ORDER_PREFIX, OrderStatus, SentOrder
 from services.positions.store.fills import TransactionCursor, TransactionFilter
-from services.positions.store.tables import accounts, fills, metadata, positions
+from services.positions.store.tables import accounts, fills, metadata, openings, positions
 
 orders = Table(
     "orders",
@@ -88,7 +88,10 @@ async def list_orders(
     shown = exists().where(
         fills.c.position_id == orders.c.position_id, fills.c.client_order_id == orders.c.client_order_id
     )
-    query = select(orders).where(orders.c.user_id == user_id, orders.c.status != OrderStatus.FILLED.value, ~shown)
+    # What opened a position has none itself: whoever was to say that it was filled may have died before it did.
+    booked = exists().where(openings.c.intent_id == orders.c.intent_id)
+    unfilled = orders.c.status != OrderStatus.FILLED.value
+    query = select(orders).where(orders.c.user_id == user_id, unfilled, ~shown, ~booked)
     if which.status is not None:
         query = query.where(orders.c.status == which.status.value)
     if which.position_id is not None:

@@ -12,6 +12,7 @@ from services.positions.domain.decision import Close
 from services.positions.domain.errors import TransactionNotFound
 from services.positions.rpc.positions import PositionsRpc
 from tests.contract.positions.conftest import Books
+from tests.contract.positions.test_openings import opening
 from tests.contract.positions.test_requests import rpc
 from tests.factories import make_fill
 
@@ -86,6 +87,25 @@ async def test_an_opening_order_has_no_position_yet(books: Books, account: Accou
         await rpc.RecordOrder(order(uuid4().hex, **wrong), None)  # type: ignore[arg-type]
     with pytest.raises(PositionNotFound):
         await rpc.RecordOrder(order(uuid4().hex, position_id="OP_1_0"), None)  # type: ignore[arg-type]
+
+
+async def test_an_opening_order_that_is_booked_is_shown_by_its_fills(
+    books: Books, account: Account, rpc: PositionsRpc
+) -> None:
+    intent_id = uuid4()
+    place = {
+        "account_id": account.account_id,
+        "symbol": "BTCUSDT",
+        "position_side": types_pb2.POSITION_SIDE_BOTH,
+        "side": types_pb2.SIDE_LONG,
+        "order_side": types_pb2.ORDER_SIDE_BUY,
+    }
+    await rpc.RecordOrder(order(str(intent_id), **place), None)  # type: ignore[arg-type]
+    await books.openings.record(opening(account, intent_id))
+    shown = await listed(rpc, account.user_id)
+    assert {one.status for one in shown} == {FILLED}, "though nobody said that it ended"
+    await rpc.RecordOrder(order(uuid4().hex, **place), None)  # type: ignore[arg-type]
+    assert [one.status for one in await listed(rpc, account.user_id, status=PENDING)] == [PENDING]
 
 
 async def test_fills_and_orders_are_one_list_page_by_page(books: Books, account: Account, rpc: PositionsRpc) -> None:
