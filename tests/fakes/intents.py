@@ -66,11 +66,6 @@ class MemoryIntents:
             and row.updated_at < since
         )
 
-    async def get(self, intent_id: UUID) -> Intent:
-        if intent_id not in self.rows:
-            raise IntentMoved(intent_id=intent_id)
-        return self.rows[intent_id]
-
     async def latest(self, closing_id: UUID) -> Intent:
         attempts = await self.attempts(closing_id)
         if not attempts:

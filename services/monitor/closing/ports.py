@@ -37,10 +37,6 @@ class Intents(Rows[Intent], Protocol):
         """
         ...
 
-    async def get(self, intent_id: UUID) -> Intent:
-        """One intent as it is now."""
-        ...
-
     async def attempts(self, closing_id: UUID) -> tuple[Intent, ...]:
         """All attempts of a decision, the first one first."""
         ...

@@ -109,13 +109,13 @@ class PostgresIntents:
         async with transaction(self._engine) as connection:
             return await unmoved(connection, INTENTS.c.closing_id, _LIVE, claims, since)
 
-    async def get(self, intent_id: UUID) -> Intent:
-        """One intent as it is now."""
-        return await self._only(INTENTS.c.intent_id == intent_id, intent_id)
-
     async def latest(self, closing_id: UUID) -> Intent:
         """The last attempt of a decision."""
-        return await self._only(INTENTS.c.closing_id == closing_id, closing_id)
+        async with transaction(self._engine) as connection:
+            intent = await _last(connection, INTENTS.c.closing_id == closing_id)
+        if intent is None:
+            raise IntentMoved(intent_id=closing_id)
+        return intent
 
     async def attempts(self, closing_id: UUID) -> tuple[Intent, ...]:
         """All attempts of a decision, the first one first."""
@@ -206,13 +206,6 @@ class PostgresIntents:
         await connection.execute(_LOCK_POSITION, {"position_id": position_id})
         if claim is not None:
             await self._fence(connection, claim)
-
-    async def _only(self, condition: ColumnElement[bool], identifier: UUID) -> Intent:
-        async with transaction(self._engine) as connection:
-            intent = await _last(connection, condition)
-        if intent is None:
-            raise IntentMoved(intent_id=identifier)
-        return intent
 
 
 _CHANGING = (

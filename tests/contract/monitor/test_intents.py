@@ -102,7 +102,7 @@ async def test_an_intent_comes_back_as_it_was_written(table: Table) -> None:
         intent, state=IntentState.FILLED, deadline=NOW + timedelta(seconds=2), order_id="o1", fills=(a_fill(),)
     )
     await table.intents.save(intent, filled)
-    assert await table.intents.get(intent.intent_id) == filled
+    assert await table.intents.latest(intent.closing_id) == filled
 
 
 async def test_whoever_decides_joins_what_is_under_way(table: Table) -> None:
