@@ -51,14 +51,17 @@ class Reporter(Generic[N]):
 
     def start(self, process: Process, name: str) -> None:
         """Run for as long as the process lives. What is told while parts that are started later drain is handed on."""
-        process.spawn(name, self.run())
+        process.attend(name, self.run)
         process.on_drain(partial(self.drain, _DRAIN_SECONDS), name)
 
     async def run(self) -> None:
         """Hand news on, until cancelled."""
         while True:
-            await self._hand_on(await self._news.get())
-            self._news.task_done()
+            news = await self._news.get()
+            try:
+                await self._hand_on(news)
+            finally:
+                self._news.task_done()
 
     async def drain(self, timeout_seconds: float) -> None:
         """Wait for a while until everything is told, while `run` still runs."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +23,7 @@ class Answer(Enum):
     AWAY = auto()
     CONFLICT = auto()
     REFUSED = auto()
+    BREAKS = auto()
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,14 @@ class Notebook:
             case Answer.REFUSED:
                 self.refused.append(news.number)
                 raise PositionNotFound(position_id="OP_1")
+            case Answer.BREAKS:
+                raise RuntimeError("nobody thought of this")
             case Answer.TAKEN:
                 self.taken.append(news.number)
 
 
 @given(
-    st.lists(st.sampled_from(Answer), max_size=30),
+    st.lists(st.sampled_from([one for one in Answer if one is not Answer.BREAKS]), max_size=30),
     st.lists(st.sampled_from([0.0, 0.005, 0.5, 3.0]), min_size=1, max_size=12),
 )
 def test_all_news_is_told_in_its_order_whatever_the_books_answer(answers: list[Answer], pauses: list[float]) -> None:
@@ -131,3 +135,21 @@ def test_books_that_stay_away_do_not_hold_up_the_end() -> None:
         return asyncio.get_running_loop().time() - started
 
     assert run_simulated(scenario()) == 2
+
+
+def test_news_that_cannot_be_told_keeps_no_other_from_being_told() -> None:
+    async def scenario() -> Notebook:
+        books = Notebook(Answer.TAKEN, Answer.BREAKS)
+        reporter = Reporter(books.record)
+        for number in range(4):
+            reporter.tell(News(number))
+        with pytest.raises(RuntimeError):
+            await reporter.run()
+        running = asyncio.create_task(reporter.run())  # as a process that attends to it does
+        await reporter.drain(10)
+        assert asyncio.get_running_loop().time() < 1
+        running.cancel()
+        await asyncio.wait([running])
+        return books
+
+    assert run_simulated(scenario()).taken == [0, 2, 3]
