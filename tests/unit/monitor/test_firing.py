@@ -230,6 +230,23 @@ async def test_a_close_by_hand_whose_commit_was_never_heard_of_is_carried_out_al
     assert monitor.venue.state.sent == 1
 
 
+async def test_a_takeover_whose_commit_was_never_heard_of_leaves_nothing_standing() -> None:
+    monitor = Monitor()
+    held = dict(monitor.held)
+    monitor.held.clear()
+    asked = asyncio.create_task(monitor.manual.close("demo", monitor.position.position_id, "r1"))
+    await until(lambda: monitor.intents.rows)
+    monitor.held.update(held)
+    monitor.crashes.fail_next_at("take_over: committed", DatabaseUnavailable())
+    with pytest.raises(DatabaseUnavailable):
+        await monitor.closer.resume()
+    monitor.clock.advance(6)
+    await monitor.closer.resume()
+    assert (await asked).quantity == Decimal("0.002")
+    await monitor.settle()
+    assert monitor.venue.state.sent == 1
+
+
 async def test_a_close_by_hand_at_a_replica_that_just_lost_the_partition_is_left_to_its_holder() -> None:
     monitor = Monitor()
     stale = dict(monitor.held)
