@@ -216,6 +216,7 @@ SYNC: Json = {
     "runs": [
         {
             "runId": "9d5e4a0e-37c1-4c3e-8a2b-4a1d2f1f0b5e",
+            "userId": "demo",
             "accountId": "0b0f5a4e-5f0e-4c43-9d1b-0d6e3f6f2c11",
             "exchange": "binance",
             "result": "in_step",

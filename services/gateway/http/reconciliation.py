@@ -23,6 +23,7 @@ class RunDocument(Document, kw_only=True, frozen=True):
     """
 
     run_id: str
+    user_id: str | None
     account_id: str
     exchange: str
     result: str
@@ -154,6 +155,7 @@ def sync_answer(runs: Sequence[reconciler_pb2.AccountRun]) -> SyncAnswer:
 def run_document(run: reconciler_pb2.AccountRun) -> RunDocument:
     return RunDocument(
         run_id=run.run_id,
+        user_id=run.user_id or None,
         account_id=run.account_id,
         exchange=run.exchange,
         result=words.run_result(run.result),

@@ -72,6 +72,7 @@ async def test_a_close_takes_no_body_that_it_would_pass_over(world: World, clien
 async def test_a_sync_says_what_it_found(world: World, client: httpx.AsyncClient) -> None:
     run = reconciler_pb2.AccountRun(
         run_id="r",
+        user_id="demo",
         account_id="a",
         exchange="binance",
         result=reconciler_pb2.RUN_RESULT_PENDING,
@@ -86,6 +87,7 @@ async def test_a_sync_says_what_it_found(world: World, client: httpx.AsyncClient
         "runs": [
             {
                 "runId": "r",
+                "userId": "demo",
                 "accountId": "a",
                 "exchange": "binance",
                 "result": "pending",

@@ -7,32 +7,48 @@ export const explain = (failure: unknown): string => (failure instanceof ApiErro
 export interface Act {
   busy: boolean;
   error: string | null;
+  /** Why it was not done, as it was heard. */
+  failure: unknown;
+  /** Whether the write may have taken effect all the same: what is pressed next has to be the same write. */
+  unsure: boolean;
   forget: () => void;
+  /** What is asked for next is another write. Never call it while `unsure`, unless it is known that nothing was done. */
+  begin: () => void;
   /** Whether it was done. `work` gets the key under which the gateway does it once. */
   run: (work: (key: string) => Promise<unknown>) => Promise<boolean>;
 }
 
 export function useAct(): Act {
   const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<string | null>(null);
+  const [failure, setFailure] = useState<unknown>(null);
   // One key for as long as it is not known whether the write took effect: pressing again never does it twice.
   const key = useRef(newKey());
 
   const run = async (work: (key: string) => Promise<unknown>): Promise<boolean> => {
     setBusy(true);
-    setError(null);
+    setFailure(null);
     try {
       await work(key.current);
       key.current = newKey();
       return true;
-    } catch (failure) {
-      const unknown = failure instanceof ApiError && (failure.passing || failure.status >= 500);
-      if (!unknown) key.current = newKey();
-      setError(explain(failure));
+    } catch (failed) {
+      if (!(failed instanceof ApiError && failed.unsure)) key.current = newKey();
+      setFailure(failed);
       return false;
     } finally {
       setBusy(false);
     }
   };
-  return { busy, error, forget: () => setError(null), run };
+  return {
+    busy,
+    error: failure === null ? null : explain(failure),
+    failure,
+    unsure: failure instanceof ApiError && failure.unsure,
+    forget: () => setFailure(null),
+    begin: () => {
+      key.current = newKey();
+      setFailure(null);
+    },
+    run,
+  };
 }

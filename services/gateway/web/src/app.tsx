@@ -13,6 +13,7 @@ import { OperationsPage } from "./pages/operations";
 import { PerformancePage } from "./pages/performance";
 import { PortfolioPage } from "./pages/portfolio";
 import { PositionPage } from "./pages/position";
+import { ReconciliationPage } from "./pages/reconciliation";
 import { SettingsPage } from "./pages/settings";
 import { SignInPage } from "./pages/sign-in";
 import { FeedBadge } from "./parts/feed-badge";
@@ -43,6 +44,9 @@ const PAGES: Page[] = [
   { to: "/admin", name: "Admin", icon: "admin", rest: true, role: "admin" },
 ];
 
+/** Whether a page, or one below it, is the one that is shown. */
+const under = (to: string, at: string) => at === to || (to !== "/" && at.startsWith(`${to}/`));
+
 function page(at: string, session: Session): ComponentChildren {
   const position = /^\/positions\/([^/]+)$/.exec(at)?.[1];
   if (position) return <PositionPage key={position} id={decodeURIComponent(position)} />;
@@ -61,6 +65,8 @@ function page(at: string, session: Session): ComponentChildren {
       return <ExecutionsPage />;
     case "/admin":
       return <AdminPage session={session} />;
+    case "/admin/reconciliation":
+      return <ReconciliationPage session={session} />;
     case "/keys":
       return <KeysPage />;
     case "/settings":
@@ -100,8 +106,8 @@ function Frame({ session }: { session: Session }) {
   }, []);
 
   useEffect(() => {
-    const part = at.startsWith("/positions/") ? "Position" : at.startsWith("/executions/") ? "Execution" : "Tandem";
-    const name = PAGES.find((one) => one.to === at)?.name ?? part;
+    const part = at.startsWith("/positions/") ? "Position" : at.startsWith("/executions/") ? "Execution" : null;
+    const name = part ?? PAGES.find((one) => under(one.to, at))?.name ?? "Tandem";
     document.title = `${name} · Tandem`;
     // A new page begins at its beginning, for a screen reader too.
     if (first.current) first.current = false;
@@ -119,7 +125,7 @@ function Frame({ session }: { session: Session }) {
         </Link>
         <nav class="pages" aria-label="Pages">
           {pages.map((one) => (
-            <Link key={one.to} to={one.to} current={one.to === at} class={one.rest ? "rest" : undefined}>
+            <Link key={one.to} to={one.to} current={under(one.to, at)} class={one.rest ? "rest" : undefined}>
               <Icon name={one.icon} />
               <span>{one.name}</span>
             </Link>
@@ -152,7 +158,7 @@ function Frame({ session }: { session: Session }) {
 /** What a phone's bar has no room for. Another page closes it. */
 function More({ at, pages }: { at: string; pages: readonly Page[] }) {
   const [open, setOpen] = useState(false);
-  const here = pages.some((one) => one.to === at);
+  const here = pages.some((one) => under(one.to, at));
   return (
     <div class="more">
       <button
@@ -169,7 +175,7 @@ function More({ at, pages }: { at: string; pages: readonly Page[] }) {
       {open && (
         <div class="sheet">
           {pages.map((one) => (
-            <Link key={one.to} to={one.to} current={one.to === at}>
+            <Link key={one.to} to={one.to} current={under(one.to, at)}>
               <Icon name={one.icon} />
               <span>{one.name}</span>
             </Link>

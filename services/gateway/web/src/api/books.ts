@@ -25,6 +25,10 @@ const MOST = 200;
 export const readOpen = async () =>
   (await ask<{ positions: Position[] }>("GET", `/api/positions?status=open&limit=${MOST}`)).positions;
 
+/** Open a position at market by hand. Its order is sent once: where nobody knows what became of it, this is refused. */
+export const openPosition = async (body: Value, key: string) =>
+  (await ask<{ position: Position }>("POST", "/api/positions", { body, key, slow: true })).position;
+
 export async function readTransactions(id: string): Promise<Transaction[]> {
   const path = `/api/transactions?position=${encodeURIComponent(id)}&limit=${MOST}`;
   return (await ask<{ transactions: Transaction[] }>("GET", path)).transactions;

@@ -8,6 +8,8 @@ export class ApiError extends Error {
     readonly status: number,
     readonly code: string,
     message: string,
+    /** What of the request is to blame, where one thing is. */
+    readonly field: string | null = null,
   ) {
     super(message);
   }
@@ -15,6 +17,11 @@ export class ApiError extends Error {
   /** The gateway, or something behind it, cannot be reached just now: trying again makes sense. */
   get passing(): boolean {
     return this.status === 0 || this.status === 429 || this.status >= 502;
+  }
+
+  /** Whether a write may have taken effect although this is all that was heard of it. */
+  get unsure(): boolean {
+    return this.passing || this.status >= 500 || this.code === "IDEMPOTENCY_KEY_IN_USE";
   }
 }
 
@@ -82,9 +89,9 @@ export async function download(path: string, name: string): Promise<void> {
 }
 
 function refusal(status: number, answer: unknown, options: Options): ApiError {
-  const { error, code } = (answer ?? {}) as { error?: string; code?: string };
+  const { error, code, field } = (answer ?? {}) as { error?: string; code?: string; field?: string };
   if (status === 401 && !options.anonymous) dropSession(error ?? "Sign in again.");
-  return new ApiError(status, code ?? `HTTP_${status}`, error ?? `The gateway answered ${status}.`);
+  return new ApiError(status, code ?? `HTTP_${status}`, error ?? `The gateway answered ${status}.`, field ?? null);
 }
 
 /** A key under which a write is done once, however often it is sent. `randomUUID` needs a secure origin; this does not. */

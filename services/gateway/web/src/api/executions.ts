@@ -1,5 +1,6 @@
 /** Executions of flows: each opens one position and waits for its end. */
 import { ask } from "./client";
+import type { Value } from "./json";
 import type { Exit } from "./types";
 
 export interface Execution {
@@ -54,6 +55,16 @@ export function readExecutions(running: boolean, flow: string, cursor: string | 
 }
 
 export const readExecution = (id: string) => ask<Life>("GET", one(id));
+
+/** Open a position for a flow; its life is told over the WebSocket. */
+export const startExecution = async (flow: string, body: Value, key: string) =>
+  (
+    await ask<{ execution: Execution }>("POST", `/api/flows/${encodeURIComponent(flow)}/executions`, {
+      body,
+      key,
+      slow: true,
+    })
+  ).execution;
 
 export const stopExecution = (id: string, key: string) =>
   ask<{ execution: Execution }>("POST", `${one(id)}/stop`, { key, slow: true });

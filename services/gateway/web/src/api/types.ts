@@ -218,6 +218,8 @@ export interface AccountSchedule {
   lastRun: string | null;
   nextRun: string | null;
   suspiciousSince?: string | null;
+  pendingAbsences?: string;
+  estimatedExits?: string;
 }
 
 export interface Schedule {

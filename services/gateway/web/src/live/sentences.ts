@@ -148,10 +148,15 @@ export function tellStep({ update, execution }: ExecutionPush): Told {
 }
 
 /** A reconciliation that changed or could not do something; null for one that found everything in step. */
-export function tellRun(run: Run): Told | null {
-  const changes = (["adopted", "closed", "adjusted", "completed"] as const)
+/** What a run did to the books: "1 adopted, 2 adjusted"; empty where it did nothing. */
+export const tellDone = (run: Run): string =>
+  (["adopted", "closed", "adjusted", "completed"] as const)
     .filter((name) => Number(run[name] ?? 0) > 0)
-    .map((name) => `${run[name]} ${name}`);
+    .map((name) => `${run[name]} ${name}`)
+    .join(", ");
+
+export function tellRun(run: Run): Told | null {
+  const changes = tellDone(run);
   const name = exchangeName(run.exchange);
   if (run.result === "failed") {
     return {
@@ -160,8 +165,8 @@ export function tellRun(run: Run): Told | null {
       tone: "loss",
     };
   }
-  if (changes.length === 0) return null;
-  return { title: `${name} reconciled`, detail: capital(changes.join(", ")), tone: "note" };
+  if (!changes) return null;
+  return { title: `${name} reconciled`, detail: capital(changes), tone: "note" };
 }
 
 export interface Doubt {

@@ -6,29 +6,19 @@ import { isDecimal } from "../decimal";
 import { capital, exchangeName, formatDuration, formatMoment, words } from "../format";
 import { useLoad, usePages } from "../load";
 import { notify } from "../notices";
+import { AdminHead, ForAdministrators } from "../parts/admin-head";
 import { Facts } from "../parts/facts";
 import { Icon } from "../parts/icons";
 import { PauseSettings } from "../parts/pause-settings";
 import { REACHABLE } from "../parts/reachable";
-import { Empty, Failure, Loading, More } from "../parts/states";
+import { Failure, Loading, More } from "../parts/states";
 import type { Session } from "../session";
 
 export function AdminPage({ session }: { session: Session }) {
-  if (session.role !== "admin") {
-    return (
-      <Empty icon="admin" title="For administrators">
-        <p>
-          Your token's role is “{session.role}”. Sign in with one of an administrator: on this machine,{" "}
-          <code>make -s token ROLE=admin</code> prints one.
-        </p>
-      </Empty>
-    );
-  }
+  if (session.role !== "admin") return <ForAdministrators session={session} />;
   return (
     <>
-      <header class="page-head">
-        <h1>Admin</h1>
-      </header>
+      <AdminHead at="/admin" />
       <div class="two-columns">
         <div>
           <State />

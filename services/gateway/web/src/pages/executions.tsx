@@ -6,8 +6,10 @@ import { useFacts } from "../live/happenings";
 import { operations } from "../live/positions";
 import { useNow, usePages } from "../load";
 import { Pnl } from "../parts/figures";
+import { Icon } from "../parts/icons";
+import { OpenDialog, useOpeningPaused } from "../parts/open-dialog";
 import { Empty, Failure, Loading, More } from "../parts/states";
-import { Link } from "../router";
+import { Link, navigate } from "../router";
 
 export const TONES: Record<Execution["state"], string> = {
   opening: "doubt",
@@ -21,6 +23,8 @@ export const TONES: Record<Execution["state"], string> = {
 export function ExecutionsPage() {
   const [running, setRunning] = useState(false);
   const [flow, setFlow] = useState("");
+  const [starting, setStarting] = useState(false);
+  const paused = useOpeningPaused();
   const executions = usePages(`${running} ${flow}`, async (cursor) => {
     const page = await readExecutions(running, flow.trim(), cursor);
     return { rows: page.executions, nextCursor: page.nextCursor };
@@ -59,14 +63,25 @@ export function ExecutionsPage() {
             onInput={(event) => setFlow(event.currentTarget.value)}
           />
         </div>
+        <button
+          type="button"
+          class="primary small"
+          disabled={paused !== null}
+          title={paused ?? undefined}
+          onClick={() => setStarting(true)}
+        >
+          <Icon name="add" size={15} /> Start execution
+        </button>
       </header>
       {executions.error !== null && <Failure error={executions.error} retry={executions.reload} />}
       {executions.loading && !rows && <Loading rows={4} what="executions" />}
       {rows?.length === 0 && (
         <Empty icon="flows" title={running || flow ? "None fits" : "No flow has been executed yet"}>
           <p>
-            A flow opens a position over the REST door, <code>POST /api/flows/&lt;flow&gt;/executions</code>, and waits
-            here for its end. See <a href="/docs">/docs</a>.
+            {running || flow
+              ? "Show all of them, or look for another flow."
+              : "An execution opens one position and is followed to its end, step by step. Start one here, or let a flow do it over the REST door: "}
+            {!running && !flow && <a href="/docs">/docs</a>}
           </p>
         </Empty>
       )}
@@ -79,6 +94,15 @@ export function ExecutionsPage() {
           </ul>
           <More pages={executions} />
         </section>
+      )}
+      {starting && (
+        <OpenDialog
+          purpose="flow"
+          flows={rows?.map((one) => one.flowId) ?? []}
+          symbols={rows?.map((one) => one.symbol) ?? []}
+          started={(execution) => navigate(`/executions/${execution.id}`)}
+          leave={() => setStarting(false)}
+        />
       )}
     </>
   );

@@ -13,6 +13,7 @@ import { notional } from "../outlook";
 import { FeedBadge } from "../parts/feed-badge";
 import { Pnl } from "../parts/figures";
 import { Icon } from "../parts/icons";
+import { OpenDialog, useOpeningPaused } from "../parts/open-dialog";
 import { PositionPanel } from "../parts/position-panel";
 import { PositionRow } from "../parts/position-row";
 import { REACHABLE } from "../parts/reachable";
@@ -35,6 +36,7 @@ export function OperationsPage() {
         <span class="badge live">Live</span>
         <FeedBadge />
         <Schedule />
+        {!keyless(state) && <OpenPosition opened={setChosen} />}
       </header>
       {state.error && !keyless(state) && <Failure error={state.error} retry={() => void refresh()} />}
       {state.warnings.map((warning) => (
@@ -204,6 +206,27 @@ function Schedule() {
         <Icon name="sync" size={15} /> {busy ? "Syncing…" : "Sync now"}
       </button>
     </div>
+  );
+}
+
+function OpenPosition({ opened }: { opened: (key: string) => void }) {
+  const [opening, setOpening] = useState(false);
+  const paused = useOpeningPaused();
+  return (
+    <>
+      <button
+        type="button"
+        class="primary small"
+        disabled={paused !== null}
+        title={paused ?? undefined}
+        onClick={() => setOpening(true)}
+      >
+        <Icon name="add" size={15} /> Open position
+      </button>
+      {opening && (
+        <OpenDialog purpose="hand" opened={(position) => opened(position.id)} leave={() => setOpening(false)} />
+      )}
+    </>
   );
 }
 

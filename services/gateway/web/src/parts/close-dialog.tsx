@@ -22,7 +22,7 @@ export function CloseDialog({ row, position, done }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   const keep = useRef<HTMLButtonElement>(null);
   const [text, setText] = useState<string | null>(null);
-  const { busy, error, run } = useAct();
+  const { busy, error, unsure, run } = useAct();
   const { pauses } = operations.use();
 
   useEffect(() => {
@@ -74,6 +74,7 @@ export function CloseDialog({ row, position, done }: Props) {
           autocomplete="off"
           value={text ?? formatQuantity(row.quantity)}
           aria-invalid={refused ? "true" : undefined}
+          disabled={unsure}
           onInput={(event) => setText(event.currentTarget.value)}
         />
         <fieldset class="segments">
@@ -86,7 +87,7 @@ export function CloseDialog({ row, position, done }: Props) {
                   type="radio"
                   name="share"
                   checked={!refused && compare(part, quantity) === 0}
-                  disabled={compare(part, "0") === 0}
+                  disabled={unsure || compare(part, "0") === 0}
                   onChange={() => setText(share === 100 ? null : part)}
                 />
                 <span>{share} %</span>
@@ -144,14 +145,16 @@ export function CloseDialog({ row, position, done }: Props) {
       {error && (
         <p class="says bad" role="alert">
           {error}
+          {unsure &&
+            " Whether it was closed is not known. Pressing again asks for the same close: it is never done twice."}
         </p>
       )}
       <div class="actions">
         <button type="button" ref={keep} onClick={done} disabled={busy}>
-          Keep it open
+          {unsure ? "Leave it" : "Keep it open"}
         </button>
         <button type="button" class="danger" onClick={() => void close()} disabled={busy || refused !== null}>
-          {busy ? "Closing…" : `Close ${size}`}
+          {busy ? "Closing…" : unsure ? "Ask again" : `Close ${size}`}
         </button>
       </div>
     </dialog>

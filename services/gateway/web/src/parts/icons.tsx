@@ -20,6 +20,7 @@ const PATHS = {
   admin: "M4 5h16v5H4zM4 14h16v5H4zM8 7.5v.01M8 16.5v.01",
   more: "M5 12v.01M12 12v.01M19 12v.01",
   advice: "M12 3a6 6 0 0 0-3.5 10.9c.6.5 1 1.2 1 2.1h5c0-.9.4-1.6 1-2.1A6 6 0 0 0 12 3zM10 20h4",
+  add: "M12 5v14M5 12h14",
   file: "M12 4v11m0 0l-4-4m4 4l4-4M5 20h14",
 } as const;
 
