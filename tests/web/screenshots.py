@@ -12,14 +12,16 @@ import httpx
 from playwright.async_api import Browser, Page
 
 from deploy.local.processes import ROOT
+from tests.e2e.trader import new_trader
 from tests.servers import reachable_directory
 from tests.stack import RunningStack, running_stack
 from tests.web.browser import BUILT, CHROMIUM, DESKTOP, PHONE, running_browser, signed_in
+from tests.web.test_reconciliation import lose_positions
 
 FOLDER = ROOT / "docs" / "screenshots"
 WATCH_MILLISECONDS = 45_000
 SETTLE_MILLISECONDS = 2_500
-WHOLE_WINDOW = ("close", "sign-in")
+WHOLE_WINDOW = ("close", "opening", "opening-plan", "sign-in")
 # What is traded and closed again, so that there is a history: symbol, side, quantity, change of the price in percent.
 TRADES = (
     ("BNBUSDT", "buy", "1.5", 1.4),
@@ -39,6 +41,8 @@ PAGES = (
     "alerts",
     "executions",
     "execution",
+    "opening",
+    "opening-plan",
     "keys",
     "settings",
     "sign-in",
@@ -46,7 +50,8 @@ PAGES = (
     "empty",
 )
 # Seen by an administrator, and with everything stopped: after the others, as all of them are of one user.
-LAST_PAGES = ("admin", "paused", "pausing")
+LAST_PAGES = ("admin", "reconciliation", "absence", "paused", "pausing")
+ADDRESSES_OF_LAST = ("/admin", "/admin/reconciliation", "/admin/reconciliation", "/", "/settings")
 FLOW = {
     "nodeId": "entry",
     "symbol": "LTCUSDT",
@@ -194,8 +199,10 @@ async def take(browser: Browser, stack: RunningStack, addresses: dict[str, str],
     async with httpx.AsyncClient(base_url=stack.gateway, headers=headers, timeout=60, trust_env=False) as gateway:
         pause = {"openingPaused": True, "closingPaused": False, "reason": "the exchange announced maintenance"}
         await gateway.put("/api/settings/pause", json=pause)
-        for scheme, device in dresses:
-            await _take_last(browser, stack, scheme, device)
+        async with new_trader(stack, "binance") as someone:
+            await lose_positions(someone)
+            for scheme, device in dresses:
+                await _take_last(browser, stack, scheme, device, only)
         await gateway.put("/api/settings/pause", json={"openingPaused": False, "closingPaused": False})
 
 
@@ -206,20 +213,24 @@ def _dress(scheme: str, device: str) -> dict[str, Any]:
     return options
 
 
-async def _take_last(browser: Browser, stack: RunningStack, scheme: str, device: str) -> None:
+async def _take_last(browser: Browser, stack: RunningStack, scheme: str, device: str, only: set[str]) -> None:
     """What an administrator sees, and what is seen while trading is paused."""
     token = stack.description["tokens"]["admin"]
     async with signed_in(browser, stack.gateway, token, **_dress(scheme, device)) as context:
         page = await context.new_page()
-        for name, address in (("admin", "/admin"), ("paused", "/"), ("pausing", "/settings")):
+        for name, address in zip(LAST_PAGES, ADDRESSES_OF_LAST, strict=True):
+            if only and name not in only:
+                continue
             await page.goto(address)
             await page.get_by_role("heading", level=1).wait_for()
             if name == "pausing":
                 await page.get_by_role("button", name="Pause closing").click()
+            if name == "absence":
+                await page.get_by_role("button", name="Confirm absence…").first.click()
             await page.wait_for_timeout(SETTLE_MILLISECONDS)
             await page.evaluate("window.scrollTo(0, 0)")
             path = FOLDER / f"{name}-{device}-{scheme}.png"
-            await page.screenshot(path=path, full_page=name != "paused", scale="css")
+            await page.screenshot(path=path, full_page=name not in ("paused", "absence"), scale="css")
 
 
 async def _show(page: Page, name: str, device: str, addresses: dict[str, str], stack: RunningStack) -> None:
@@ -230,6 +241,8 @@ async def _show(page: Page, name: str, device: str, addresses: dict[str, str], s
         "empty": lambda: _be_nobody(page, stack),
         "position": lambda: page.goto(addresses["position"]),
         "execution": lambda: page.goto(addresses["execution"]),
+        "opening": lambda: _ask_to_open(page),
+        "opening-plan": lambda: _review_opening(page),
         "closed": lambda: page.goto(addresses["closed"]),
     }
     if name in go:
@@ -253,6 +266,21 @@ async def _ask_to_close(page: Page, device: str) -> None:
     if device == "phone":
         await page.locator(".row").first.tap()
     await page.get_by_role("button", name="Close position…").click()
+
+
+async def _ask_to_open(page: Page) -> None:
+    await page.goto("/executions")
+    await page.get_by_role("button", name="Start execution").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Flow", exact=True).fill("mean-reversion")
+    await dialog.get_by_label("Symbol").fill("SOLUSDT")
+    await dialog.get_by_label("Size").fill("750")
+    await dialog.get_by_label("Leverage").fill("5")
+
+
+async def _review_opening(page: Page) -> None:
+    await _ask_to_open(page)
+    await page.get_by_role("button", name="Review…").click()
 
 
 async def _be_nobody(page: Page, stack: RunningStack) -> None:

@@ -14,7 +14,17 @@ from tests.stack import RunningStack
 from tests.web.browser import AXE, PHONE, signed_in
 from tests.web.conftest import DEADLINE_MILLISECONDS
 
-PAGES = ("/", "/performance", "/portfolio", "/alerts", "/executions", "/keys", "/settings", "/admin")
+PAGES = (
+    "/",
+    "/performance",
+    "/portfolio",
+    "/alerts",
+    "/executions",
+    "/keys",
+    "/settings",
+    "/admin",
+    "/admin/reconciliation",
+)
 
 
 async def open_position(trader: Trader, price: str = "100", quantity: str = "2") -> tuple[str, str]:

@@ -50,6 +50,7 @@ export function useOpeningPaused(): string | null {
 
 export function OpenDialog({ purpose, flows = [], symbols = [], started, opened, leave }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
+  const backwards = useRef<HTMLButtonElement>(null);
   const keys = useLoad("keys", readKeys);
   const state = operations.use();
   const paused = useOpeningPaused();
@@ -62,6 +63,10 @@ export function OpenDialog({ purpose, flows = [], symbols = [], started, opened,
   const act = useAct();
 
   useEffect(() => dialog.current?.showModal(), []);
+  // Not the button that opens: who presses Enter twice has read nothing.
+  useEffect(() => {
+    if (reviewing) backwards.current?.focus();
+  }, [reviewing]);
 
   const able = keys.value?.filter((one) => one.verified && one.tradingEnabled) ?? [];
   const account = able.find((one) => one.id === draft.account) ?? (draft.account ? undefined : able[0]);
@@ -125,10 +130,14 @@ export function OpenDialog({ purpose, flows = [], symbols = [], started, opened,
 
   const submit = (event: Event) => {
     event.preventDefault();
-    if (act.busy || paused) return;
+    if (act.busy || (paused && !failure?.unsure)) return;
+    // In doubt only the very same request may follow, whatever is true by now: it may be what was asked for.
+    if (failure?.unsure) return void send();
     setTried(true);
-    if (Object.keys(found).length > 0) focusFirst(found);
-    else if (!reviewing) setReviewing(true);
+    if (Object.keys(found).length > 0) {
+      setReviewing(false);
+      focusFirst(found);
+    } else if (!reviewing) setReviewing(true);
     else void send();
   };
 
@@ -180,7 +189,7 @@ export function OpenDialog({ purpose, flows = [], symbols = [], started, opened,
         )}
         <div class="actions">
           {reviewing && !failure?.unsure ? (
-            <button type="button" onClick={back} disabled={act.busy}>
+            <button type="button" ref={backwards} onClick={back} disabled={act.busy}>
               Change it
             </button>
           ) : (
@@ -188,7 +197,7 @@ export function OpenDialog({ purpose, flows = [], symbols = [], started, opened,
               {failure?.unsure ? "Leave it to be looked up" : "Leave"}
             </button>
           )}
-          <button type="submit" class="primary" disabled={act.busy || paused !== null || able.length === 0}>
+          <button type="submit" class="primary" disabled={act.busy || (paused !== null && !failure?.unsure) || able.length === 0}>
             {act.busy
               ? "Asking the exchange…"
               : failure?.unsure
