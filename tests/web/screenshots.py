@@ -273,7 +273,7 @@ async def _ask_to_open(page: Page) -> None:
     await page.get_by_role("button", name="Start execution").click()
     dialog = page.get_by_role("dialog")
     await dialog.get_by_label("Flow", exact=True).fill("mean-reversion")
-    await dialog.get_by_label("Symbol").fill("SOLUSDT")
+    await dialog.get_by_label("Symbol").fill("XRPUSDT")
     await dialog.get_by_label("Size").fill("750")
     await dialog.get_by_label("Leverage").fill("5")
 

@@ -58,7 +58,7 @@ async def test_an_operator_sees_what_is_missing_and_says_that_it_is_gone(
         await expect(dialog).to_contain_text(trader.user_id)
         await expect(dialog).to_contain_text("estimated exit")
         await expect(dialog).to_contain_text("Stops and targets end with them.")
-        confirm = dialog.get_by_role("button", name="Confirm that 3 positions are gone")
+        confirm = dialog.get_by_role("button", name="Confirm 3 positions gone")
         await expect(confirm).to_be_disabled()
         await dialog.get_by_label("How do you know?").fill("the exchange's support says so")
         await expect(confirm).to_be_disabled()

@@ -1,5 +1,15 @@
 import { expect, it } from "vitest";
-import { formatAmount, formatCountdown, formatDuration, formatPercent, formatPnl, formatPrice, tone } from "./format";
+import {
+  formatAmount,
+  formatCountdown,
+  formatDuration,
+  formatInstant,
+  formatPercent,
+  formatPnl,
+  formatPrice,
+  readable,
+  tone,
+} from "./format";
 
 it("shows a price with the places of its size, the same for a whole symbol", () => {
   expect(formatPrice("66000.1")).toBe("66,000.10");
@@ -21,4 +31,11 @@ it("counts time down and up", () => {
   expect(formatCountdown(-1)).toBe("0:00");
   expect(formatDuration(3 * 86_400_000 + 4 * 3_600_000)).toBe("3d 4h");
   expect(formatDuration(40_000)).toBe("40s");
+});
+
+it("tells evidence in the reader's own time", () => {
+  const instant = "2026-11-21T18:35:13.320Z";
+  expect(readable(`the reading of ${instant} does not list it; that of ${instant} neither`)).toBe(
+    `The reading of ${formatInstant(instant)} does not list it; that of ${formatInstant(instant)} neither`,
+  );
 });

@@ -71,6 +71,11 @@ export function formatInstant(instant: string | null): string {
   return `${day}, ${formatTime(instant)}`;
 }
 
+const INSTANT = /\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?Z/g;
+
+/** Evidence as it was written, with its instants in the reader's own time. */
+export const readable = (text: string): string => capital(text.replace(INSTANT, (instant) => formatInstant(instant)));
+
 /** How long something lasted or lasts: 3d 4h, 4h 12m, 12m, 40s. */
 export function formatDuration(milliseconds: number): string {
   const seconds = Math.max(0, Math.floor(milliseconds / 1000));

@@ -1,7 +1,7 @@
 /** For administrators: the state of everything, reconciling a user, pausing everybody, and who did what. */
 import { useState } from "preact/hooks";
 import { explain, useAct } from "../act";
-import { type AdminStatus, readAdminStatus, readAudit, reconcileUser, setPlan, type VenueStanding } from "../api/admin";
+import { type AdminStatus, readAdminStatus, readAudit, reconcileUser, setPlan } from "../api/admin";
 import { isDecimal } from "../decimal";
 import { capital, exchangeName, formatDuration, formatMoment, words } from "../format";
 import { useLoad, usePages } from "../load";
@@ -12,6 +12,8 @@ import { Icon } from "../parts/icons";
 import { PauseSettings } from "../parts/pause-settings";
 import { REACHABLE } from "../parts/reachable";
 import { Failure, Loading, More } from "../parts/states";
+import { VenueTable } from "../parts/venue-table";
+import { Link } from "../router";
 import type { Session } from "../session";
 
 export function AdminPage({ session }: { session: Session }) {
@@ -86,7 +88,7 @@ function Everything({ status }: { status: AdminStatus }) {
           ["Facts behind", gateway.lag ?? "not known"],
         ]}
       />
-      <Facts facts={status.venues.map((one) => [place(one, status.venues), standing(one)])} />
+      <VenueTable venues={status.venues} />
       {reconciliation ? (
         <>
           <Facts
@@ -101,42 +103,24 @@ function Everything({ status }: { status: AdminStatus }) {
               ["Repaired", reconciliation.discrepanciesRepaired],
             ]}
           />
-          {reconciliation.attention.map((one) => (
-            <p class="banner doubt inside" key={one.accountId}>
-              <Icon name="warning" />
-              <span>
-                {exchangeName(one.exchange)} account {one.accountId}:{" "}
-                {one.suspiciousSince
-                  ? `in doubt since ${formatMoment(one.suspiciousSince)}`
-                  : `${one.failures} failures`}
-                {one.lastReason ? `. ${capital(one.lastReason)}` : ""}
+          <p class="pad">
+            {reconciliation.attention.length > 0 && (
+              <span class="token doubt">
+                <Icon name="warning" size={14} />
+                <span>
+                  {reconciliation.attention.length}{" "}
+                  {reconciliation.attention.length === 1 ? "account needs" : "accounts need"} attention
+                </span>
               </span>
-            </p>
-          ))}
+            )}{" "}
+            <Link to="/admin/reconciliation">Runs, differences and evidence</Link>
+          </p>
         </>
       ) : (
         <p class="muted pad">The reconciler does not answer.</p>
       )}
     </>
   );
-}
-
-/** Of which process this is told: by name where its service has several. */
-function place({ exchange, service, replica }: VenueStanding, all: VenueStanding[]): string {
-  const several = all.some((one) => one.service === service && one.replica !== replica);
-  return `${exchangeName(exchange)}, ${service}${several ? ` ${replica}` : ""}`;
-}
-
-/** A process's budget, ban and feed at a venue, in a line. */
-function standing({ answering, budget, bannedUntil, banReason, feed }: VenueStanding): string {
-  if (!answering || !budget) return "does not answer";
-  const said = [`${budget.used} of ${budget.limit} ${budget.unit}`];
-  if (bannedUntil) said.push(`banned until ${formatMoment(bannedUntil)}: ${banReason ?? ""}`);
-  if (feed && feed.symbols !== "0") {
-    said.push(`${feed.symbols} symbols ${feed.up ? (feed.polling ? "polled" : "streamed") : "without prices"}`);
-    said.push(`oldest price ${feed.priceAgeSeconds ?? "?"} s`);
-  }
-  return said.join(" · ");
 }
 
 function OneUser() {
@@ -238,7 +222,7 @@ function Audit() {
             const refused = one.status !== null && Number(one.status) >= 400;
             const details = Object.entries(one.details)
               .filter(([, value]) => value !== null)
-              .map(([name, value]) => `${name} ${value}`);
+              .map(([name, value]) => `${camelWords(name)} ${tellDetail(value)}`);
             return (
               <li key={`${one.requestId}${one.timestamp}`}>
                 <time class="figure" dateTime={one.timestamp}>
@@ -268,3 +252,9 @@ function Audit() {
     </section>
   );
 }
+
+/** closingPaused as words: closing paused. */
+const camelWords = (name: string): string => name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+
+const tellDetail = (value: string | boolean | null): string =>
+  typeof value === "boolean" ? (value ? "yes" : "no") : `${value}`;

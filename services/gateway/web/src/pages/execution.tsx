@@ -1,4 +1,5 @@
 /** One execution of a flow, step by step, as it happens. */
+import type { ComponentChild } from "preact";
 import { useState } from "preact/hooks";
 import { useAct } from "../act";
 import { type ExecutionPush, goesOn, type Life, readExecution, stopExecution, withStep } from "../api/executions";
@@ -9,6 +10,7 @@ import {
   formatInstant,
   formatMoment,
   formatPrice,
+  formatQuantity,
   UNKNOWN,
   words,
 } from "../format";
@@ -17,8 +19,9 @@ import { operations } from "../live/positions";
 import { useLoad, useNow } from "../load";
 import { notify } from "../notices";
 import { Facts } from "../parts/facts";
-import { Pnl } from "../parts/figures";
+import { Pnl, Price } from "../parts/figures";
 import { Icon } from "../parts/icons";
+import { Ladder } from "../parts/ladder";
 import { Empty, Failure, Loading } from "../parts/states";
 import { Link } from "../router";
 import { TONES } from "./executions";
@@ -120,12 +123,27 @@ function Now({ life, changed }: { life: Life; changed: () => void }) {
           <span>{capital(execution.reason)}</span>
         </p>
       )}
+      {live && (
+        <div class="pad">
+          <Ladder row={live} />
+        </div>
+      )}
       <Facts
         facts={[
           ["Flow", execution.flowId],
           ["Node", execution.nodeId ?? UNKNOWN],
           ["Began", formatMoment(execution.startedAt)],
           [goesOn(execution) ? "Runs for" : "Lasted", began === null ? UNKNOWN : formatDuration(ended - began)],
+          ...(live
+            ? ([
+                ["Price", <Price key="price" value={live.currentPrice} like={live.entryPrice} />],
+                ["Entry", formatPrice(live.entryPrice)],
+                ["Size", formatQuantity(live.quantity)],
+                ["Stop", formatPrice(live.stopLoss, live.entryPrice)],
+                ["Target", formatPrice(live.takeProfit, live.entryPrice)],
+                ["Guarded", live.guarded ? "yes" : "no"],
+              ] as [string, ComponentChild][])
+            : []),
           ...(result
             ? ([
                 ["Exit", formatPrice(result.price)],

@@ -65,7 +65,7 @@ export function ExecutionsPage() {
         </div>
         <button
           type="button"
-          class="primary small"
+          class="primary small opens"
           disabled={paused !== null}
           title={paused ?? undefined}
           onClick={() => setStarting(true)}

@@ -118,7 +118,9 @@ function Account({ account, changed }: { account: Key; changed: () => void }) {
           <span>
             Trading
             <small class="muted">
-              {tradingEnabled ? "Tandem may close positions with it" : "levels are shown, and none is enforced"}
+              {tradingEnabled
+                ? "Tandem may open and close positions with it"
+                : "levels are shown, and none is enforced"}
             </small>
           </span>
         </label>
@@ -179,8 +181,8 @@ function Account({ account, changed }: { account: Key; changed: () => void }) {
 
 const NOTHING = { exchange: "binance", apiKey: "", apiSecret: "", name: "", tradingEnabled: true };
 const PERMISSIONS: Record<string, string[]> = {
-  binance: ["Enable Reading", "Enable Futures (only if Tandem may close for you)"],
-  bybit: ["Contract: Orders and Positions (read-only if Tandem may not close for you)", "Unified Trading account"],
+  binance: ["Enable Reading", "Enable Futures (only if Tandem may trade for you)"],
+  bybit: ["Contract: Orders and Positions (read-only if Tandem may not trade for you)", "Unified Trading account"],
 };
 
 function AddKey({ added }: { added: () => void }) {
@@ -277,7 +279,7 @@ function AddKey({ added }: { added: () => void }) {
               setFields((before) => ({ ...before, tradingEnabled }));
             }}
           />
-          <span>Tandem may close positions with it: needed for levels that are enforced</span>
+          <span>Tandem may open and close positions with it: needed for levels that are enforced</span>
         </label>
         {error && (
           <p class="says bad" role="alert">

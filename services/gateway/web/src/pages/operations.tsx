@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { ApiError, newKey } from "../api/client";
 import { syncNow } from "../api/routes";
 import { sum } from "../decimal";
-import { capital, exchangeName, formatAmount, formatCountdown, formatTime } from "../format";
+import { capital, exchangeName, formatAmount, formatCountdown, formatTime, readable } from "../format";
 import { happenings } from "../live/happenings";
 import type { Shown } from "../live/marks";
 import { keyless, operations, refresh } from "../live/positions";
@@ -35,8 +35,12 @@ export function OperationsPage() {
         <h1>Operations</h1>
         <span class="badge live">Live</span>
         <FeedBadge />
-        <Schedule />
-        {!keyless(state) && <OpenPosition opened={setChosen} />}
+        {!keyless(state) && (
+          <>
+            <Schedule />
+            <OpenPosition opened={setChosen} />
+          </>
+        )}
       </header>
       {state.error && !keyless(state) && <Failure error={state.error} retry={() => void refresh()} />}
       {state.warnings.map((warning) => (
@@ -102,7 +106,7 @@ function Doubts() {
               {one.suspiciousSince
                 ? `what it says is in doubt since ${formatTime(one.suspiciousSince)}. Nothing is closed in the books on its word.`
                 : `could not be reconciled ${Number(one.failures) === 1 ? "once" : `${one.failures} times running`}.`}{" "}
-              {one.lastReason && capital(one.lastReason)}
+              {one.lastReason && readable(one.lastReason)}
             </p>
           </div>
         ))}
@@ -216,7 +220,7 @@ function OpenPosition({ opened }: { opened: (key: string) => void }) {
     <>
       <button
         type="button"
-        class="primary small"
+        class="primary small opens"
         disabled={paused !== null}
         title={paused ?? undefined}
         onClick={() => setOpening(true)}

@@ -13,6 +13,7 @@ import {
   formatPnl,
   formatPrice,
   formatQuantity,
+  readable,
   UNKNOWN,
   words,
 } from "../format";
@@ -201,10 +202,13 @@ function tell(one: Moment, before: Moment | undefined, position: Position): Told
     // What stayed as it was is not told again.
     if (!before || tellLevel(before[level]) !== now) facts.push([name, now]);
   }
+  // Which of the two was set is what one looks for.
+  const set = one.change === "level_set" ? facts.slice(1).map(([name]) => name) : [];
+  const change = set.length === 1 ? `${set[0]} set` : words(one.change);
   const ended = one.change === "closed" && position.exit ? `: ${words(position.exit.reason)}` : "";
   return {
     at: one.timestamp,
-    title: `${capital(words(one.change))}${ended}`,
+    title: `${capital(change)}${ended}`,
     why: [one.reason, one.evidence].filter((text): text is string => !!text),
     facts,
   };
@@ -256,7 +260,7 @@ function Timeline({ position, told, error }: { position: Position; told: Moment[
             <b>{one.title}</b>
             {one.why.map((text) => (
               <p class="why" key={text}>
-                {capital(text)}
+                {readable(text)}
               </p>
             ))}
             <p>

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import type { Overview } from "../api/admin";
 import { type Discrepancy, readDiscrepancies, readOverview, readRuns, type Scope } from "../api/reconciliation";
 import type { AccountSchedule } from "../api/types";
-import { capital, exchangeName, formatDuration, formatMoment, words } from "../format";
+import { exchangeName, formatDuration, formatMoment, readable, words } from "../format";
 import { useFacts } from "../live/happenings";
 import { type Pages, useLoad, usePages } from "../load";
 import { AdminHead, ForAdministrators } from "../parts/admin-head";
@@ -105,7 +105,7 @@ function Tiles({ overview }: { overview: Overview }) {
       <div class="tile">
         <dt>Missing positions</dt>
         <dd class="figure">
-          {overview.pendingAbsences} <small>not closed without evidence</small>
+          {overview.pendingAbsences} <small>still in the books</small>
         </dd>
       </div>
       <div class="tile">
@@ -155,7 +155,7 @@ function Attention({ accounts, confirm, changed }: AttentionProps) {
                     : `${one.failures} ${Number(one.failures) === 1 ? "failure" : "failures"} in a row`}
                   {missing > 0 && `, ${missing} ${missing === 1 ? "position is" : "positions are"} missing`}
                 </span>
-                {one.lastReason && <small>{capital(one.lastReason)}</small>}
+                {one.lastReason && <p class="evidence clamped">{readable(one.lastReason)}</p>}
                 <small class="muted">
                   account <code>{one.accountId}</code>
                 </small>

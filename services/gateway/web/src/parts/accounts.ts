@@ -2,7 +2,9 @@
 import type { Key } from "../api/types";
 import { exchangeName } from "../format";
 
-export const accountName = (account: Pick<Key, "name" | "exchange">): string =>
-  account.name && account.name !== exchangeName(account.exchange)
-    ? `${account.name} (${exchangeName(account.exchange)})`
-    : exchangeName(account.exchange);
+/** By its own name, with the exchange where that does not say it. */
+export function accountName({ name, exchange }: Pick<Key, "name" | "exchange">): string {
+  const venue = exchangeName(exchange);
+  if (!name) return venue;
+  return name.toLowerCase().includes(venue.toLowerCase()) ? name : `${name} (${venue})`;
+}

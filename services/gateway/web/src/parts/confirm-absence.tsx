@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { useAct } from "../act";
 import { confirmAbsence, missingOf, readAccount } from "../api/reconciliation";
-import { capital, exchangeName, formatInstant } from "../format";
+import { exchangeName, formatInstant, readable } from "../format";
 import { useLoad } from "../load";
 import { notify } from "../notices";
 import { Icon } from "./icons";
@@ -53,7 +53,9 @@ export function ConfirmAbsence({ accountId, done, leave }: Props) {
       }}
     >
       <form class="absence" onSubmit={(event) => void submit(event)}>
-        <h2 id="absence-title">Are these positions really gone?</h2>
+        <h2 id="absence-title">
+          {missing.length === 1 ? "Is this position really gone?" : "Are these positions really gone?"}
+        </h2>
         {account.error !== null && <Failure error={account.error} retry={account.reload} />}
         {account.loading && !account.value && <Loading what="missing positions" rows={2} />}
         {account.value && !first && (
@@ -62,8 +64,9 @@ export function ConfirmAbsence({ accountId, done, leave }: Props) {
         {first && (
           <>
             <p class="says">
-              {venue} of <b>{first.userId}</b> did not list them {formatInstant(first.foundAt)}, and no fill says how
-              they ended. Account <code>{accountId}</code>
+              {venue} did not list {missing.length === 1 ? "it" : "them"} {formatInstant(first.foundAt)}, and no fill
+              says how {missing.length === 1 ? "it" : "they"} ended. User <b>{first.userId}</b>, account{" "}
+              <code>{accountId}</code>
             </p>
             <fieldset class="missing" disabled={unsure || busy}>
               <legend class="hidden">Which</legend>
@@ -85,7 +88,7 @@ export function ConfirmAbsence({ accountId, done, leave }: Props) {
                   />
                   <span>
                     <b>{one.symbol}</b> <span class="muted figure">{one.positionId}</span>
-                    <small class="muted">{capital(one.evidence)}</small>
+                    <small class="muted">{readable(one.evidence)}</small>
                   </span>
                 </label>
               ))}
@@ -129,13 +132,13 @@ export function ConfirmAbsence({ accountId, done, leave }: Props) {
             </span>
           </p>
         )}
-        <div class="actions">
+        <div class="actions last">
           <button type="button" onClick={leave} disabled={busy}>
-            {first ? "They may still be there" : "Leave"}
+            {first ? "Do not confirm" : "Leave"}
           </button>
           {first && (
             <button type="submit" class="danger" disabled={busy || !looked || !note.trim()}>
-              {busy ? "Keeping your word…" : `Confirm that ${rows} ${covered === 1 ? "is" : "are"} gone`}
+              {busy ? "Keeping your word…" : `Confirm ${rows} gone`}
             </button>
           )}
         </div>

@@ -1,7 +1,7 @@
 /** Where books and venues differed: what was seen, what was decided, and on what evidence. */
 import { useState } from "preact/hooks";
 import { type Discrepancy, isMissing, type Scope } from "../api/reconciliation";
-import { capital, exchangeName, formatInstant, words } from "../format";
+import { exchangeName, formatInstant, readable, words } from "../format";
 import type { Pages } from "../load";
 import { Icon } from "./icons";
 import { REACHABLE } from "./reachable";
@@ -23,15 +23,8 @@ interface Props {
 
 export function DiscrepancyList({ found, scope, choose, confirm }: Props) {
   const [all, setAll] = useState(false);
-  const rows = found.rows?.filter((one) => all || !one.known) ?? null;
-  // The newest word on each missing row is where an operator's belongs.
-  const newest = new Set<string>();
-  const latest = (one: Discrepancy): boolean => {
-    if (!one.positionId || newest.has(one.positionId)) return false;
-    newest.add(one.positionId);
-    return isMissing(one);
-  };
-  const pending = new Set(found.rows?.filter(latest) ?? []);
+  const pending = pendingOf(found.rows ?? []);
+  const rows = found.rows?.filter((one) => all || pending.has(one) || !isKnown(one, pending)) ?? null;
   return (
     <section class="panel feed-list discrepancies" aria-label="Discrepancies">
       <header class="exchange-head">
@@ -41,7 +34,7 @@ export function DiscrepancyList({ found, scope, choose, confirm }: Props) {
           {[false, true].map((one) => (
             <label key={String(one)}>
               <input type="radio" name="discrepancies" checked={all === one} onChange={() => setAll(one)} />
-              <span>{one ? "Each time" : "When first seen"}</span>
+              <span>{one ? "Each time" : "Once"}</span>
             </label>
           ))}
         </fieldset>
@@ -53,7 +46,6 @@ export function DiscrepancyList({ found, scope, choose, confirm }: Props) {
         <ol {...REACHABLE}>
           {rows.map((one, place) => (
             <Line
-              // biome-ignore lint/suspicious/noArrayIndexKey: a run may find the same of one position twice
               key={`${one.runId}${one.kind}${one.symbol}${one.positionId}${place}`}
               one={one}
               scope={scope}
@@ -67,6 +59,22 @@ export function DiscrepancyList({ found, scope, choose, confirm }: Props) {
     </section>
   );
 }
+
+/** The newest word on each row that is still missing: an operator's belongs there. */
+function pendingOf(rows: readonly Discrepancy[]): ReadonlySet<Discrepancy> {
+  const seen = new Set<string>();
+  return new Set(
+    rows.filter((one) => {
+      if (!one.positionId || seen.has(one.positionId)) return false;
+      seen.add(one.positionId);
+      return isMissing(one);
+    }),
+  );
+}
+
+/** Whether a run before had found it, or a later one says it anew. */
+const isKnown = (one: Discrepancy, pending: ReadonlySet<Discrepancy>): boolean =>
+  one.known || (isMissing(one) && [...pending].some((newer) => newer.positionId === one.positionId));
 
 interface LineProps {
   one: Discrepancy;
@@ -100,7 +108,7 @@ function Line({ one, scope, choose, confirm }: LineProps) {
             </>
           )}
         </p>
-        <p class="evidence">{capital(one.evidence)}</p>
+        <p class="evidence">{readable(one.evidence)}</p>
         {confirm && (
           <button type="button" class="small" onClick={confirm}>
             Confirm absence…

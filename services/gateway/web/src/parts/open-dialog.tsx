@@ -187,7 +187,7 @@ export function OpenDialog({ purpose, flows = [], symbols = [], started, opened,
             </p>
           </div>
         )}
-        <div class="actions">
+        <div class="actions last">
           {reviewing && !failure?.unsure ? (
             <button type="button" ref={backwards} onClick={back} disabled={act.busy}>
               Change it
@@ -197,7 +197,11 @@ export function OpenDialog({ purpose, flows = [], symbols = [], started, opened,
               {failure?.unsure ? "Leave it to be looked up" : "Leave"}
             </button>
           )}
-          <button type="submit" class="primary" disabled={act.busy || (paused !== null && !failure?.unsure) || able.length === 0}>
+          <button
+            type="submit"
+            class="primary"
+            disabled={act.busy || (paused !== null && !failure?.unsure) || able.length === 0}
+          >
             {act.busy
               ? "Asking the exchange…"
               : failure?.unsure

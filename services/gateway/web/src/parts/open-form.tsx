@@ -20,7 +20,7 @@ interface Props {
 
 const SIZES: Record<SizeWay, { name: string; unit: string }> = {
   notional: { name: "Notional", unit: "USDT" },
-  quantity: { name: "Quantity", unit: "coins or contracts" },
+  quantity: { name: "Quantity", unit: "coins" },
   risk: { name: "Risk", unit: "% of equity, lost at the stop" },
 };
 
@@ -93,17 +93,34 @@ export function OpenForm({ purpose, draft, change, accounts, symbols, flows, pri
           <Choices id="open-symbols" of={symbols} />
         </Field>
       </div>
-      <fieldset class="segments sides">
-        <legend class="hidden">Side</legend>
-        {(["long", "short"] as const).map((side) => (
-          <label key={side} class={side}>
-            <input type="radio" name="open-side" checked={draft.side === side} onChange={() => change({ side })} />
-            <span>{side === "long" ? "Long" : "Short"}</span>
-          </label>
-        ))}
-      </fieldset>
       <div class="fields">
-        <Field id="open-size" label="Size" hint={SIZES[draft.sizeWay].unit} error={refusals.size}>
+        <div class="field">
+          <span class="label" aria-hidden="true">
+            Side
+          </span>
+          <fieldset class="segments sides">
+            <legend class="hidden">Side</legend>
+            {(["long", "short"] as const).map((side) => (
+              <label key={side} class={side}>
+                <input type="radio" name="open-side" checked={draft.side === side} onChange={() => change({ side })} />
+                <span>{side === "long" ? "Long" : "Short"}</span>
+              </label>
+            ))}
+          </fieldset>
+        </div>
+        <Field id="open-leverage" label="Leverage" hint="optional" error={refusals.leverage}>
+          <input
+            {...faultOf("open-leverage", refusals.leverage)}
+            value={draft.leverage}
+            onInput={text("leverage")}
+            inputMode="numeric"
+            autocomplete="off"
+            placeholder="as it is"
+          />
+        </Field>
+      </div>
+      <Field id="open-size" label="Size" hint={SIZES[draft.sizeWay].unit} error={refusals.size}>
+        <div class="sizes">
           <fieldset class="segments tiny ways">
             <legend class="hidden">What the size is stated in</legend>
             {(Object.keys(SIZES) as SizeWay[]).map((way) => (
@@ -128,20 +145,9 @@ export function OpenForm({ purpose, draft, change, accounts, symbols, flows, pri
               draft.sizeWay === "risk" ? "such as 1" : draft.sizeWay === "notional" ? "such as 500" : undefined
             }
           />
-        </Field>
-        <Field id="open-leverage" label="Leverage" hint="optional" error={refusals.leverage}>
-          <p class="says ways">Empty: as the account has it for this symbol.</p>
-          <input
-            {...faultOf("open-leverage", refusals.leverage)}
-            value={draft.leverage}
-            onInput={text("leverage")}
-            inputMode="numeric"
-            autocomplete="off"
-            placeholder="as it is"
-          />
-        </Field>
-      </div>
-      <div class="fields">
+        </div>
+      </Field>
+      <div class="fields levels-choice">
         <LevelChoice kind="stop" level={draft.stop} error={refusals.stop} choose={(stop) => change({ stop })} />
         <LevelChoice
           kind="target"

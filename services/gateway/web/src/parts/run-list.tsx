@@ -1,6 +1,6 @@
 /** How accounts were reconciled, the latest first. */
 import type { FinishedRun, Scope } from "../api/reconciliation";
-import { capital, exchangeName, formatInstant, words } from "../format";
+import { capital, exchangeName, formatInstant, readable, words } from "../format";
 import { tellDone } from "../live/sentences";
 import type { Pages } from "../load";
 import { REACHABLE } from "./reachable";
@@ -49,8 +49,8 @@ export function RunList({ runs, scope, choose }: Props) {
                   )}
                   {` · ${tellTrigger(one)}`}
                 </p>
-                <b>{capital(tellDone(one)) || "Nothing to do"}</b>
-                {one.reason && <p class="evidence">{capital(one.reason)}</p>}
+                <b>{capital(tellOutcome(one))}</b>
+                {one.reason && <p class="evidence clamped">{readable(one.reason)}</p>}
               </div>
               <span class={`token ${TONES[one.result] ?? "idle"}`}>
                 <span>{words(one.result)}</span>
@@ -62,6 +62,12 @@ export function RunList({ runs, scope, choose }: Props) {
       <More pages={runs} />
     </section>
   );
+}
+
+function tellOutcome(run: FinishedRun): string {
+  const waiting = Number(run.pending) > 0 ? `${run.pending} not decided` : "";
+  const told = [tellDone(run), waiting].filter(Boolean).join(", ");
+  return told || (run.result === "failed" ? "nothing could be read" : "nothing to do");
 }
 
 const TRIGGERS: Record<string, string> = { schedule: "on schedule", request: "asked for", prompt: "something moved" };

@@ -61,6 +61,7 @@ export function StatTiles({ figures }: { figures: Analytics }) {
       </Tile>
       <Tile name="Sharpe" title={annual}>
         {ratio(figures.sharpeRatio)}
+        {figures.sharpeRatio == null && <small>{days === 0 ? "no daily equity yet" : `${days} days of equity`}</small>}
         {figures.sortinoRatio != null && <small> Sortino {ratio(figures.sortinoRatio)}</small>}
       </Tile>
       {figures.estimatedExits !== "0" && (
