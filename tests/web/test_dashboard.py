@@ -209,14 +209,19 @@ async def test_no_page_is_hard_to_read_or_to_reach(browser: Browser, web_stack: 
             await page.goto(address)
             await page.get_by_role("heading", level=1).wait_for()
             await expect(page.get_by_role("status").filter(has_text="Loading")).to_have_count(0)
-            found += [f"{scheme} {address}: {fault}" for fault in await _faults(page, axe, scheme)]
+            found += [f"{scheme} {address}: {fault}" for fault in await faults(page, axe, scheme)]
+        await page.goto("/executions")
+        await page.get_by_role("button", name="Start execution").click()
+        await page.get_by_role("button", name="Review…").click()
+        await expect(page.get_by_label("Flow", exact=True).last).to_be_focused()
+        found += [f"{scheme} opening: {fault}" for fault in await faults(page, axe, scheme)]
         await page.goto("/")
         await page.get_by_role("button", name="Close position…").click()
-        found += [f"{scheme} close: {fault}" for fault in await _faults(page, axe, scheme)]
+        found += [f"{scheme} close: {fault}" for fault in await faults(page, axe, scheme)]
         await page.get_by_role("button", name="Keep it open").click()
         await page.get_by_role("link", name="Details").click()
         await page.get_by_role("region", name="Timeline").get_by_role("listitem").first.wait_for()
-        found += [f"{scheme} position: {fault}" for fault in await _faults(page, axe, scheme)]
+        found += [f"{scheme} position: {fault}" for fault in await faults(page, axe, scheme)]
         assert found == []
 
 
@@ -241,7 +246,7 @@ async def test_a_phone_shows_every_page_without_scrolling_sideways(browser: Brow
         await expect(page.get_by_role("heading", name="Keys")).to_be_visible()
 
 
-async def _faults(page: Page, axe: str, scheme: str) -> list[str]:
+async def faults(page: Page, axe: str, scheme: str) -> list[str]:
     """What axe finds, where it is serious or worse. Of a second dress only the colours are another's."""
     await page.evaluate(axe)
     standards = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]

@@ -133,6 +133,7 @@ async def test_a_position_is_opened_by_hand_and_a_second_one_of_the_kind_is_not(
     await expect(dialog.get_by_label("Symbol")).to_be_focused()
     await page.keyboard.press("Escape")
     await expect(dialog).to_have_count(0)
+    await expect(page.get_by_role("button", name="Open position")).to_be_focused()
 
 
 async def test_an_opening_whose_answer_is_lost_is_asked_for_again_and_not_done_again(

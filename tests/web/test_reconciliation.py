@@ -4,8 +4,9 @@ from playwright.async_api import Browser, expect
 
 from tests.e2e.trader import Trader, until
 from tests.stack import RunningStack
-from tests.web.browser import signed_in
+from tests.web.browser import AXE, signed_in
 from tests.web.conftest import DEADLINE_MILLISECONDS
+from tests.web.test_dashboard import faults
 
 GONE = 3
 
@@ -64,6 +65,8 @@ async def test_an_operator_sees_what_is_missing_and_says_that_it_is_gone(
         await expect(confirm).to_be_disabled()
         await dialog.get_by_label("I have looked at the account at Binance itself.").check()
         assert await trader.history() == {}
+        if AXE.exists():
+            assert await faults(page, AXE.read_text(), "dark") == []
         await confirm.click()
         await expect(dialog).to_have_count(0)
         await expect(page.locator(".notice").last).to_contain_text("Confirmed: OP_")

@@ -9,6 +9,7 @@ import { operations, refresh } from "../live/positions";
 import { notify } from "../notices";
 import { outlookOfClose, refuseQuantity, shareOf, typedPrice } from "../outlook";
 import { Icon } from "./icons";
+import { useModal } from "./modal";
 
 interface Props {
   row: Row;
@@ -19,14 +20,13 @@ interface Props {
 const SHARES = [25, 50, 75, 100];
 
 export function CloseDialog({ row, position, done }: Props) {
-  const dialog = useRef<HTMLDialogElement>(null);
+  const dialog = useModal();
   const keep = useRef<HTMLButtonElement>(null);
   const [text, setText] = useState<string | null>(null);
   const { busy, error, unsure, run } = useAct();
   const { pauses } = operations.use();
 
   useEffect(() => {
-    dialog.current?.showModal();
     // Not the quantity: on a phone its keyboard would cover what is about to happen.
     keep.current?.focus();
   }, []);

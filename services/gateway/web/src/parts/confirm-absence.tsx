@@ -1,11 +1,12 @@
 /** An operator's word that positions are really gone: what it does is said before it counts. */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { useAct } from "../act";
 import { confirmAbsence, missingOf, readAccount } from "../api/reconciliation";
 import { exchangeName, formatInstant, readable } from "../format";
 import { useLoad } from "../load";
 import { notify } from "../notices";
 import { Icon } from "./icons";
+import { useModal } from "./modal";
 import { Failure, Loading } from "./states";
 
 interface Props {
@@ -15,14 +16,12 @@ interface Props {
 }
 
 export function ConfirmAbsence({ accountId, done, leave }: Props) {
-  const dialog = useRef<HTMLDialogElement>(null);
+  const dialog = useModal();
   const account = useLoad(accountId, () => readAccount(accountId));
   const [chosen, setChosen] = useState<string | null>(null);
   const [note, setNote] = useState("");
   const [looked, setLooked] = useState(false);
   const { busy, error, unsure, run } = useAct();
-
-  useEffect(() => dialog.current?.showModal(), []);
 
   const missing = account.value ? missingOf(account.value.runs, account.value.found) : [];
   const [first] = missing;

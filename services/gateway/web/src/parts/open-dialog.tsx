@@ -23,6 +23,7 @@ import {
 import { explainOpening } from "../open-refusals";
 import { Link } from "../router";
 import { Icon } from "./icons";
+import { useModal } from "./modal";
 import { OpenForm } from "./open-form";
 import { OpenPlan } from "./open-plan";
 import { Failure, Loading } from "./states";
@@ -49,7 +50,7 @@ export function useOpeningPaused(): string | null {
 }
 
 export function OpenDialog({ purpose, flows = [], symbols = [], started, opened, leave }: Props) {
-  const dialog = useRef<HTMLDialogElement>(null);
+  const dialog = useModal();
   const backwards = useRef<HTMLButtonElement>(null);
   const keys = useLoad("keys", readKeys);
   const state = operations.use();
@@ -62,7 +63,6 @@ export function OpenDialog({ purpose, flows = [], symbols = [], started, opened,
   const doubted = useRef(false);
   const act = useAct();
 
-  useEffect(() => dialog.current?.showModal(), []);
   // Not the button that opens: who presses Enter twice has read nothing.
   useEffect(() => {
     if (reviewing) backwards.current?.focus();
