@@ -6,8 +6,7 @@ import { useFacts } from "../live/happenings";
 import { operations } from "../live/positions";
 import { useNow, usePages } from "../load";
 import { Pnl } from "../parts/figures";
-import { Icon } from "../parts/icons";
-import { OpenDialog, useOpeningPaused } from "../parts/open-dialog";
+import { OpenButton } from "../parts/open-button";
 import { Empty, Failure, Loading, More } from "../parts/states";
 import { Link, navigate } from "../router";
 
@@ -23,8 +22,6 @@ export const TONES: Record<Execution["state"], string> = {
 export function ExecutionsPage() {
   const [running, setRunning] = useState(false);
   const [flow, setFlow] = useState("");
-  const [starting, setStarting] = useState(false);
-  const paused = useOpeningPaused();
   const executions = usePages(`${running} ${flow}`, async (cursor) => {
     const page = await readExecutions(running, flow.trim(), cursor);
     return { rows: page.executions, nextCursor: page.nextCursor };
@@ -63,15 +60,14 @@ export function ExecutionsPage() {
             onInput={(event) => setFlow(event.currentTarget.value)}
           />
         </div>
-        <button
-          type="button"
-          class="primary small opens"
-          disabled={paused !== null}
-          title={paused ?? undefined}
-          onClick={() => setStarting(true)}
+        <OpenButton
+          purpose="flow"
+          flows={rows?.map((one) => one.flowId) ?? []}
+          symbols={rows?.map((one) => one.symbol) ?? []}
+          started={(execution) => navigate(`/executions/${execution.id}`)}
         >
-          <Icon name="add" size={15} /> Start execution
-        </button>
+          Start execution
+        </OpenButton>
       </header>
       {executions.error !== null && <Failure error={executions.error} retry={executions.reload} />}
       {executions.loading && !rows && <Loading rows={4} what="executions" />}
@@ -94,15 +90,6 @@ export function ExecutionsPage() {
           </ul>
           <More pages={executions} />
         </section>
-      )}
-      {starting && (
-        <OpenDialog
-          purpose="flow"
-          flows={rows?.map((one) => one.flowId) ?? []}
-          symbols={rows?.map((one) => one.symbol) ?? []}
-          started={(execution) => navigate(`/executions/${execution.id}`)}
-          leave={() => setStarting(false)}
-        />
       )}
     </>
   );

@@ -13,7 +13,7 @@ import { notional } from "../outlook";
 import { FeedBadge } from "../parts/feed-badge";
 import { Pnl } from "../parts/figures";
 import { Icon } from "../parts/icons";
-import { OpenDialog, useOpeningPaused } from "../parts/open-dialog";
+import { OpenButton } from "../parts/open-button";
 import { PositionPanel } from "../parts/position-panel";
 import { PositionRow } from "../parts/position-row";
 import { REACHABLE } from "../parts/reachable";
@@ -38,7 +38,9 @@ export function OperationsPage() {
         {!keyless(state) && (
           <>
             <Schedule />
-            <OpenPosition opened={setChosen} />
+            <OpenButton purpose="hand" opened={(position) => setChosen(position.id)}>
+              Open position
+            </OpenButton>
           </>
         )}
       </header>
@@ -210,27 +212,6 @@ function Schedule() {
         <Icon name="sync" size={15} /> {busy ? "Syncing…" : "Sync now"}
       </button>
     </div>
-  );
-}
-
-function OpenPosition({ opened }: { opened: (key: string) => void }) {
-  const [opening, setOpening] = useState(false);
-  const paused = useOpeningPaused();
-  return (
-    <>
-      <button
-        type="button"
-        class="primary small opens"
-        disabled={paused !== null}
-        title={paused ?? undefined}
-        onClick={() => setOpening(true)}
-      >
-        <Icon name="add" size={15} /> Open position
-      </button>
-      {opening && (
-        <OpenDialog purpose="hand" opened={(position) => opened(position.id)} leave={() => setOpening(false)} />
-      )}
-    </>
   );
 }
 

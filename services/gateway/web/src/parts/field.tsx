@@ -33,3 +33,24 @@ export const faultOf = (id: string, error: string | null | undefined) => ({
   "aria-invalid": error ? ("true" as const) : undefined,
   "aria-describedby": error ? `${id}-says` : undefined,
 });
+
+interface TextProps extends Omit<Props, "children"> {
+  value: string;
+  onInput: (event: Event) => void;
+  /** The id of a datalist. */
+  list?: string;
+  maxLength?: number;
+  placeholder?: string;
+  class?: string;
+  inputMode?: "decimal" | "numeric";
+  autocapitalize?: "characters";
+}
+
+/** A field that is typed; nothing that a browser remembers or corrects. */
+export function TextField({ id, label, hint, error, ...input }: TextProps) {
+  return (
+    <Field id={id} label={label} hint={hint} error={error}>
+      <input type="text" {...faultOf(id, error)} autocomplete="off" spellcheck={false} {...input} />
+    </Field>
+  );
+}

@@ -28,7 +28,7 @@ import { OpenForm } from "./open-form";
 import { OpenPlan } from "./open-plan";
 import { Failure, Loading } from "./states";
 
-interface Props {
+export interface OpenDialogProps {
   purpose: Purpose;
   /** The flows and symbols that are known where it was asked for. */
   flows?: readonly string[];
@@ -49,7 +49,7 @@ export function useOpeningPaused(): string | null {
   return `Opening is paused ${whose}${held.reason ? `: ${held.reason}` : ""}.`;
 }
 
-export function OpenDialog({ purpose, flows = [], symbols = [], started, opened, leave }: Props) {
+export function OpenDialog({ purpose, flows = [], symbols = [], started, opened, leave }: OpenDialogProps) {
   const dialog = useModal();
   const backwards = useRef<HTMLButtonElement>(null);
   const keys = useLoad("keys", readKeys);

@@ -3,7 +3,7 @@ import type { Key } from "../api/types";
 import { formatPrice } from "../format";
 import type { LevelDraft, LevelWay, OpenDraft, Purpose, Refusals, SizeWay } from "../open-draft";
 import { accountName } from "./accounts";
-import { Field, faultOf } from "./field";
+import { Field, faultOf, TextField } from "./field";
 
 interface Props {
   purpose: Purpose;
@@ -32,29 +32,26 @@ export function OpenForm({ purpose, draft, change, accounts, symbols, flows, pri
     <div class="open-form">
       {purpose === "flow" && (
         <div class="fields">
-          <Field id="open-flow" label="Flow" error={refusals.flow}>
-            <input
-              {...faultOf("open-flow", refusals.flow)}
-              value={draft.flow}
-              onInput={text("flow")}
-              list="open-flows"
-              maxLength={128}
-              autocomplete="off"
-              spellcheck={false}
-              placeholder="trend-following"
-            />
-            <Choices id="open-flows" of={flows} />
-          </Field>
-          <Field id="open-node" label="Node" hint="optional" error={refusals.node}>
-            <input
-              {...faultOf("open-node", refusals.node)}
-              value={draft.node}
-              onInput={text("node")}
-              maxLength={128}
-              autocomplete="off"
-              spellcheck={false}
-            />
-          </Field>
+          <TextField
+            id="open-flow"
+            label="Flow"
+            error={refusals.flow}
+            value={draft.flow}
+            onInput={text("flow")}
+            list="open-flows"
+            maxLength={128}
+            placeholder="trend-following"
+          />
+          <Choices id="open-flows" of={flows} />
+          <TextField
+            id="open-node"
+            label="Node"
+            hint="optional"
+            error={refusals.node}
+            value={draft.node}
+            onInput={text("node")}
+            maxLength={128}
+          />
         </div>
       )}
       <div class="fields">
@@ -72,26 +69,20 @@ export function OpenForm({ purpose, draft, change, accounts, symbols, flows, pri
             })}
           </select>
         </Field>
-        <Field
+        <TextField
           id="open-symbol"
           label="Symbol"
           hint={price === null ? undefined : <span class="figure">now {formatPrice(price)}</span>}
           error={refusals.symbol}
-        >
-          <input
-            {...faultOf("open-symbol", refusals.symbol)}
-            class="symbol"
-            value={draft.symbol}
-            onInput={text("symbol")}
-            list="open-symbols"
-            maxLength={40}
-            autocomplete="off"
-            autocapitalize="characters"
-            spellcheck={false}
-            placeholder="BTCUSDT"
-          />
-          <Choices id="open-symbols" of={symbols} />
-        </Field>
+          class="symbol"
+          value={draft.symbol}
+          onInput={text("symbol")}
+          list="open-symbols"
+          maxLength={40}
+          autocapitalize="characters"
+          placeholder="BTCUSDT"
+        />
+        <Choices id="open-symbols" of={symbols} />
       </div>
       <div class="fields">
         <div class="field">
@@ -108,16 +99,16 @@ export function OpenForm({ purpose, draft, change, accounts, symbols, flows, pri
             ))}
           </fieldset>
         </div>
-        <Field id="open-leverage" label="Leverage" hint="optional" error={refusals.leverage}>
-          <input
-            {...faultOf("open-leverage", refusals.leverage)}
-            value={draft.leverage}
-            onInput={text("leverage")}
-            inputMode="numeric"
-            autocomplete="off"
-            placeholder="as it is"
-          />
-        </Field>
+        <TextField
+          id="open-leverage"
+          label="Leverage"
+          hint="optional"
+          error={refusals.leverage}
+          value={draft.leverage}
+          onInput={text("leverage")}
+          inputMode="numeric"
+          placeholder="as it is"
+        />
       </div>
       <Field id="open-size" label="Size" hint={SIZES[draft.sizeWay].unit} error={refusals.size}>
         <div class="sizes">
