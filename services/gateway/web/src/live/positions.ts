@@ -31,6 +31,8 @@ export interface Operations {
 }
 
 export const POLL_MILLISECONDS = 5_000;
+/** What the venues alone say, such as margin, is read anew so often while it is looked at. */
+const VENUE_MILLISECONDS = 15_000;
 const REFRESH_MILLISECONDS = 30_000;
 /** So long one waits for the first marks before it is said that there are none. */
 const PATIENCE_MILLISECONDS = 4_000;
@@ -93,6 +95,10 @@ export function startLive(): () => void {
     markedAt = 0;
   };
 }
+
+/** Turns as often as what the venues alone say is worth reading anew; 0 before the first reading. */
+export const venueTurn = ({ loaded, takenAt }: Operations): number =>
+  loaded && takenAt ? Math.floor(Date.parse(takenAt) / VENUE_MILLISECONDS) : 0;
 
 /** Read everything anew, now. */
 export async function refresh(): Promise<void> {

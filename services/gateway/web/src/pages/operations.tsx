@@ -159,7 +159,7 @@ function Summary({ open }: { open: readonly Shown[] }) {
       <div class={uncovered ? "tile bad" : "tile"}>
         <dt>Guarded</dt>
         <dd class="figure">
-          {guarded} <small>of {enforced.length} with an enforced level</small>
+          {guarded} <small>of {enforced.length} enforced</small>
         </dd>
       </div>
     </dl>

@@ -3,14 +3,12 @@ import { useEffect } from "preact/hooks";
 import { readPortfolio, type Stake } from "../api/portfolio";
 import { type Exposure, exposures } from "../exposure";
 import { capital, exchangeName, formatAmount, formatPnl } from "../format";
-import { keyless, operations, refresh } from "../live/positions";
+import { keyless, operations, refresh, venueTurn } from "../live/positions";
 import { useLoad } from "../load";
 import { FeedBadge } from "../parts/feed-badge";
 import { Pnl } from "../parts/figures";
 import { Empty, Failure, Loading, NoKeyYet } from "../parts/states";
 import { Link } from "../router";
-
-const MARGIN_MILLISECONDS = 15_000;
 
 export function PortfolioPage() {
   const state = operations.use();
@@ -19,11 +17,11 @@ export function PortfolioPage() {
   const stakes = useLoad("portfolio", readPortfolio);
   // Margin changes with what is open and with each reading of the venues, not with each price.
   const held = rows.map((row) => `${row.id}${row.quantity}`).join();
-  const readAt = state.loaded ? Math.floor(Date.parse(state.takenAt ?? "") / MARGIN_MILLISECONDS) : 0;
+  const turn = venueTurn(state);
   // biome-ignore lint/correctness/useExhaustiveDependencies: what is held, and the time, are the reasons
   useEffect(() => {
     if (stakes.value) stakes.reload();
-  }, [held, readAt]);
+  }, [held, turn]);
   const margin = stakes.value;
   return (
     <>

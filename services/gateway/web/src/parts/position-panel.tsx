@@ -15,7 +15,7 @@ import {
   words,
 } from "../format";
 import type { Shown } from "../live/marks";
-import { documents, noteDocument, operations } from "../live/positions";
+import { documents, noteDocument, operations, venueTurn } from "../live/positions";
 import { useLoad } from "../load";
 import { notional, typedPrice } from "../outlook";
 import { Link } from "../router";
@@ -49,11 +49,13 @@ export function PositionPanel({ shown, alone }: Props) {
     return read;
   });
 
-  // The reasons behind the marks are in the detail: read again whenever a mark changes, and after each reading.
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a mark that changes is the reason
+  const turn = venueTurn(state);
+  // Margin, liquidation and the reasons behind the marks are in the detail: read again whenever a mark changes, and
+  // now and then.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a mark that changes, and the time, are the reasons
   useEffect(() => {
     if (detail.value) detail.reload();
-  }, [row.guarded, row.inSync, row.stopLossEnforced, row.takeProfitEnforced, row.quantity]);
+  }, [row.guarded, row.inSync, row.stopLossEnforced, row.takeProfitEnforced, row.quantity, turn]);
 
   const position = (row.id ? known.get(row.id) : null) ?? detail.value?.position ?? null;
   const live = detail.value?.live ?? null;
