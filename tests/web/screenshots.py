@@ -6,6 +6,7 @@ Prints where the pictures are. The trades are made on the sandbox at prices of t
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -190,7 +191,7 @@ async def take(browser: Browser, stack: RunningStack, addresses: dict[str, str],
                     continue
                 await _show(page, name, device, addresses, stack)
                 path = FOLDER / f"{name}-{device}-{scheme}.png"
-                await page.screenshot(path=path, full_page=name not in WHOLE_WINDOW, scale="css")
+                await _picture(page, path, whole_page=name not in WHOLE_WINDOW)
 
     await asyncio.gather(live(), *(dress(*one) for one in dresses))
     if only and not only & set(LAST_PAGES):
@@ -230,7 +231,18 @@ async def _take_last(browser: Browser, stack: RunningStack, scheme: str, device:
             await page.wait_for_timeout(SETTLE_MILLISECONDS)
             await page.evaluate("window.scrollTo(0, 0)")
             path = FOLDER / f"{name}-{device}-{scheme}.png"
-            await page.screenshot(path=path, full_page=name not in ("paused", "absence"), scale="css")
+            await _picture(page, path, whole_page=name not in ("paused", "absence"))
+
+
+async def _picture(page: Page, path: Path, *, whole_page: bool) -> None:
+    """Of what is seen, or of the whole page in a window as high as that, at whose end what is fixed to it then lies."""
+    window = page.viewport_size
+    assert window is not None
+    if whole_page:
+        height = await page.evaluate("document.documentElement.scrollHeight")
+        await page.set_viewport_size({"width": window["width"], "height": max(height, window["height"])})
+    await page.screenshot(path=path, scale="css")
+    await page.set_viewport_size(window)
 
 
 async def _show(page: Page, name: str, device: str, addresses: dict[str, str], stack: RunningStack) -> None:
