@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.common.trading.fill import Fill, run_to_end
-from services.positions.domain.position import BookedFill, Position, book_fills, complete_exit
+from services.positions.domain.position import BookedFill, Position, book_fills, complete_exit, entered
 from services.positions.store.fills import list_fills, unbooked
 
 
@@ -24,4 +24,4 @@ async def completed(
     if run is None:
         return None
     booked = book_fills(position, run, earlier)
-    return complete_exit(position, (*earlier, *booked)), booked
+    return complete_exit(entered(position, run), (*earlier, *booked)), booked

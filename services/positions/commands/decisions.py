@@ -35,6 +35,7 @@ from services.positions.domain.position import (
     book_fills,
     close,
     close_estimated,
+    entered,
     settlement_of,
     tally,
 )
@@ -191,7 +192,7 @@ class _Batch:
         if run is None or not run.ended:
             return None
         booked = book_fills(position, run, earlier)
-        changed = close(position, (*earlier, *booked))
+        changed = close(entered(position, run), (*earlier, *booked))
         self._closed.add(position.position_id)
         await self._write(changed, booked, Change.CLOSED, evidence)
         return position.position_id

@@ -4,7 +4,7 @@ Every change of substance makes the next version. A closed position never change
 the exit is what the fills say, and nothing else.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -176,17 +176,42 @@ def adopt(
 def book_fills(position: Position, run: Run, earlier: Iterable[BookedFill] = ()) -> tuple[BookedFill, ...]:
     """The shares of a run's fills that belong to this position: neither what was before it nor what came after its end.
 
-    `earlier` are its fills that are booked already.
+    `earlier` are its fills that are booked already. What a fill closed was entered at the average of all before it:
+    those that the run adds move the entry from then on.
     """
     known = {one.fill.fill_id: one.fill for one in earlier}
     settled = fills_within((*known.values(), *run.settled), position.side.sign * position.quantity)
-    booked = []
-    for fill in in_order((*(one for one in settled if one.fill_id not in known), *run.reducing, *run.adding)):
-        reduced = fill.order_side is position.side.closing
-        booked.append(
-            BookedFill(position.position_id, fill, reduced, _fill_pnl(position, fill) if reduced else Decimal(0))
-        )
+    booked = [_share(position, fill, position.entry_price) for fill in settled if fill.fill_id not in known]
+    booked += [_share(position, fill, entry) for fill, entry, _ in _entries(position, run)]
     return tuple(booked)
+
+
+def entered(position: Position, run: Run) -> Position:
+    """The row with the entry that a run's additions led to, where no reading ever showed it."""
+    entry = position.entry_price
+    for _, _, entry in _entries(position, run):
+        pass
+    return replace(position, entry_price=entry)
+
+
+def _entries(position: Position, run: Run) -> Iterator[tuple[Fill, Decimal, Decimal]]:
+    """The fills of a run in order, each with the average entry before it and after it."""
+    held, entry = position.quantity, position.entry_price
+    for fill in in_order((*run.reducing, *run.adding)):
+        before = entry
+        if fill.order_side is position.side.closing:
+            held -= fill.quantity
+        else:
+            entry = to_books((held * entry + fill.quantity * fill.price) / (held + fill.quantity))
+            held += fill.quantity
+        yield fill, before, entry
+
+
+def _share(position: Position, fill: Fill, entry_price: Decimal) -> BookedFill:
+    """What a fill did to a position that was entered at this price until then."""
+    reduced = fill.order_side is position.side.closing
+    pnl = _fill_pnl(position.side, fill, entry_price) if reduced else Decimal(0)
+    return BookedFill(position.position_id, fill, reduced, pnl)
 
 
 def tally(position: Position, booked: Iterable[BookedFill]) -> Position:
@@ -345,8 +370,8 @@ def _require_open(position: Position) -> None:
         raise PositionAlreadyClosed(position_id=position.position_id)
 
 
-def _fill_pnl(position: Position, fill: Fill) -> Decimal:
-    """The venue's own figure where it states one; else from the booked entry."""
+def _fill_pnl(side: Side, fill: Fill, entry_price: Decimal) -> Decimal:
+    """The venue's own figure where it states one; else from the entry until then."""
     if fill.realized_pnl is not None:
         return fill.realized_pnl
-    return price_pnl(position.side, position.entry_price, fill.price, fill.quantity)
+    return to_books(price_pnl(side, entry_price, fill.price, fill.quantity))

@@ -6,13 +6,14 @@ a reading brings after each addition.
 
 from decimal import Decimal
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.common.trading.fill import Fill
 from services.common.trading.side import OrderSide, Side
 from services.positions.domain.account import Account
-from services.positions.domain.decision import Adjust, Adopt, Close
+from services.positions.domain.decision import Adjust, Adopt, Close, CloseEstimated, CompleteExit
 from tests.contract.positions.conftest import Books, NewAccount
 from tests.factories import at, make_fill, make_seen
 
@@ -81,6 +82,40 @@ async def test_a_zero_trade_nets_its_fees(books: Books, account: Account) -> Non
     position = await books.fills.record_fills(position_id, [fill(SELL, "1", "100", 2, "0")], "i1")
     assert position.exit is not None
     assert money(position.exit.realized_pnl, position.exit.realized_pnl_percent) == [0, 0]
+
+
+async def test_what_was_added_on_the_way_to_the_end_moves_the_entry(books: Books, account: Account) -> None:
+    """Bought 1 at 100; then, between two readings, 1 more at 200 (entry 150), and all sold at 160: +20, not +120."""
+    position_id = await open_by(books, account, fill(BUY, "1", "100", 1, "0"))
+    run = (fill(BUY, "1", "200", 2, "0"), fill(SELL, "2", "160", 3, "0"))
+    await books.apply(account, Close(position_id, 1, run, Decimal(0)))
+    position = await books.queries.get_position(position_id, None)
+    assert position.exit is not None
+    assert money(position.entry_price, position.exit.realized_pnl) == [150, 20]
+    assert position.exit.realized_pnl_percent == Decimal("6.666666666666666667")
+
+
+async def test_later_fills_of_an_estimated_exit_are_reckoned_alike(books: Books, account: Account) -> None:
+    position_id = await open_by(books, account, fill(BUY, "1", "100", 1, "0"))
+    await books.apply(account, CloseEstimated(position_id, 1, at(15)))
+    run = (fill(BUY, "1", "200", 2, "0"), fill(SELL, "2", "160", 3, "0"))
+    await books.apply(account, CompleteExit(position_id, 2, run))
+    position = await books.queries.get_position(position_id, None)
+    assert position.exit is not None
+    assert money(position.entry_price, position.exit.realized_pnl) == [150, 20]
+
+
+@pytest.mark.parametrize("side", list(Side))
+async def test_an_entry_of_eighteen_decimals_closes_by_a_fill_of_many(
+    books: Books, account: Account, side: Side
+) -> None:
+    """A third has no end, and a price times a quantity has the decimals of both: the books keep eighteen."""
+    entry = Decimal("0.333333333333333333")
+    position_id = await books.adopt(account, side=side, quantity=Decimal("0.003"), entry_price=entry)
+    last = fill(side.closing, "0.003", "0.4567", 15, "0")
+    position = await books.fills.record_fills(position_id, [last], "i1")
+    assert position.exit is not None
+    assert position.exit.realized_pnl == side.sign * Decimal("0.000370100000000000")
 
 
 MOVES = st.lists(
