@@ -220,7 +220,6 @@ class Books:
             return None
         del self.rows[row.position_id]
         self.estimated[row.position_id] = replace(row, version=row.version + 1)
-        self.ended_at[row.key] = decision.missed_at
         return row.position_id
 
     def _complete(self, decision: CompleteExit) -> str | None:

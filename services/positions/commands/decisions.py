@@ -45,7 +45,7 @@ from services.positions.readings import AccountReadings
 from services.positions.store import accounts
 from services.positions.store import decisions as applied
 from services.positions.store import positions as rows
-from services.positions.store.fills import list_fills, unbooked
+from services.positions.store.fills import list_fills, unbooked, unopened
 
 _log = structlog.get_logger(__name__)
 
@@ -142,7 +142,7 @@ class _Batch:
         found = await rows.look_up_key(self._connection, account.account_id, act.seen.key, self._closed, self.now)
         if found.latest is not None and _says_nothing_about(act, found.latest):
             return None
-        fills = in_order(act.fills)
+        fills = await unopened(self._connection, account.account_id, in_order(act.fills))
         position = adopt(
             found.new_id,
             user_id=account.user_id,
@@ -280,4 +280,7 @@ def _says_nothing_about(act: Adopt, latest: rows.LatestRow) -> bool:
     if latest.position.is_open or latest.changed_at >= act.asked_at:
         return True
     end, updated_at = latest.position.exit, act.seen.updated_at
-    return end is not None and updated_at is not None and updated_at < end.executed_at
+    if end is None or updated_at is None or end.estimated:
+        # No fill says that it ended: a venue that lists it again has it still.
+        return False
+    return updated_at < end.executed_at

@@ -46,6 +46,23 @@ async def unbooked(
     return tuple(left)
 
 
+async def unopened(connection: AsyncConnection, account_id: str, found: Sequence[Fill]) -> tuple[Fill, ...]:
+    """What of these fills has opened or added to no position yet: a fill may end one and begin the next, each once."""
+    if not found:
+        return ()
+    ids = {fill.fill_id for fill in found}
+    booked = await connection.execute(
+        select(fills.c.fill_id).where(
+            fills.c.account_id == account_id,
+            fills.c.symbol == found[0].symbol,
+            fills.c.fill_id.in_(ids),
+            fills.c.reduced.is_(False),
+        )
+    )
+    known = set(booked.scalars())
+    return tuple(fill for fill in found if fill.fill_id not in known)
+
+
 async def _booked_shares(
     connection: AsyncConnection, account_id: str, symbol: str, fill_ids: Collection[str], apart_from: str | None
 ) -> dict[str, Decimal]:

@@ -70,6 +70,27 @@ async def test_later_fills_complete_it(books: Books, account: Account) -> None:
     assert (await books.queries.analyze(Chosen(account.user_id))).trades.totals.total == 1
 
 
+async def test_a_position_that_was_there_all_along_is_adopted_again(books: Books, account: Account) -> None:
+    """It was missed for so long that its end was estimated; now the venue lists it, unchanged since before that."""
+    opening = make_fill("o", order_side=OrderSide.BUY, executed_at=at(0))
+    seen = make_seen(updated_at=at(0))
+    [first] = await books.apply(account, Adopt(seen, at(10), at(10.2), (opening,)))
+    await books.apply(account, CloseEstimated(first.position_id, 1, at(15)))
+    books.clock.set(at(90))
+    [again] = await books.apply(account, Adopt(seen, at(100), at(100.2), (opening,)))
+    assert again.outcome is Outcome.APPLIED
+    fees = [(await books.queries.get_position(one.position_id, None)).entry_fee for one in (first, again)]
+    assert fees == [Decimal("26.4"), None]  # a fill opens one position
+
+
+async def test_a_stale_list_brings_no_position_back_that_fills_ended(books: Books, account: Account) -> None:
+    position_id = await books.adopt(account, updated_at=at(9))
+    await books.apply(account, Close(position_id, 1, (make_fill("a", executed_at=at(12)),), Decimal(0)))
+    books.clock.set(at(90))
+    [again] = await books.apply(account, Adopt(make_seen(updated_at=at(9)), at(100), at(100.2)))
+    assert again.outcome is Outcome.STALE
+
+
 async def test_fills_that_do_not_reach_its_end_complete_nothing(books: Books, account: Account) -> None:
     position_id = await estimated(books, account)
     half = make_fill("a", quantity=Decimal("0.5"), executed_at=at(14))

@@ -166,6 +166,25 @@ async def test_an_exit_without_fills_is_estimated_and_completed_when_they_appear
     assert (gone.completed, gone.tried) == ((ended.position_id,), ())
 
 
+async def test_what_was_missed_for_long_and_is_listed_again_is_in_the_books_again(observatory: FakeObservatory) -> None:
+    """Nothing of it has changed since before it was missed: the venue had left it out all along."""
+    venue, books = observatory.venues[ACCOUNT], observatory.books[ACCOUNT]
+    venue.trade("1")
+    await examine(observatory)
+    observatory.distort = lambda seen: replace(
+        seen, reading=replace(seen.reading, positions=()), initial_margin=venue.initial_margin * 0
+    )
+    absences: tuple[PendingAbsence, ...] = ()
+    for _ in range(3):
+        absences = (await examine(observatory, absences)).absences
+        venue.now += timedelta(seconds=20)
+    assert books.rows == {}
+    observatory.distort = lambda seen: seen
+    found = await examine(observatory)
+    assert (found.result, found.adopted) == (RunResult.IN_STEP, 1)
+    assert [(row.symbol, row.quantity) for row in books.rows.values()] == [("BTCUSDT", 1)]
+
+
 @pytest.mark.parametrize(
     ("status", "result"),
     [
