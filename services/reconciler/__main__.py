@@ -93,7 +93,7 @@ async def serve(settings: ReconcilerSettings, process: Process) -> None:
     )
 
     reconciliation = Reconciliation(
-        examination=Examination(observatory, policy),
+        examination=Examination(observatory, policy, runs.expect_exits),
         accounts=accounts,
         runs=runs,
         clock=clock,

@@ -24,7 +24,7 @@ from services.reconciler.domain.errors import AccountNotScheduled
 from services.reconciler.domain.observation import ObservableAccount
 from services.reconciler.domain.run import AccountRun, Findings, RunResult, Suspicion, Trigger, doubt
 from services.reconciler.domain.schedule import FIRST_RECHECK, next_due
-from services.reconciler.examination import Brief, Examination
+from services.reconciler.examination import Brief, Examination, Tally
 from services.reconciler.store.accounts import AccountStore, Claim
 from services.reconciler.store.confirmations import ConfirmationStore
 from services.reconciler.store.runs import RunStore
@@ -215,15 +215,17 @@ class Reconciliation:
         )
 
     async def _examine(self, run_id: UUID, claim: Claim, brief: Brief) -> Findings:
-        account_id = claim.account.account_id
+        account_id, tally = claim.account.account_id, Tally(brief)
         try:
             async with asyncio.timeout(self._cadence.longest_run.total_seconds()):
-                return await self._examination.run(run_id, account_id, brief, lambda: self._take_joined(account_id))
+                return await self._examination.run(
+                    run_id, account_id, brief, lambda: self._take_joined(account_id), tally
+                )
         except TimeoutError:
-            return Findings(RunResult.FAILED, reason="the account could not be read in time", absences=brief.absences)
+            return tally.cut_short("the account could not be read in time")
         except Exception:  # noqa: BLE001 - the edge of one account's run: the other accounts' must go on
             _log.exception("run failed", account_id=account_id)
-            return Findings(RunResult.FAILED, reason="an internal error", absences=brief.absences)
+            return tally.cut_short("an internal error")
 
     def _take_joined(self, account_id: str) -> bool:
         running = self._under_way.get(account_id)

@@ -6,8 +6,9 @@ for a look after this one had begun: at most `ROUNDS` in all. The account's marg
 it is asked for where it matters: as long as something is missing, and now and then.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID
 
 from services.common.errors import DomainError
@@ -38,6 +39,10 @@ _ACCOUNT_GONE = "ACCOUNT_NOT_FOUND"
 LookAgain = Callable[[], bool]
 """Whether somebody has asked for a look since the last call of it."""
 
+ExpectExits = Callable[[str, Sequence[EndedRow], datetime], Awaitable[None]]
+"""Keeps, for an account, which rows are about to be closed without fills: whatever becomes of the run, their fills are
+asked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Brief:
@@ -57,24 +62,30 @@ class Brief:
 class Examination:
     """Runs the rounds of one account over the positions service."""
 
-    def __init__(self, observatory: Observatory, policy: AbsencePolicy) -> None:
+    def __init__(self, observatory: Observatory, policy: AbsencePolicy, expect_exits: ExpectExits) -> None:
         self._observatory = observatory
         self._policy = policy
+        self._expect_exits = expect_exits
 
-    async def run(self, run_id: UUID, account_id: str, brief: Brief, look_again: LookAgain) -> Findings:
-        """Bring one account's books into step. What goes wrong at the venue or at positions is a result, no error."""
-        tally = _Tally(brief)
+    async def run(
+        self, run_id: UUID, account_id: str, brief: Brief, look_again: LookAgain, tally: "Tally | None" = None
+    ) -> Findings:
+        """Bring one account's books into step. What goes wrong at the venue or at positions is a result, no error.
+
+        `tally` is for who may have to cut the run short: what it came to until then is in there.
+        """
+        tally = tally or Tally(brief)
         for _ in range(ROUNDS):
             look_again()
             try:
                 again = await self._round(run_id, account_id, brief, tally)
             except DomainError as error:
-                return tally.failed(error)
+                return tally.cut_short(error.message, account_gone=error.reason == _ACCOUNT_GONE)
             if not (again or look_again()):
                 break
         return tally.findings()
 
-    async def _round(self, run_id: UUID, account_id: str, brief: Brief, tally: "_Tally") -> bool:
+    async def _round(self, run_id: UUID, account_id: str, brief: Brief, tally: "Tally") -> bool:
         """One look; whether another should follow at once."""
         tally.rounds += 1
         with_margin = brief.with_margin or tally.unsettled
@@ -95,13 +106,16 @@ class Examination:
         decisions = (*found.decisions, *completions)
         applied: frozenset[str] = frozenset()
         if decisions:
+            ended = _ended(found)
+            if ended:
+                await self._expect_exits(account_id, ended, seen.reading.taken_at)
             results = await self._observatory.apply(run_id, account_id, decisions)
             applied = frozenset(result.decision_id for result in results if result.outcome is DecisionOutcome.APPLIED)
         tally.completed(completions, applied)
         return tally.applied(found, applied)
 
 
-class _Tally:
+class Tally:
     """What the rounds so far came to."""
 
     def __init__(self, brief: Brief) -> None:
@@ -112,7 +126,6 @@ class _Tally:
         self._counts: dict[type[Decision], int] = {}
         self._repaired: list[Finding] = []
         self._open: list[Finding] = []
-        self._ended: list[EndedRow] = []
         self._completed: list[str] = []
         self._tried: list[str] = []
         self._last: Diff | None = None
@@ -146,16 +159,12 @@ class _Tally:
     def applied(self, found: Diff, applied: frozenset[str]) -> bool:
         """The decisions that took effect are known; whether another look should follow at once."""
         reported = {one for discrepancy in found.discrepancies for one in discrepancy.decision_ids}
-        symbols = {discrepancy.position_id: discrepancy.symbol for discrepancy in found.discrepancies}
         for decision in found.decisions:
             if decision.decision_id not in applied:
                 continue
             if isinstance(decision, Adjust) and not decision.fills and decision.decision_id not in reported:
                 continue  # nothing changed but the moment as of which it is known
             self._counts[type(decision)] = self._counts.get(type(decision), 0) + 1
-            if isinstance(decision, CloseEstimated):
-                symbol = symbols[decision.position_id]
-                self._ended.append(EndedRow(decision.position_id, symbol, decision.missed_at))
         findings = [self._finding(found, index, applied) for index in range(len(found.discrepancies))]
         self._repaired += [finding for finding in findings if finding.repaired]
         self._open = [finding for finding in findings if not finding.repaired]
@@ -176,9 +185,9 @@ class _Tally:
             return self._result(RunResult.PENDING, reason or f"the reading was {reading.status}")
         return self._result(RunResult.IN_STEP, "")
 
-    def failed(self, error: DomainError) -> Findings:
-        """The end of a run that positions did not let through. What it had found stays found."""
-        return replace(self._result(RunResult.FAILED, error.message), account_gone=error.reason == _ACCOUNT_GONE)
+    def cut_short(self, reason: str, *, account_gone: bool = False) -> Findings:
+        """The end of a run that did not get through. What it had found stays found."""
+        return replace(self._result(RunResult.FAILED, reason), account_gone=account_gone)
 
     def _result(self, result: RunResult, reason: str) -> Findings:
         undecided = sum(1 for finding in self._open if not finding.discrepancy.decided)
@@ -196,7 +205,6 @@ class _Tally:
             findings=(*self._repaired, *self._open),
             absences=self.absences,
             suspicion="" if self._last is None else self._last.suspicion,
-            ended=tuple(self._ended),
             completed=tuple(self._completed),
             tried=tuple(self._tried),
         )
@@ -219,6 +227,16 @@ class _Tally:
         if not discrepancy.decided:
             discrepancy = replace(discrepancy, known=discrepancy.position_id in self._known)
         return Finding(discrepancy, discrepancy.repaired_by(applied))
+
+
+def _ended(found: Diff) -> tuple[EndedRow, ...]:
+    """The rows that are to be closed without fills."""
+    symbols = {discrepancy.position_id: discrepancy.symbol for discrepancy in found.discrepancies}
+    return tuple(
+        EndedRow(one.position_id, symbols[one.position_id], one.missed_at)
+        for one in found.decisions
+        if isinstance(one, CloseEstimated)
+    )
 
 
 def _overtaken(decisions: Iterable[Decision], applied: frozenset[str]) -> bool:

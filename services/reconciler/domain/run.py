@@ -39,7 +39,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class EndedRow:
-    """A row that was closed without fills: `missed_at` is when it was missed first."""
+    """A row that is closed without fills: `missed_at` is when it was missed first."""
 
     position_id: str
     symbol: str
@@ -60,8 +60,8 @@ class Findings:
 
     The counts are of decisions that took effect, `pending` of rows that could not be decided. `reading` is how far the
     last reading was believed, None where there was none. `reason` says why the account is not in step, and is empty
-    otherwise, `suspicion` what is doubted of the venue's word. `absences` are all that are pending now, `ended` rows
-    that were closed without fills, `completed` and `tried` those whose fills were found, or asked for in vain.
+    otherwise, `suspicion` what is doubted of the venue's word. `absences` are all that are pending now, `completed` and
+    `tried` the rows closed without fills whose fills were found, or asked for in vain.
     `account_gone` says that positions no longer knows the account.
     """
 
@@ -77,7 +77,6 @@ class Findings:
     findings: tuple[Finding, ...] = ()
     absences: tuple[PendingAbsence, ...] = ()
     suspicion: str = ""
-    ended: tuple[EndedRow, ...] = ()
     completed: tuple[str, ...] = ()
     tried: tuple[str, ...] = ()
     account_gone: bool = False

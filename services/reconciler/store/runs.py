@@ -1,6 +1,6 @@
 """What runs found: kept with the evidence, announced in the same transaction."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +19,7 @@ from services.reconciler.domain.completion import FIRST_TRY, EstimatedExit, trie
 from services.reconciler.domain.decision import kind_of
 from services.reconciler.domain.discrepancy import Discrepancy, DiscrepancyKind
 from services.reconciler.domain.observation import ObservableAccount
-from services.reconciler.domain.run import AccountRun, Finding, Findings, RunResult, Suspicion, Trigger
+from services.reconciler.domain.run import AccountRun, EndedRow, Finding, Findings, RunResult, Suspicion, Trigger
 from services.reconciler.store.accounts import Claim, held_by
 from services.reconciler.store.confirmations import aliased_confirmation, same_absence
 from services.reconciler.store.tables import ACCOUNTS, DISCREPANCIES, ESTIMATED_EXITS, PENDING_ABSENCES, RUNS
@@ -57,6 +57,24 @@ class RunStore:
                 EstimatedExit(row.position_id, row.symbol, row.missed_at, row.tries, row.next_try_at)
                 for row in await connection.execute(query.order_by(ESTIMATED_EXITS.c.position_id))
             )
+
+    async def expect_exits(self, account_id: str, ended: Sequence[EndedRow], now: datetime) -> None:
+        """Have the fills of rows asked for that are about to be closed without. One that is not closed then, or needs
+        none any more, is forgotten when it is asked for.
+        """
+        rows = [
+            {
+                "account_id": account_id,
+                "position_id": one.position_id,
+                "symbol": one.symbol,
+                "missed_at": one.missed_at,
+                "tries": 0,
+                "next_try_at": now + FIRST_TRY,
+            }
+            for one in ended
+        ]
+        async with transaction(self._engine) as connection:
+            await connection.execute(insert_or_ignore(ESTIMATED_EXITS).on_conflict_do_nothing(), rows)
 
     async def degraded(self, account: ObservableAccount, since: datetime, share: float) -> bool:
         """Whether so great a share of the other accounts that were read at its venue lately could not be read whole.
@@ -198,19 +216,6 @@ async def _keep_estimates(connection: AsyncConnection, run: AccountRun) -> None:
                 .where(ESTIMATED_EXITS.c.account_id == account_id, ESTIMATED_EXITS.c.position_id == row.position_id)
                 .values(tries=later.tries, next_try_at=later.next_try_at)
             )
-    if findings.ended:
-        rows_ = [
-            {
-                "account_id": account_id,
-                "position_id": ended.position_id,
-                "symbol": ended.symbol,
-                "missed_at": ended.missed_at,
-                "tries": 0,
-                "next_try_at": run.finished_at + FIRST_TRY,
-            }
-            for ended in findings.ended
-        ]
-        await connection.execute(insert_or_ignore(ESTIMATED_EXITS).values(rows_).on_conflict_do_nothing())
 
 
 def _run_values(run: AccountRun) -> dict[str, Any]:

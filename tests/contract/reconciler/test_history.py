@@ -1,7 +1,9 @@
 """What is kept of runs, who may see it, what an operator can do about a suspicion, and what is forgotten."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
@@ -9,6 +11,7 @@ from sqlalchemy import text
 from protos.reconciler.v1 import events_pb2
 from services.common.database import transaction
 from services.common.errors import FieldInvalid
+from services.reconciler.domain.decision import Decision
 from services.reconciler.domain.errors import AccountNotScheduled, NoPendingAbsence
 from services.reconciler.domain.observation import Observation
 from services.reconciler.domain.run import RunResult, Trigger
@@ -118,6 +121,81 @@ async def test_estimated_exits_are_asked_for_ever_more_seldom_until_their_fills_
     assert run.findings.completed_exits == 1
     assert await replica.runs.estimated(account_id) == ()
     assert waiting.position_id in books.completed
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+async def miss_until_closed(replica: Replica, observatory: FakeObservatory, clock: FixedClock) -> str:
+    """A position that is gone without fills, and looked at until its end is booked; its id."""
+    account_id = observatory.listed[0].account_id
+    venue, books = observatory.venues[account_id], observatory.books[account_id]
+    venue.trade("1")
+    await replica.sync("demo")
+    [position_id] = books.rows
+    venue.trade("-1")
+    observatory.distort = without_fills
+    while books.rows:
+        await replica.sync("demo")
+        clock.advance(30)
+        venue.now += timedelta(seconds=30)
+    return position_id
+
+
+async def test_the_fills_of_an_estimated_exit_are_asked_for_though_its_run_was_never_kept(
+    replica: Replica, observatory: FakeObservatory, clock: FixedClock
+) -> None:
+    """Between the decision and the word of the run the process is killed, or its lease is lost."""
+    account_id = observatory.listed[0].account_id
+    books, apply = observatory.books[account_id], observatory.apply
+
+    async def applied_and_killed(run_id: UUID, account_id: str, decisions: Sequence[Decision]) -> object:
+        results = await apply(run_id, account_id, decisions)
+        if books.estimated:
+            raise Killed
+        return results
+
+    observatory.apply = applied_and_killed  # type: ignore[assignment,method-assign]
+    with pytest.raises(Killed):
+        await miss_until_closed(replica, observatory, clock)
+    observatory.apply, observatory.distort = apply, lambda seen: seen  # type: ignore[method-assign]
+    [position_id] = books.estimated
+    clock.advance(120)
+    await replica.sync("demo")
+    assert position_id in books.completed
+
+
+async def test_what_a_run_did_before_it_failed_is_kept(
+    replica: Replica, observatory: FakeObservatory, clock: FixedClock
+) -> None:
+    """Its decisions took effect: the history says so, and the discrepancy is announced as repaired."""
+    account_id = observatory.listed[0].account_id
+    venue, books = observatory.venues[account_id], observatory.books[account_id]
+    seen: list[Observation] = []
+
+    def breaks_at_the_second_look(observation: Observation) -> Observation:
+        seen.append(observation)
+        if len(seen) > 1:
+            raise ZeroDivisionError
+        return observation
+
+    def move_on() -> None:
+        """Somebody writes meanwhile to the row that is to be adjusted: another look follows."""
+        books.touch(adjusted)
+        observatory.before_apply = lambda: None
+
+    venue.trade("1", symbol="ETHUSDT")
+    await replica.sync("demo")
+    [adjusted] = books.rows
+    venue.trade("1", symbol="ETHUSDT")
+    venue.trade("1")
+    observatory.distort, observatory.before_apply = breaks_at_the_second_look, move_on
+    [run] = await replica.sync("demo")
+    assert (run.findings.result, run.findings.reason) == (RunResult.FAILED, "an internal error")
+    assert run.findings.adopted == 1
+    found = {one.discrepancy.symbol: one.repaired for one in run.findings.findings}
+    assert found == {"BTCUSDT": True, "ETHUSDT": False}
 
 
 async def test_old_runs_are_forgotten_in_batches(replica: Replica, clock: FixedClock) -> None:

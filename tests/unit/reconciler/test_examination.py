@@ -1,8 +1,8 @@
 """The rounds of one run, over the positions service in memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -12,7 +12,7 @@ from services.common.trading.reading import ReadingStatus
 from services.reconciler.domain.absence import AbsencePolicy, PendingAbsence
 from services.reconciler.domain.discrepancy import DiscrepancyKind
 from services.reconciler.domain.observation import Observation
-from services.reconciler.domain.run import Findings, RunResult
+from services.reconciler.domain.run import EndedRow, Findings, RunResult
 from services.reconciler.examination import ROUNDS, Brief, Examination
 from tests.factories import at
 from tests.fakes.observatory import FakeObservatory, make_account
@@ -25,13 +25,27 @@ def observatory() -> FakeObservatory:
     return FakeObservatory(make_account(ACCOUNT))
 
 
+class Expected:
+    """The rows whose fills are to be asked for."""
+
+    def __init__(self) -> None:
+        self.rows: list[EndedRow] = []
+
+    async def __call__(self, account_id: str, ended: Sequence[EndedRow], now: datetime) -> None:
+        self.rows += ended
+
+
+def examination_of(observatory: FakeObservatory, expected: Expected | None = None) -> Examination:
+    return Examination(observatory, AbsencePolicy(timedelta(seconds=20)), expected or Expected())
+
+
 async def examine(
     observatory: FakeObservatory,
     pending: tuple[PendingAbsence, ...] = (),
     look_again: Callable[[], bool] = lambda: False,
+    expected: Expected | None = None,
 ) -> Findings:
-    examination = Examination(observatory, AbsencePolicy(timedelta(seconds=20)))
-    return await examination.run(uuid4(), ACCOUNT, Brief(pending), look_again)
+    return await examination_of(observatory, expected).run(uuid4(), ACCOUNT, Brief(pending), look_again)
 
 
 async def test_what_is_in_step_takes_one_look(observatory: FakeObservatory) -> None:
@@ -145,16 +159,17 @@ async def test_an_exit_without_fills_is_estimated_and_completed_when_they_appear
     closing = venue.trade("-1", price="66500")
     observatory.distort = without_fills
     absences: tuple[PendingAbsence, ...] = ()
+    expected = Expected()
     for _ in range(3):
-        found = await examine(observatory, absences)
+        found = await examine(observatory, absences, expected=expected)
         absences = found.absences
         venue.now += timedelta(seconds=20)
     assert (found.closed, absences, books.rows) == (1, (), {})
-    [ended] = found.ended
+    [ended] = expected.rows
     assert ended.symbol == "BTCUSDT"
     assert "Its exit is estimated" in found.findings[0].discrepancy.evidence
     observatory.distort = lambda seen: replace(seen, estimated=tuple(replace(row, fills=()) for row in seen.estimated))
-    examination = Examination(observatory, AbsencePolicy(timedelta(seconds=20)))
+    examination = examination_of(observatory)
     brief = Brief(estimated=(ended.position_id,))
     in_vain = await examination.run(uuid4(), ACCOUNT, brief, lambda: False)
     assert (in_vain.result, in_vain.tried, in_vain.completed) == (RunResult.IN_STEP, (ended.position_id,), ())
