@@ -127,8 +127,8 @@ class Reconciliation:
         """Look at a claimed account. The task raises DomainErrors where the result could not be kept."""
         account_id = claim.account.account_id
         task = asyncio.create_task(self._run(claim, trigger), name=f"reconcile {account_id}")
-        self._under_way[account_id] = _UnderWay(task, claim, trigger)
-        task.add_done_callback(lambda _: self._end(account_id))
+        running = self._under_way[account_id] = _UnderWay(task, claim, trigger)
+        task.add_done_callback(lambda _: self._end(account_id, running))
         return task
 
     async def reconcile(self, account: ObservableAccount) -> AccountRun:
@@ -136,9 +136,13 @@ class Reconciliation:
         asked_at = self._clock.now()
         while True:
             running = self._under_way.get(account.account_id)
-            if running is not None:
+            if running is not None and not running.task.done():
                 running.joined = True
-                return await asyncio.shield(running.task)
+                run = await asyncio.shield(running.task)
+                if not running.joined:
+                    return run
+                # It had looked for the last time: what it says may be older than the question.
+                continue
             now, lease = self._clock.now(), self._cadence.lease
             claim = await self._accounts.claim_account(account.account_id, self._owner, now, lease)
             if claim is not None:
@@ -234,8 +238,10 @@ class Reconciliation:
         running.joined = False
         return True
 
-    def _end(self, account_id: str) -> None:
-        ended = self._under_way.pop(account_id)
+    def _end(self, account_id: str, ended: _UnderWay) -> None:
+        # One that lost its lease may have been followed by another run of this process already.
+        if self._under_way.get(account_id) is ended:
+            del self._under_way[account_id]
         if not ended.task.cancelled() and (error := ended.task.exception()) is not None:
             log = _log.warning if isinstance(error, DomainError) else _log.error
             log("run not kept", account_id=account_id, exc_info=error)

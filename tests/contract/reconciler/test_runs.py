@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -10,7 +11,7 @@ from sqlalchemy import select
 
 from protos.reconciler.v1 import events_pb2
 from services.common.database import transaction
-from services.common.errors import NoVerifiedApiKeys, ServiceUnavailable
+from services.common.errors import LeaseLost, NoVerifiedApiKeys, ServiceUnavailable
 from services.common.trading.side import Side
 from services.reconciler.domain.discrepancy import DiscrepancyKind
 from services.reconciler.domain.observation import Observation
@@ -138,6 +139,59 @@ async def test_who_asks_during_a_run_joins_it_and_gets_a_fresh_look(
     [[run], joined] = await asyncio.gather(first, second)
     assert run.run_id == joined.run_id
     assert (joined.findings.adopted, joined.findings.rounds) == (1, 2)
+
+
+async def test_who_asks_when_the_last_look_is_over_gets_a_look_of_its_own(
+    replica: Replica, observatory: FakeObservatory
+) -> None:
+    """The run is being kept: it will not look again, so what happened since is not in it."""
+    account_id = observatory.listed[0].account_id
+    kept, keeping = asyncio.Event(), asyncio.Event()
+    finish = replica.runs.finish
+
+    async def slowly(*given: object) -> None:
+        keeping.set()
+        await kept.wait()
+        await finish(*given)  # type: ignore[arg-type]
+
+    replica.runs.finish = slowly  # type: ignore[assignment,method-assign]
+    first = asyncio.create_task(replica.sync("demo"))
+    await keeping.wait()
+    observatory.venues[account_id].trade("1")
+    second = await _join(replica, observatory)
+    kept.set()
+    [[run], joined] = await asyncio.gather(first, second)
+    assert (run.findings.adopted, joined.findings.adopted) == (0, 1)
+
+
+async def test_a_run_that_lost_its_lease_does_not_stand_for_the_one_that_has_it(
+    replica: Replica, observatory: FakeObservatory, clock: FixedClock
+) -> None:
+    """The leases could not be renewed in time; then this very process claims the account again."""
+    account_id, unexpected = observatory.listed[0].account_id, list[object]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, told: unexpected.append(told))
+    await replica.accounts.replace(observatory.listed, clock.now())
+
+    async def claim_and_hang() -> tuple["asyncio.Task[AccountRun]", asyncio.Event]:
+        looks, answers = len(observatory.observed), asyncio.Event()
+        observatory.hanging[account_id] = answers
+        claim = await replica.accounts.claim_account(account_id, replica.name, clock.now(), timedelta(seconds=30))
+        assert claim is not None
+        run = replica.reconciliation.start(claim, Trigger.SCHEDULE)
+        while len(observatory.observed) == looks:
+            await asyncio.sleep(0)
+        return run, answers
+
+    stalled, late = await claim_and_hang()
+    clock.advance(31)
+    present, soon = await claim_and_hang()
+    late.set()
+    with pytest.raises(LeaseLost):
+        await stalled
+    assert replica.reconciliation.under_way == 1
+    soon.set()
+    assert (await present).findings.result is RunResult.IN_STEP
+    assert (replica.reconciliation.under_way, unexpected) == (0, [])
 
 
 async def test_who_asks_while_another_replica_is_at_it_looks_after_it(
