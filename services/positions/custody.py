@@ -12,7 +12,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from services.common.errors import StartupError
+from services.common.errors import Precondition, StartupError
 from services.common.exchange.credentials import Credentials
 
 _NONCE_BYTES = 12
@@ -41,8 +41,11 @@ class Secret(msgspec.Struct, frozen=True):
     api_secret: str
 
 
-class SealBroken(Exception):
-    """A kept credential does not open: its row was tampered with, or its key is not in ENCRYPTION_KEYS."""
+class SealBroken(Precondition):
+    """The key of account {account_id} cannot be opened any more. Add it again.
+
+    Its row was tampered with, or what sealed it is not in ENCRYPTION_KEYS.
+    """
 
 
 class Custodian:
@@ -79,7 +82,7 @@ class Custodian:
             data_key = _decrypt(self._keys[sealed.key_id], sealed.wrapped_key, account_id)
             secret = msgspec.msgpack.decode(_decrypt(data_key, sealed.sealed, account_id), type=Secret)
         except (msgspec.MsgspecError, ValueError, InvalidTag, KeyError):
-            raise SealBroken(account_id) from None
+            raise SealBroken(account_id=account_id) from None
         return Credentials(secret.api_key, secret.api_secret)
 
     def rewrap(self, account_id: str, kept: bytes) -> bytes | None:
@@ -90,7 +93,7 @@ class Custodian:
                 return None
             data_key = _decrypt(self._keys[sealed.key_id], sealed.wrapped_key, account_id)
         except (msgspec.MsgspecError, ValueError, InvalidTag, KeyError):
-            raise SealBroken(account_id) from None
+            raise SealBroken(account_id=account_id) from None
         wrapped = _encrypt(self._keys[self._active], data_key, account_id)
         return msgspec.msgpack.encode(Sealed(self._active, wrapped, sealed.sealed))
 

@@ -22,7 +22,8 @@ from services.positions.domain.provenance import Plan
 from services.positions.domain.timeline import Change
 from services.positions.store.cash import cash_readings
 from services.positions.store.equity import EquitySnapshot, equity_snapshots, write_snapshots
-from tests.contract.positions.conftest import Books
+from services.positions.store.tables import accounts
+from tests.contract.positions.conftest import Books, NewAccount
 from tests.factories import NOON, at, make_fill
 
 PAID = CashFlow(CashFlowKind.FUNDING, Decimal("-1.5"), "USDT", "BTCUSDT", at(12), "f1")
@@ -73,6 +74,26 @@ async def test_funding_is_booked_once_on_what_was_open(books: Books, account: Ac
     assert page.rows[-1].change is Change.FUNDED
     assert page.rows[-1].evidence.startswith("1 USDT paid in 2 funding payments")
     assert await books.events(position_id) == ["position_opened", "position_levels_changed"]
+
+
+async def test_an_account_whose_key_does_not_open_ends_nothing_and_delays_nobody(
+    books: Books, new_account: NewAccount
+) -> None:
+    """What is not a domain error ends the task, and with it the process, at every start."""
+    broken, sound = await new_account(), await new_account()
+    async with transaction(books.engine) as connection:
+        mine = accounts.c.account_id == broken.account_id
+        await connection.execute(update(accounts).where(mine).values(sealed_credentials=b"tampered with"))
+    position_id = await books.adopt(sound)
+    venue = Flows(PAID)
+    async with transaction(books.engine) as connection:
+        await connection.execute(update(cash_readings).values(due_at=books.clock.now() + timedelta(days=1)))
+    cash = CashReading(Journal(books.engine, lambda: None), venue, books.keys, books.clock)
+    while await cash.read_due():
+        pass
+    assert (await books.queries.get_position(position_id, sound.user_id)).funding == PAID.amount
+    async with transaction(books.engine) as connection:
+        await connection.execute(update(accounts).where(mine).values(verified=False))
 
 
 async def test_a_later_reading_goes_on_where_the_last_one_ended(books: Books, account: Account) -> None:

@@ -24,7 +24,7 @@ from services.positions.queries.memory import Memory
 from services.positions.readings import AccountReadings, ReadingLimits
 from services.positions.rpc.live import LiveRpc
 from services.positions.store.levels import levels_to_document
-from services.positions.store.tables import positions
+from services.positions.store.tables import accounts, positions
 from services.positions.watermarks import Watermarks
 from tests.contract.positions.conftest import Books, NewAccount
 from tests.contract.positions.test_queries import show
@@ -132,6 +132,20 @@ async def test_an_account_whose_key_cannot_be_opened_hides_no_other(books: Books
     view = await LiveQueries(books.engine, readings, books.guards, books.clock).list_live(first.user_id, None)
     assert symbols(view) == ["BTCUSDT"]
     assert [warning.account.account_id for warning in view.warnings] == [second.account_id]
+
+
+async def test_an_account_whose_row_was_tampered_with_hides_no_other(books: Books, new_account: NewAccount) -> None:
+    first = await new_account()
+    second = await new_account(first.user_id)
+    await show(books, first, make_seen())
+    async with transaction(books.engine) as connection:
+        mine = accounts.c.account_id == second.account_id
+        await connection.execute(update(accounts).where(mine).values(sealed_credentials=b"tampered with"))
+    view = await books.live.list_live(first.user_id, None)
+    assert symbols(view) == ["BTCUSDT"]
+    assert [(one.account.account_id, one.reason) for one in view.warnings] == [
+        (second.account_id, f"The key of account {second.account_id} cannot be opened any more. Add it again.")
+    ]
 
 
 async def test_risk_and_margin_are_told(books: Books, account: Account) -> None:
