@@ -1,6 +1,7 @@
 """The live view of a user: every account that can be read, at once, merged with the books."""
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -107,7 +108,7 @@ class LiveQueries:
 
     async def list_live(self, user_id: str, venue: Venue | None) -> LiveView:
         """What is open now. An account whose venue does not answer shows what it said last, with a warning; where none
-        of them answers, the books do.
+        of them answers, the books do. What the books hold of an account without a verified key is shown, with a warning.
 
         Raises NoVerifiedApiKeys.
         """
@@ -121,6 +122,8 @@ class LiveQueries:
         looks = await asyncio.gather(*(self._look(one) for one in asked))
         now = self._clock.now()
         from_exchange = not asked or any(look.reading.status in READABLE for look in looks)
+        held = {row.account_id for row in booked}
+        looks += [_unread(one, now) for one in all_accounts if venue in (None, one.venue) and _is_unread(one, held)]
         live: list[LivePosition] = []
         warnings = []
         for look in looks:
@@ -210,6 +213,17 @@ class LiveQueries:
 
 
 _UNENFORCED = Guard(False, NOT_ENFORCED)
+
+
+def _is_unread(account: Account, held: Collection[str]) -> bool:
+    """Whether the books hold positions of an account that nobody can read: they are not hidden for that."""
+    return not account.verified and account.account_id in held
+
+
+def _unread(account: Account, now: datetime) -> _Look:
+    why = f": {account.refusal}" if account.refusal else ""
+    reading = AccountReading(ReadingStatus.FAILED, now, now, reason=f"its key is not verified{why}")
+    return _Look(account, reading, None)
 
 
 def _at_mark(seen: VenuePosition, mark: Decimal) -> VenuePosition:

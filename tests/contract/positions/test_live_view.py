@@ -10,6 +10,7 @@ from protos.positions.v1 import live_pb2, types_pb2
 from services.common.database import transaction
 from services.common.exchange.budget import Lane
 from services.common.exchange.credentials import Credentials
+from services.common.exchange.keys import KeyReport
 from services.common.trading.extremes import Extreme, TriggerPrice
 from services.common.trading.level import Level, LevelKind, NoLevel, Pinned, Trailing
 from services.common.trading.partition import partition_of
@@ -146,6 +147,27 @@ async def test_an_account_whose_row_was_tampered_with_hides_no_other(books: Book
     assert [(one.account.account_id, one.reason) for one in view.warnings] == [
         (second.account_id, f"The key of account {second.account_id} cannot be opened any more. Add it again.")
     ]
+
+
+async def test_what_the_books_hold_of_an_account_with_a_refused_key_is_not_hidden(
+    books: Books, new_account: NewAccount
+) -> None:
+    first = await new_account()
+    second, flat = await new_account(first.user_id), await new_account(first.user_id)
+    await show(books, first, make_seen())
+    position_id = await books.adopt(second, symbol="ETHUSDT")
+    for one in (second, flat):
+        books.reader.reports[await key_of(books, one)] = KeyReport(False, reason="the key has expired")
+        await books.accounts.verify(one.user_id, one.account_id)
+    view = await books.live.list_live(first.user_id, None)
+    assert sorted(symbols(view)) == ["BTCUSDT", "ETHUSDT"]
+    [old] = [live.row for live in view.positions if live.row.seen is None]
+    assert old.booked is not None
+    assert (old.booked.position_id, old.differences, view.from_exchange) == (position_id, (NOT_CONFIRMED,), True)
+    assert [(one.account.account_id, one.reason) for one in view.warnings] == [
+        (second.account_id, "its key is not verified: the key has expired")
+    ]
+    assert symbols(await books.live.list_live(first.user_id, Venue.BYBIT)) == []
 
 
 async def test_risk_and_margin_are_told(books: Books, account: Account) -> None:
