@@ -1,5 +1,7 @@
 """Key custody: take keys in, and lease them."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -78,6 +80,8 @@ class AccountCommands:
         """
         report, venue_user_id = await self._verify(venue, credentials)
         async with self._journal.writing() as connection:
+            # Of two who add it at the same time, the second one finds it.
+            await lock_account(connection, f"{venue.value} {venue_user_id}")
             known = await rows.find_by_venue_user(connection, venue, venue_user_id)
             if known is not None and known.user_id != user_id:
                 if known.removed_at is None:
@@ -115,7 +119,7 @@ class AccountCommands:
         if report.valid is None:
             raise VenueUnavailable(exchange=account.venue.value.capitalize(), why=report.reason)
         refusal = _refusal(account, report)
-        async with self._journal.writing() as connection:
+        async with self._changing(account_id) as connection:
             current = await rows.get_account(connection, account_id, user_id, lock=True)
             if await rows.sealed_credentials(connection, account_id) != sealed:
                 # Another key has taken its place meanwhile: what was asked is about neither.
@@ -133,7 +137,7 @@ class AccountCommands:
 
     async def set_trading(self, user_id: str, account_id: str, *, enabled: bool) -> Account:
         """Allow or forbid Tandem to trade. Raises AccountNotFound, KeyCannotTrade."""
-        async with self._journal.writing() as connection:
+        async with self._changing(account_id) as connection:
             account = await rows.get_account(connection, account_id, user_id, lock=True)
             if enabled and not (account.verified and account.can_trade):
                 raise KeyCannotTrade(exchange=account.venue.value.capitalize())
@@ -141,20 +145,22 @@ class AccountCommands:
 
     async def rename(self, user_id: str, account_id: str, name: str) -> Account:
         """Give an account another name. Raises AccountNotFound."""
-        async with self._journal.writing() as connection:
+        async with self._changing(account_id) as connection:
             account = await rows.get_account(connection, account_id, user_id, lock=True)
             return await self._change(connection, account, replace(account, name=name))
 
     async def set_auto_manage(self, user_id: str, account_id: str, *, enabled: bool) -> Account:
         """Whether positions that are adopted from now on are managed. Raises AccountNotFound."""
-        async with self._journal.writing() as connection:
+        async with self._changing(account_id) as connection:
             account = await rows.get_account(connection, account_id, user_id, lock=True)
             return await self._change(connection, account, replace(account, auto_manage=enabled))
 
     async def switch_trigger_price(
         self, connection: AsyncConnection, account: Account, trigger_price: TriggerPrice
     ) -> Account:
-        """Write the setting of an account that the caller's transaction holds, and announce it."""
+        """Write the setting of an account that the caller's transaction holds, and announce it. What is kept of an
+        account without this setting may be kept on.
+        """
         return await self._change(connection, account, replace(account, trigger_price=trigger_price))
 
     async def remove(self, user_id: str, account_id: str) -> None:
@@ -162,7 +168,7 @@ class AccountCommands:
 
         Raises AccountNotFound, AccountHasManagedPositions.
         """
-        async with self._journal.writing() as connection:
+        async with self._changing(account_id) as connection:
             # Nobody adopts a position of it, or takes one into care, until this is done.
             await lock_account(connection, account_id)
             account = await rows.get_account(connection, account_id, user_id, lock=True)
@@ -221,8 +227,16 @@ class AccountCommands:
         changed = replace(after, version=before.version + 1)
         await rows.update_account(connection, changed)
         await append(connection, events.account_changed(changed, self._clock.now()))
-        self._forget(changed.account_id)
         return changed
+
+    @asynccontextmanager
+    async def _changing(self, account_id: str) -> AsyncIterator[AsyncConnection]:
+        """A transaction on an account. What was kept of it is forgotten once it has committed: what is read of the
+        account until then is what it was before.
+        """
+        async with self._journal.writing() as connection:
+            yield connection
+        self._forget(account_id)
 
     def _forget(self, account_id: str) -> None:
         self._readings.drop(account_id)

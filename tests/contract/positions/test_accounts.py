@@ -1,5 +1,7 @@
 """Key custody: what is kept opens for its own row alone; whose account it is, the venue says."""
 
+import asyncio
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -10,7 +12,9 @@ from services.common.errors import TradingNotEnabled
 from services.common.exchange.credentials import Credentials
 from services.common.exchange.keys import KeyReport
 from services.common.trading.side import Venue
-from services.positions.custody import SealBroken
+from services.positions.commands.accounts import AccountCommands
+from services.positions.commands.journal import Journal
+from services.positions.custody import Custodian, SealBroken
 from services.positions.domain.account import Account
 from services.positions.domain.errors import (
     AccountNotFound,
@@ -20,7 +24,7 @@ from services.positions.domain.errors import (
     VenueUnavailable,
 )
 from services.positions.store.tables import accounts, credential_leases
-from tests.contract.positions.conftest import Books, NewAccount
+from tests.contract.positions.conftest import ENCRYPTION_KEYS, Books, NewAccount
 from tests.factories import at
 
 
@@ -106,3 +110,63 @@ async def test_a_key_that_may_not_trade_is_not_leased(books: Books) -> None:
 async def test_an_unknown_account_has_no_key(books: Books) -> None:
     with pytest.raises(AccountNotFound):
         await books.accounts.lease(str(uuid4()), "monitor")
+
+
+class Order:
+    """What happens in which order: commits, and keys that are dropped."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def committed(self) -> None:
+        self.told.append("committed")
+
+    def drop(self, account_id: str) -> None:
+        self.told.append("dropped")
+
+
+@pytest.mark.parametrize("change", ["verify", "set_trading", "rename", "set_auto_manage", "remove", "add"])
+async def test_a_key_is_dropped_once_its_change_has_committed(books: Books, account: Account, change: str) -> None:
+    """Whoever opened it between a drop and the commit would keep what it was for five minutes."""
+    order = Order()
+    journal = Journal(books.engine, order.committed)
+    commands = AccountCommands(
+        journal, books.reader, Custodian(ENCRYPTION_KEYS), books.readings, books.clock, timedelta(minutes=5), order
+    )
+    key = await books.keys.credentials(account.account_id)
+    books.reader.reports[key.api_key] = KeyReport(
+        True, can_read=True, can_trade=False, venue_user_id=account.venue_user_id
+    )
+    mine = (account.user_id, account.account_id)
+    match change:
+        case "verify":
+            await commands.verify(*mine)
+        case "set_trading":
+            await commands.set_trading(*mine, enabled=False)
+        case "rename":
+            await commands.rename(*mine, "Other")
+        case "set_auto_manage":
+            await commands.set_auto_manage(*mine, enabled=True)
+        case "remove":
+            await commands.remove(*mine)
+        case "add":
+            await commands.add(account.user_id, account.venue, "", key, trading_enabled=True)
+    assert order.told == ["committed", "dropped"]
+
+
+@pytest.mark.parametrize("same_user", [True, False])
+async def test_two_who_add_an_account_at_once_do_so_one_after_the_other(books: Books, same_user: bool) -> None:
+    report = KeyReport(True, can_read=True, can_trade=True, venue_user_id=uuid4().hex)
+    users = [f"u-{uuid4().hex}"] * 2 if same_user else [f"u-{uuid4().hex}" for _ in range(2)]
+    added = await asyncio.gather(
+        *(add(books, user, f"key-{number}-{user}", report) for number, user in enumerate(users)),
+        return_exceptions=True,
+    )
+    if same_user:
+        [first, second] = added
+        assert isinstance(first, Account)
+        assert isinstance(second, Account)
+        assert first.account_id == second.account_id
+        assert sorted((first.version, second.version)) == [1, 2]
+    else:
+        assert sorted(type(one).__name__ for one in added) == ["Account", "AccountOfAnotherUser"]
