@@ -209,6 +209,10 @@ class StopBeyondLiquidation(Precondition):
     """The stop at {stop} lies beyond the liquidation price {liquidation_price}: it would never be reached."""
 
 
+class RequestIdReused(Invalid):
+    """The request id {request_id} stands for another request of yours already; take a new one."""
+
+
 class RemoteError(Exception):
     """Mixed into errors of another service whose class this process does not know: test `reason`, or catch the kind."""
 

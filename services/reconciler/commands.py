@@ -289,7 +289,7 @@ class ConfirmAbsence:
     async def __call__(
         self, account_id: str, position_id: str, operator_id: str, note: str, request_id: str
     ) -> tuple[str, ...]:
-        """Which positions it covers; their account is looked at at once. Raises NoPendingAbsence."""
+        """Which positions it covers; their account is looked at at once. Raises NoPendingAbsence, RequestIdReused."""
         now = self._clock.now()
         confirmed = await self._confirmations.confirm(account_id, position_id, operator_id, note, request_id, now)
         await self._accounts.prompt(account_id, now)

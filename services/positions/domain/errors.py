@@ -9,6 +9,7 @@ from services.common.errors import (
     NotFound,
     Precondition,
     PriceUnavailable,
+    RequestIdReused,
     StopBeyondLiquidation,
     Unavailable,
     VersionConflict,
@@ -28,6 +29,7 @@ __all__ = [
     "LevelAlreadyCrossed",
     "OpeningConflict",
     "PriceUnavailable",
+    "RequestIdReused",
     "StopBeyondLiquidation",
     "TransactionNotFound",
     "VenueUnavailable",
@@ -69,10 +71,6 @@ class FloorWithoutTrailingStop(Precondition):
 
 class OpeningConflict(Conflict):
     """{symbol} is open on the other side in position {position_id}: this opening cannot be booked beside it."""
-
-
-class RequestIdReused(Invalid):
-    """The request id {request_id} stands for another request of yours already; take a new one."""
 
 
 class TransactionNotFound(NotFound):

@@ -3,14 +3,16 @@
 Invariant: a confirmation is of one absence, named by when it began; a row that was listed again since needs another.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import and_, func, insert, select
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import Row, and_, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.common.database import transaction
+from services.common.errors import RequestIdReused
 from services.reconciler.domain.errors import NoPendingAbsence
 from services.reconciler.store.tables import CONFIRMATIONS, PENDING_ABSENCES
 
@@ -24,14 +26,19 @@ class ConfirmationStore:
     async def confirm(
         self, account_id: str, position_id: str, operator_id: str, note: str, request_id: str, now: datetime
     ) -> tuple[str, ...]:
-        """Confirm one pending absence, or all of an account where `position_id` is empty; says which.
+        """Confirm one pending absence, or all of an account where `position_id` is empty; says which. The same request
+        again changes nothing, and is answered as it was.
 
-        Raises NoPendingAbsence.
+        Raises NoPendingAbsence, RequestIdReused.
         """
         query = select(PENDING_ABSENCES).where(PENDING_ABSENCES.c.account_id == account_id).with_for_update()
         if position_id:
             query = query.where(PENDING_ABSENCES.c.position_id == position_id)
         async with transaction(self._engine) as connection:
+            if request_id:
+                before = await _said_before(connection, operator_id, request_id)
+                if before:
+                    return _same_answer(before, account_id, position_id, note, request_id)
             absences = (await connection.execute(query.order_by(PENDING_ABSENCES.c.position_id))).all()
             if not absences:
                 raise NoPendingAbsence(account_id=account_id)
@@ -50,6 +57,25 @@ class ConfirmationStore:
             ]
             await connection.execute(insert(CONFIRMATIONS), rows)
             return tuple(absence.position_id for absence in absences)
+
+
+async def _said_before(connection: AsyncConnection, operator_id: str, request_id: str) -> Sequence[Row[Any]]:
+    """What this operator confirmed by this request. Of two at the same time, the second one waits for the first."""
+    await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"{operator_id} {request_id}", 0))))
+    said = CONFIRMATIONS.c
+    mine = select(CONFIRMATIONS).where(said.operator_id == operator_id, said.request_id == request_id)
+    return (await connection.execute(mine.order_by(said.position_id))).all()
+
+
+def _same_answer(
+    before: Sequence[Row[Any]], account_id: str, position_id: str, note: str, request_id: str
+) -> tuple[str, ...]:
+    """Raises RequestIdReused, where it was about something else."""
+    covered = tuple(row.position_id for row in before)
+    same = all((row.account_id, row.note) == (account_id, note) for row in before)
+    if not same or position_id not in ("", *covered) or (position_id and len(covered) > 1):
+        raise RequestIdReused(request_id=request_id)
+    return covered
 
 
 def aliased_confirmation() -> Any:

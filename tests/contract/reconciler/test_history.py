@@ -1,5 +1,6 @@
 """What is kept of runs, who may see it, what an operator can do about a suspicion, and what is forgotten."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -10,7 +11,7 @@ from sqlalchemy import text
 
 from protos.reconciler.v1 import events_pb2
 from services.common.database import transaction
-from services.common.errors import FieldInvalid
+from services.common.errors import FieldInvalid, RequestIdReused
 from services.reconciler.domain.decision import Decision
 from services.reconciler.domain.errors import AccountNotScheduled, NoPendingAbsence
 from services.reconciler.domain.observation import Observation
@@ -90,6 +91,34 @@ async def test_a_suspicion_is_announced_once_and_an_operator_ends_it(
         [note] = (await connection.execute(text("SELECT DISTINCT note FROM confirmations"))).scalars()
     assert [(fact.ended, len(fact.position_ids)) for fact in facts] == [(False, 3), (True, 0)]
     assert note == "the venue's support says so"
+
+
+async def test_a_confirmation_that_is_sent_again_is_answered_as_it_was(
+    replica: Replica, observatory: FakeObservatory, clock: FixedClock
+) -> None:
+    """Its answer was lost on the way; by then the position is closed, and nothing is missing any more."""
+    account_id = observatory.listed[0].account_id
+    venue = observatory.venues[account_id]
+    for number in range(2):
+        venue.trade("1", symbol=f"C{number}USDT")
+    await replica.sync("demo")
+    for number in range(2):
+        venue.trade("-1", symbol=f"C{number}USDT")
+    observatory.distort = without_fills
+    await replica.sync("demo")
+    first = await replica.confirm(account_id, "", "op-1", "told so", "1")
+    await replica.sync("demo")
+    again = await asyncio.gather(*(replica.confirm(account_id, "", "op-1", "told so", "1") for _ in range(2)))
+    assert [len(first), *again] == [2, first, first]
+    async with transaction(replica.engine) as connection:
+        assert (await connection.execute(text("SELECT count(*) FROM confirmations"))).scalar_one() == 2
+    for other in ((first[0], "told so"), ("", "another note")):
+        with pytest.raises(RequestIdReused):
+            await replica.confirm(account_id, other[0], "op-1", other[1], "1")
+    with pytest.raises(RequestIdReused):
+        await replica.confirm("another account", "", "op-1", "told so", "1")
+    with pytest.raises(NoPendingAbsence):
+        await replica.confirm(account_id, "", "op-2", "told so", "1")
 
 
 async def test_estimated_exits_are_asked_for_ever_more_seldom_until_their_fills_appear(
