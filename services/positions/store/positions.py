@@ -5,7 +5,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, Text, all_, bindparam, func, or_, select, true, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    Text,
+    all_,
+    bindparam,
+    func,
+    literal_column,
+    or_,
+    select,
+    true,
+    tuple_,
+    union_all,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -57,23 +72,34 @@ class PageCursor:
     position_id: str
 
 
+# Written out, not bound: a plan that is kept for any parameter must still see that the partial index serves.
+_IS_OPEN: ColumnElement[bool] = literal_column("status = 'open'")
+
+_CHANGED_LATELY = 50
+"""Of how many rows of a key the one that was opened last is looked for."""
+
 # Statements that every change needs are built once: to build one of fifty columns takes longer than to run it.
 _LOCK = select(positions).where(positions.c.position_id == bindparam("of_position")).with_for_update()
 
 
 def _of_key() -> Select[Any]:
-    latest = (
-        select(positions)
-        .where(
-            positions.c.account_id == bindparam("of_account"),
-            positions.c.symbol == bindparam("of_symbol"),
-            positions.c.position_side == bindparam("of_side"),
-            positions.c.position_id != all_(bindparam("apart_from", type_=ARRAY(Text))),
-        )
-        .order_by(positions.c.changed_at.desc())
-        .limit(1)
-        .subquery("latest")
+    of_key = (
+        positions.c.account_id == bindparam("of_account"),
+        positions.c.symbol == bindparam("of_symbol"),
+        positions.c.position_side == bindparam("of_side"),
+        positions.c.position_id != all_(bindparam("apart_from", type_=ARRAY(Text))),
     )
+    # A row that has ended may change after one that was opened later: it is funded, or its exit completed.
+    is_open = select(literal_column("0").label("place"), positions).where(*of_key, _IS_OPEN)
+    changed_last = (
+        select(literal_column("1").label("place"), positions)
+        .where(*of_key)
+        .order_by(positions.c.changed_at.desc())
+        .limit(_CHANGED_LATELY)
+        .subquery("changed_last")
+    )
+    either = union_all(is_open, select(changed_last)).subquery("either")
+    latest = select(either).order_by(either.c.place, either.c.opened_at.desc()).limit(1).subquery("latest")
     number = select(position_numbers.next_value().label("number")).subquery("numbered")
     return select(number, latest).select_from(number.outerjoin(latest, true()))
 
@@ -186,7 +212,7 @@ async def list_enforced(connection: AsyncConnection, after: str, limit: int) -> 
 async def look_up_key(
     connection: AsyncConnection, account_id: str, key: PositionKey, apart_from: Collection[str], now: datetime
 ) -> KeyLookup:
-    """The row of a key that changed last, open or closed, apart from those named; and an id for a new one."""
+    """The open row of a key, else the one that was opened last, apart from those named; and an id for a new one."""
     values = {
         "of_account": account_id,
         "of_symbol": key.symbol,

@@ -15,8 +15,8 @@ from services.common.trading.side import OrderSide, PositionSide, Side
 from services.positions.commands.openings import Opening
 from services.positions.domain.account import Account
 from services.positions.domain.care import DEFAULT_LEVELS, StatedLevels
-from services.positions.domain.decision import Adopt, Close
-from services.positions.domain.errors import AccountNotFound, OpeningConflict
+from services.positions.domain.decision import Adopt, Close, CloseEstimated, CompleteExit
+from services.positions.domain.errors import AccountNotFound, IntentReused, OpeningConflict
 from services.positions.domain.position import Origin
 from services.positions.domain.provenance import Provenance
 from services.positions.domain.timeline import Actor
@@ -65,6 +65,55 @@ def opening(account: Account, intent_id: UUID, **changes: object) -> Opening:
 async def show(books: Books, account: Account, *seen: object, **changes: object) -> None:
     credentials = await books.keys.credentials(account.account_id)
     books.reader.readings[credentials.api_key] = make_reading(*seen, **changes)  # type: ignore[arg-type]
+
+
+async def test_an_intent_that_has_opened_something_else_is_refused(books: Books, new_account: NewAccount) -> None:
+    account, intent_id = await new_account(), uuid4()
+    other = await new_account(account.user_id)
+    await books.openings.record(opening(account, intent_id))
+    short = opening(account, intent_id, side=Side.SHORT, fills=(make_fill("s", order_side=OrderSide.SELL),))
+    elsewhere = opening(other, intent_id)
+    another = opening(account, intent_id, key=PositionKey("ETHUSDT", PositionSide.BOTH))
+    for wrong in (short, elsewhere, another):
+        with pytest.raises(IntentReused):
+            await books.openings.record(wrong)
+
+
+async def test_what_is_learned_of_the_position_before_does_not_stand_in_for_the_open_one(
+    books: Books, account: Account
+) -> None:
+    """The fills of an estimated exit appear once the next position of its slot has been adopted already."""
+    intent_id = uuid4()
+    before = await books.adopt(account, updated_at=at(2))
+    await books.apply(account, CloseEstimated(before, 1, at(4)))
+    books.clock.set(at(30))
+    mine = bought(intent_id, seconds=25)
+    seen = make_seen(updated_at=at(25))
+    [adopted] = await books.apply(account, Adopt(seen, at(40), at(40.2), (mine,)))
+    books.clock.set(at(50))
+    await books.apply(account, CompleteExit(before, 2, (make_fill("x", executed_at=at(5)),)))
+    position = await books.openings.record(opening(account, intent_id, fills=(mine,)))
+    assert (position.position_id, position.is_open) == (adopted.position_id, True)
+    assert position.levels.stop_loss.enforced
+    assert position.provenance == CAME_OF
+    assert (await books.queries.get_position(before, None)).provenance.flow_id is None
+
+
+async def test_what_is_learned_of_an_older_position_does_not_stand_in_for_the_one_that_has_ended(
+    books: Books, account: Account
+) -> None:
+    """Adopted without what opened it, and ended, before its opening was told: it is not booked once more."""
+    intent_id = uuid4()
+    older = await books.adopt(account, updated_at=at(2))
+    await books.apply(account, CloseEstimated(older, 1, at(4)))
+    books.clock.set(at(30))
+    [adopted] = await books.apply(account, Adopt(make_seen(updated_at=at(25)), at(40), at(40.2)))
+    ended = make_fill("y", executed_at=at(45))
+    await books.apply(account, Close(adopted.position_id, 1, (ended,), Decimal(0)))
+    books.clock.set(at(50))
+    await books.apply(account, CompleteExit(older, 2, (make_fill("x", executed_at=at(5)),)))
+    position = await books.openings.record(opening(account, intent_id, fills=(bought(intent_id, seconds=25),)))
+    assert (position.position_id, position.is_open, position.provenance) == (adopted.position_id, False, CAME_OF)
 
 
 async def test_an_opening_is_managed_with_its_provenance_and_its_levels_armed(books: Books, account: Account) -> None:
