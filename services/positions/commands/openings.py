@@ -19,7 +19,7 @@ from services.common.trading.side import Side
 from services.positions.commands.journal import Journal, write_change, write_new
 from services.positions.domain.account import Account
 from services.positions.domain.care import StatedLevels, manage
-from services.positions.domain.errors import OpeningConflict, PriceUnavailable
+from services.positions.domain.errors import IntentReused, OpeningConflict, PriceUnavailable
 from services.positions.domain.position import (
     BookedFill,
     Origin,
@@ -77,12 +77,13 @@ class OpeningCommands:
         """Book an opening; the same intent again changes nothing.
 
         Size and entry are the venue's where it can be read, else what the fills say until the next reading. Raises
-        AccountNotFound, and OpeningConflict where the slot holds the other side.
+        AccountNotFound, OpeningConflict where the slot holds the other side, and IntentReused where the intent has
+        opened something else.
         """
         async with self._journal.reading() as connection:
             start = await begin_opening(connection, opening.intent_id, opening.account_id, opening.user_id)
             if start.position_id is not None:
-                return await rows.lock_position(connection, start.position_id)
+                return await _opened_before(connection, start.position_id, opening)
         account = start.standing.account
         seen = await self._seen(account, opening)
         last = await self._last_price(account, opening)
@@ -90,7 +91,7 @@ class OpeningCommands:
             await lock_account(connection, account.account_id)
             start = await begin_opening(connection, opening.intent_id, opening.account_id, opening.user_id)
             if start.position_id is not None:
-                return await rows.lock_position(connection, start.position_id)
+                return await _opened_before(connection, start.position_id, opening)
             position = await _Booking(connection, start.standing, opening, seen, last, self._clock.now()).book()
             await record_opening(connection, opening.intent_id, position.position_id, self._clock.now())
         self._readings.drop(account.account_id)
@@ -281,6 +282,14 @@ class _Booking:
             return replace(managed, levels=replace(managed.levels, take_profit=target))
         levels = LevelRules(before.stop_loss, target, before.floor)
         return replace(managed, stop_set_by=position.stop_set_by, levels=levels)
+
+
+async def _opened_before(connection: AsyncConnection, position_id: str, opening: Opening) -> Position:
+    """What the intent has opened. Raises IntentReused."""
+    position = await rows.lock_position(connection, position_id)
+    if (position.account_id, position.key, position.side) != (opening.account_id, opening.key, opening.side):
+        raise IntentReused(intent_id=opening.intent_id)
+    return position
 
 
 def _opened_by(position: Position, fills: Sequence[Fill]) -> tuple[BookedFill, ...]:

@@ -21,6 +21,7 @@ __all__ = [
     "AccountOfAnotherUser",
     "FillsExceedPosition",
     "FloorWithoutTrailingStop",
+    "IntentReused",
     "InvalidPageToken",
     "InvalidPeriod",
     "KeyCanWithdraw",
@@ -71,6 +72,10 @@ class FloorWithoutTrailingStop(Precondition):
 
 class OpeningConflict(Conflict):
     """{symbol} is open on the other side in position {position_id}: this opening cannot be booked beside it."""
+
+
+class IntentReused(Invalid):
+    """The intent {intent_id} has opened something else already."""
 
 
 class TransactionNotFound(NotFound):
