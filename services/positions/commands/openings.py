@@ -35,7 +35,7 @@ from services.positions.readings import AccountReadings
 from services.positions.store import positions as rows
 from services.positions.store.accounts import AccountStanding
 from services.positions.store.decisions import lock_account
-from services.positions.store.fills import list_fills, unbooked
+from services.positions.store.fills import find_opened, list_fills, unbooked
 from services.positions.store.openings import begin_opening, record_opening
 
 _log = structlog.get_logger(__name__)
@@ -142,12 +142,15 @@ class _Booking:
         found = await rows.look_up_key(self._connection, self._account.account_id, self._opening.key, (), self._now)
         if found.latest is None:
             return await self._book_new(found.new_id)
-        position = await rows.lock_position(self._connection, found.latest.position.position_id)
+        # Where they are booked already, they say themselves which position it is: another may have begun since.
+        symbol, fills = self._opening.key.symbol, self._opening.fills
+        opened = await find_opened(self._connection, self._account.account_id, symbol, fills)
+        position = await rows.lock_position(self._connection, opened or found.latest.position.position_id)
         if position.is_open:
             if position.side is not self._opening.side:
                 raise OpeningConflict(symbol=position.symbol, position_id=position.position_id)
             return await self._merge(position)
-        new = await unbooked(self._connection, self._account.account_id, self._opening.key.symbol, self._opening.fills)
+        new = await unbooked(self._connection, self._account.account_id, symbol, fills)
         if not new or self._ended_after(position):
             _log.warning("the opening of a closed position", position_id=position.position_id)
             return await self._tell_closed(position)

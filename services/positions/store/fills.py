@@ -63,6 +63,22 @@ async def unopened(connection: AsyncConnection, account_id: str, found: Sequence
     return tuple(fill for fill in found if fill.fill_id not in known)
 
 
+async def find_opened(connection: AsyncConnection, account_id: str, symbol: str, found: Sequence[Fill]) -> str | None:
+    """The position that these fills opened or added to, where one of them is booked as that."""
+    booked = await connection.execute(
+        select(fills.c.position_id)
+        .where(
+            fills.c.account_id == account_id,
+            fills.c.symbol == symbol,
+            fills.c.fill_id.in_({fill.fill_id for fill in found}),
+            fills.c.reduced.is_(False),
+        )
+        .order_by(fills.c.executed_at, fills.c.position_id)
+        .limit(1)
+    )
+    return booked.scalar_one_or_none()
+
+
 async def _booked_shares(
     connection: AsyncConnection, account_id: str, symbol: str, fill_ids: Collection[str], apart_from: str | None
 ) -> dict[str, Decimal]:

@@ -116,6 +116,29 @@ async def test_what_is_learned_of_an_older_position_does_not_stand_in_for_the_on
     assert (position.position_id, position.is_open, position.provenance) == (adopted.position_id, False, CAME_OF)
 
 
+@pytest.mark.parametrize("side", list(Side))
+@pytest.mark.parametrize("ended", [False, True])
+async def test_what_a_user_opened_after_it_is_not_taken_for_what_an_order_opened(
+    books: Books, account: Account, side: Side, ended: bool
+) -> None:
+    """Adopted, closed by hand and something else opened by hand, all before the opening was told."""
+    intent_id = uuid4()
+    mine = bought(intent_id, seconds=2)
+    [first] = await books.apply(account, Adopt(make_seen(updated_at=at(2)), at(10), at(10.2), (mine,)))
+    await books.apply(account, Close(first.position_id, 1, (make_fill("x", executed_at=at(5)),), Decimal(0)))
+    books.clock.set(at(30))
+    own = make_fill("own", order_side=side.opening, executed_at=at(25))
+    [second] = await books.apply(account, Adopt(make_seen(side=side, updated_at=at(25)), at(40), at(40.2), (own,)))
+    if ended:
+        last = make_fill("z", order_side=side.closing, executed_at=at(45))
+        await books.apply(account, Close(second.position_id, 1, (last,), Decimal(0)))
+    position = await books.openings.record(opening(account, intent_id, fills=(mine,)))
+    assert (position.position_id, position.is_open, position.provenance) == (first.position_id, False, CAME_OF)
+    other = await books.queries.get_position(second.position_id, None)
+    assert (other.origin, other.managed, other.enforced) == (Origin.EXTERNAL, False, False)
+    assert other.provenance.flow_id is None
+
+
 async def test_an_opening_is_managed_with_its_provenance_and_its_levels_armed(books: Books, account: Account) -> None:
     await show(books, account, make_seen(leverage=Decimal(7)))
     position = await books.openings.record(opening(account, uuid4()))
