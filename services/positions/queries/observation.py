@@ -1,9 +1,10 @@
 """An account as the reconciler looks at it: the books first, then the venue, then the fills where the two differ."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -14,7 +15,7 @@ from services.common.trading.fill import Fill
 from services.common.trading.opening import fills_that_led_to
 from services.common.trading.reading import AccountReading, PositionKey, ReadingStatus, VenuePosition
 from services.positions.domain.account import Account
-from services.positions.domain.position import Position
+from services.positions.domain.position import BookedFill, Position
 from services.positions.readings import AccountReadings, Keys
 from services.positions.store import accounts
 from services.positions.store import positions as rows
@@ -27,6 +28,9 @@ _OPENED_WITHIN = (timedelta(days=1), timedelta(days=7), timedelta(days=28))
 """How far back the opening of a position is looked for, from its last change: further where nearer ones do not show
 it. A venue gives fills by the week, so that the furthest costs four questions.
 """
+
+_LISTED_WITHIN = timedelta(days=7)
+"""How far back fills are looked for that were not listed when a size was booked: a venue gives fills by the week."""
 
 _MOST_OPENINGS = 10
 """Of how many new positions the opening is looked for at a time: it costs as much of the rate budget as a reading, and
@@ -120,10 +124,12 @@ class ObservationQueries:
         return await self._read_fills_of(account, row, lane)
 
     async def _read_fills_of(self, account: Account, row: Position, lane: Lane) -> ObservedRow:
-        found, complete = await self._read_fills(account, row.key, row.settlement.since - _CLOCK_MARGIN, lane)
         async with transaction(self._engine) as connection:
-            booked = {one.fill.fill_id for one in await list_fills(connection, row.position_id)}
-            rest = [fill for fill in found if fill.fill_id not in booked]
+            booked = await list_fills(connection, row.position_id)
+        found, complete = await self._read_fills(account, row.key, _missing_since(row, booked) - _CLOCK_MARGIN, lane)
+        known = {one.fill.fill_id for one in booked}
+        async with transaction(self._engine) as connection:
+            rest = [fill for fill in found if fill.fill_id not in known]
             fills = await unbooked(connection, account.account_id, row.symbol, rest)
         return ObservedRow(row, fills, complete)
 
@@ -147,3 +153,14 @@ class ObservationQueries:
         answer = await self._fills.read_fills(account.venue, credentials, key.symbol, since, lane=lane)
         fills = tuple(fill for fill in answer.fills if fill.position_side is key.position_side)
         return fills, answer.status is ReadingStatus.COMPLETE
+
+
+def _missing_since(row: Position, booked: Iterable[BookedFill]) -> datetime:
+    """From when on fills of a row may be missing: since it was settled, unless those booked do not make up its size.
+
+    Then a venue said of another size before it listed what had led to it, and may list that by now.
+    """
+    size = sum((-one.fill.quantity if one.reduced else one.fill.quantity for one in booked), start=Decimal(0))
+    if size == row.quantity:
+        return row.settlement.since
+    return max(row.opened_at, row.settlement.since - _LISTED_WITHIN)

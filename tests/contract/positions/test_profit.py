@@ -15,7 +15,7 @@ from services.common.trading.side import OrderSide, Side
 from services.positions.domain.account import Account
 from services.positions.domain.decision import Adjust, Adopt, Close, CloseEstimated, CompleteExit
 from tests.contract.positions.conftest import Books, NewAccount
-from tests.factories import at, make_fill, make_seen
+from tests.factories import at, make_fill, make_reading, make_seen
 
 BUY, SELL = OrderSide.BUY, OrderSide.SELL
 
@@ -93,6 +93,30 @@ async def test_what_was_added_on_the_way_to_the_end_moves_the_entry(books: Books
     assert position.exit is not None
     assert money(position.entry_price, position.exit.realized_pnl) == [150, 20]
     assert position.exit.realized_pnl_percent == Decimal("6.666666666666666667")
+
+
+@pytest.mark.parametrize("opening_known", [True, False])
+async def test_a_part_whose_fills_were_listed_late_counts_when_it_is_over(
+    books: Books, account: Account, opening_known: bool
+) -> None:
+    """Sold 0.6 of 1 in two parts; the venue said so at once and listed them a minute later. The rest is sold at 120."""
+    first, rest = fill(BUY, "1", "100", 1), fill(SELL, "0.4", "120", 90)
+    parts = (fill(SELL, "0.3", "110", 10), fill(SELL, "0.3", "115", 18))
+    if opening_known:
+        position_id = await open_by(books, account, first)
+    else:
+        position_id = await books.adopt(account, entry_price=Decimal(100), updated_at=at(1))
+    left = make_seen(quantity=Decimal("0.4"), entry_price=Decimal(100), updated_at=at(18))
+    await books.apply(account, Adjust(position_id, 1, left, at(20), at(20.2)))
+    credentials = await books.keys.credentials(account.account_id)
+    books.reader.readings[credentials.api_key] = make_reading(asked_at=at(100), taken_at=at(100.2))
+    books.reader.fills[credentials.api_key] = [first, *parts, rest]
+    [row] = (await books.observation.observe(account.account_id)).booked
+    await books.apply(account, Close(position_id, 2, row.fills, Decimal(0)))
+    position = await books.queries.get_position(position_id, None)
+    assert position.exit is not None
+    assert position.exit.quantity == 1
+    assert money(position.exit.realized_pnl, position.exit.fee) == [3 + 4.5 + 8 - 4, 4]
 
 
 async def test_later_fills_of_an_estimated_exit_are_reckoned_alike(books: Books, account: Account) -> None:
