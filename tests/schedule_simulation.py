@@ -16,7 +16,7 @@ from services.common.exchange.budget import Budget, BudgetLimits, Lane
 from services.common.exchange.errors import VenueError
 from services.common.trading.side import Venue
 from services.reconciler.domain.observation import ObservableAccount
-from services.reconciler.domain.schedule import next_due
+from services.reconciler.domain.schedule import margin_due, next_due
 from services.reconciler.store.accounts import Claim
 from tests.fakes.claims import MemoryAccounts
 from tests.simulated_time import run_simulated
@@ -26,6 +26,7 @@ INTERVAL = timedelta(minutes=5)
 LEASE = timedelta(seconds=30)
 MINUTE_WEIGHT = 1200
 READING_WEIGHT = 5
+MARGIN_WEIGHT = 5
 CONCURRENCY = 8
 """Of each replica at each venue, as it is by default."""
 
@@ -78,17 +79,21 @@ class Load:
     rounds: int = 12
     live_weight: int = 0
     orders: int = 0
+    begin: datetime = START
 
 
 @dataclass
 class Outcome:
-    """What it came to. `used` is the part of the budget that was used, `turned_away` requests that got no room."""
+    """What it came to. `used` is the part of the budget that was used, `turned_away` requests that got no room, `margins`
+    how often the margin was read beside the list.
+    """
 
     looks: Looks
     used: float = 0.0
     over_budget: int = 0
     turned_away: dict[Lane, int] = field(default_factory=dict)
     order_wait: float = 0.0
+    margins: int = 0
 
     @property
     def starved(self) -> int:
@@ -126,7 +131,7 @@ class _Budgeted:
         ]
         self._robin: Iterator[Address] = cycle(self._addresses)
         accounts = make_accounts(load.accounts)
-        self._accounts.schedule(accounts, START, INTERVAL / load.accounts)
+        self._accounts.schedule(accounts, load.begin, INTERVAL / load.accounts, looked_at=load.begin)
         self._outcome = Outcome(Looks({one.account_id: [] for one in accounts}), turned_away=dict.fromkeys(Lane, 0))
         tasks = [asyncio.create_task(self._replica(f"replica-{number}")) for number in range(load.addresses)]
         for address in self._addresses:
@@ -142,7 +147,7 @@ class _Budgeted:
         return self._outcome
 
     def _now(self) -> datetime:
-        return START + timedelta(seconds=self._loop.time())
+        return self._load.begin + timedelta(seconds=self._loop.time())
 
     async def _replica(self, name: str) -> None:
         """As Schedule.turn goes: whatever is due and has room, then until the next is due or a run is over."""
@@ -165,7 +170,12 @@ class _Budgeted:
     async def _look(self, claim: Claim) -> None:
         account_id, failures, started_at = claim.account.account_id, claim.failures + 1, self._now()
         try:
-            await next(self._robin).ask(READING_WEIGHT, Lane.RECONCILIATION)
+            with_margin = margin_due(claim.last_run_at, claim.failures, started_at, claim.ordinal)
+            self._outcome.margins += with_margin
+            address = next(self._robin)
+            await address.ask(READING_WEIGHT, Lane.RECONCILIATION)
+            if with_margin:
+                await address.ask(MARGIN_WEIGHT, Lane.RECONCILIATION)
             await asyncio.sleep(_READING_SECONDS)
             failures = 0
             if self._loop.time() >= _WARM_ROUNDS * INTERVAL.total_seconds():

@@ -23,7 +23,7 @@ from services.reconciler.clients.observatory import Observatory
 from services.reconciler.domain.errors import AccountNotScheduled
 from services.reconciler.domain.observation import ObservableAccount
 from services.reconciler.domain.run import AccountRun, Findings, RunResult, Suspicion, Trigger, doubt
-from services.reconciler.domain.schedule import FIRST_RECHECK, next_due
+from services.reconciler.domain.schedule import FIRST_RECHECK, margin_due, next_due
 from services.reconciler.examination import Brief, Examination, Tally
 from services.reconciler.store.accounts import AccountStore, Claim
 from services.reconciler.store.confirmations import ConfirmationStore
@@ -52,7 +52,6 @@ class Cadence:
     patience: timedelta = timedelta(seconds=5)
     degraded_window: timedelta = timedelta(seconds=60)
     degraded_share: float = 0.2
-    margin_every: int = 12
 
 
 class Announce(Protocol):
@@ -202,7 +201,9 @@ class Reconciliation:
             absences=absences,
             estimated=tuple(one.position_id for one in estimated if one.next_try_at <= now),
             degraded=bool(absences) and await self._runs.degraded(claim.account, since, cadence.degraded_share),
-            with_margin=bool(absences) or claim.suspicion is not None or claim.epoch % cadence.margin_every == 1,
+            with_margin=bool(absences)
+            or claim.suspicion is not None
+            or margin_due(claim.last_run_at, claim.failures, now, claim.ordinal),
             urgent=trigger is not Trigger.SCHEDULE,
         )
 

@@ -27,7 +27,8 @@ class _Row:
     failures: int = 0
     owner: str | None = None
     epoch: int = 0
-    looked_at: bool = False
+    looked_at: datetime | None = None
+    placed: bool = False
     expires_at: datetime | None = None
 
     def free(self, now: datetime) -> bool:
@@ -47,11 +48,19 @@ class MemoryAccounts:
         self._prompted: dict[str, _Row] = {}
         self._ordinals = count(1)
 
-    def schedule(self, accounts: Iterable[ObservableAccount], now: datetime, pace: timedelta = timedelta(0)) -> None:
-        """Take on those that are new, all due now, or one after another."""
+    def schedule(
+        self,
+        accounts: Iterable[ObservableAccount],
+        now: datetime,
+        pace: timedelta = timedelta(0),
+        looked_at: datetime | None = None,
+    ) -> None:
+        """Take on those that are new, all due now, or one after another; `looked_at` is when they were last."""
         fresh = [account for account in accounts if account.account_id not in self._rows]
         for number, account in enumerate(fresh):
-            row = self._rows[account.account_id] = _Row(account, next(self._ordinals), now + number * pace)
+            row = self._rows[account.account_id] = _Row(
+                account, next(self._ordinals), now + number * pace, looked_at=looked_at
+            )
             self._due[account.exchange].append((row.due_at, row.ordinal, row))
         for heap in self._due.values():
             heapify(heap)
@@ -110,7 +119,7 @@ class MemoryAccounts:
         if row is None or not row.held_by(claim):
             raise LeaseLost(key=claim.account.account_id)
         row.failures = 0 if read_whole else row.failures + 1
-        row.looked_at, row.owner, row.expires_at = True, None, None
+        row.looked_at, row.placed, row.owner, row.expires_at = started_at, True, None, None
         if row.prompted_at is None or row.prompted_at <= started_at:
             row.prompted_at, row.due_at = None, due_at
             self._prompted.pop(claim.account.account_id, None)
@@ -140,8 +149,20 @@ class MemoryAccounts:
         row.owner, row.epoch, row.expires_at = owner, row.epoch + 1, expires_at
         heappush(self._held[row.account.exchange], (expires_at, row.ordinal, row))
         prompted = row.prompted_at is not None
-        due_at = row.due_at if row.looked_at and row.failures == 0 and not prompted else None
-        return Claim(row.account, owner, row.epoch, row.failures, row.ordinal, None, None, due_at, prompted)
+        scheduled = row.placed and row.failures == 0 and not prompted
+        due_at = row.due_at if scheduled else None
+        return Claim(
+            row.account,
+            owner,
+            row.epoch,
+            row.failures,
+            row.ordinal,
+            None,
+            None,
+            due_at,
+            prompted,
+            last_run_at=row.looked_at,
+        )
 
 
 def _holds(entry: tuple[datetime, int, _Row]) -> bool:

@@ -248,6 +248,7 @@ class FakeObservatory:
         self.books: dict[str, Books] = {account.account_id: Books() for account in accounts}
         self.observed: list[str] = []
         self.urgent: list[str] = []
+        self.with_margin: list[str] = []
         self.hanging: dict[str, asyncio.Event] = {}
         """Accounts whose venue answers once its event is set."""
         self.failure: DomainError | None = None
@@ -269,6 +270,8 @@ class FakeObservatory:
         self.observed.append(account_id)
         if urgent:
             self.urgent.append(account_id)
+        if with_margin:
+            self.with_margin.append(account_id)
         if account_id in self.hanging:
             await self.hanging[account_id].wait()
         if account_id not in self.venues:

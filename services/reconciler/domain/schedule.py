@@ -26,6 +26,15 @@ _STEP = 0.05
 _GOLDEN = 0.6180339887498949
 _EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 
+_MARGIN_EVERY = timedelta(hours=6)
+_DAY = timedelta(days=1)
+_LAST_HOUR = timedelta(hours=23)
+_SPREAD = timedelta(minutes=50)
+"""Of a day's last hour: what is due in it is read before midnight."""
+
+_MISSED = timedelta(hours=1)
+"""So long after it was due the margin is asked for again where the account could not be read."""
+
 
 @dataclass(frozen=True, slots=True)
 class AccountSchedule:
@@ -114,6 +123,20 @@ def next_due(
     past = _past_place(due_at, interval, ordinal)
     back = -past if past <= interval / 2 else interval - past
     return due_at + interval + max(-interval * _STEP, min(back, interval * _STEP))
+
+
+def margin_due(last_run_at: datetime | None, failures: int, now: datetime, ordinal: int) -> bool:
+    """Whether an account's margin is to be read beside a list that gives no reason for it, at twice the cost.
+
+    It is at the first look, once in six hours, which bounds how long a list may be stale without contradicting the
+    books, and once in the last hour of the UTC day, whose equity it is; each account at a place of its own.
+    """
+    if last_run_at is None:
+        return True
+    ago = min(
+        _past_place(now, _MARGIN_EVERY, ordinal), (now - _EPOCH - _LAST_HOUR - place(ordinal, _SPREAD)) % _DAY
+    )
+    return last_run_at < now - ago or (failures > 0 and ago < _MISSED)
 
 
 def _past_place(moment: datetime, interval: timedelta, ordinal: int) -> timedelta:

@@ -29,6 +29,7 @@ class Claim:
 
     `due_at` is when the schedule wants the look; None where the account is looked at first or for another reason.
     Nothing is missing where `pending_since` is None; `awaits_fills` says that estimated exits are to be tried again.
+    `last_run_at` is None before the first look.
     """
 
     account: ObservableAccount
@@ -41,6 +42,7 @@ class Claim:
     due_at: datetime | None = None
     prompted: bool = False
     awaits_fills: bool = False
+    last_run_at: datetime | None = None
 
 
 class AccountStore:
@@ -208,6 +210,7 @@ def _to_claim(row: Row[Any]) -> Claim:
         due_at=row.due_at if scheduled and row.prompted_at is None else None,
         prompted=row.prompted_at is not None,
         awaits_fills=row.awaits_fills,
+        last_run_at=row.last_run_at,
     )
 
 

@@ -243,6 +243,18 @@ def hang(observatory: FakeObservatory, accounts: int) -> asyncio.Event:
     return answers
 
 
+async def test_the_margin_is_asked_for_at_the_first_look_and_then_a_few_times_a_day(
+    replica: Replica, observatory: FakeObservatory, clock: FixedClock
+) -> None:
+    for _ in range(2):
+        await replica.pass_over()
+        clock.advance(INTERVAL.total_seconds())
+    assert (len(observatory.observed), len(observatory.with_margin)) == (2, 1)
+    clock.advance(6 * 3600)
+    await replica.pass_over()
+    assert (len(observatory.observed), len(observatory.with_margin)) == (3, 2)
+
+
 async def test_a_venue_that_does_not_answer_delays_no_other(replica: Replica, observatory: FakeObservatory) -> None:
     observatory.listed.clear()
     answers = hang(observatory, 9)

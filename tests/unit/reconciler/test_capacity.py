@@ -5,7 +5,7 @@ import random
 import pytest
 
 from services.common.exchange.budget import Lane
-from tests.schedule_simulation import INTERVAL, LEASE, MINUTE_WEIGHT, READING_WEIGHT, Fleet, Load, run_budgeted
+from tests.schedule_simulation import INTERVAL, LEASE, MINUTE_WEIGHT, READING_WEIGHT, START, Fleet, Load, run_budgeted
 
 SECONDS = INTERVAL.total_seconds()
 FULL = MINUTE_WEIGHT * 5 // READING_WEIGHT
@@ -17,6 +17,14 @@ def test_as_many_accounts_as_the_budget_allows_use_it_up_and_none_starves() -> N
     assert (outcome.over_budget, outcome.starved, outcome.turned_away[Lane.RECONCILIATION]) == (0, 0, 0)
     assert outcome.means[0] >= 0.95 * SECONDS
     assert outcome.means[-1] <= 1.2 * SECONDS
+
+
+def test_in_the_hour_that_ends_the_day_every_margin_is_read_and_none_starves() -> None:
+    outcome = run_budgeted(Load(FULL, rounds=16, begin=START.replace(hour=22, minute=50)))
+    assert outcome.margins >= FULL
+    assert outcome.used >= 0.95
+    assert (outcome.over_budget, outcome.starved, outcome.turned_away[Lane.RECONCILIATION]) == (0, 0, 0)
+    assert outcome.means[-1] <= 1.25 * SECONDS
 
 
 @pytest.mark.parametrize("times", [1.5, 2, 3])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.reconciler.domain.schedule import next_due, place
+from services.reconciler.domain.schedule import margin_due, next_due, place
 from tests.factories import NOON, at
 
 INTERVAL = timedelta(seconds=300)
@@ -62,3 +62,22 @@ def test_places_lie_evenly_however_many_there_are(accounts: int) -> None:
     places = sorted(place(number, INTERVAL) for number in range(1, accounts + 1))
     gaps = [later - sooner for sooner, later in pairwise(places)]
     assert max(gaps) <= 3 * INTERVAL / accounts
+
+
+@given(st.integers(1, 10**9), st.integers(0, 299))
+def test_the_margin_is_read_five_times_a_day_and_last_within_the_days_last_hour(ordinal: int, second: int) -> None:
+    """Of a day of looks each five minutes: what it costs is under two percent, and the day's equity is its last."""
+    midnight = NOON.replace(hour=0)
+    looks = [midnight + timedelta(seconds=second) + number * INTERVAL for number in range(-1, 288)]
+    read = [now for before, now in pairwise(looks) if margin_due(before, 0, now, ordinal)]
+    assert len(read) == 5
+    assert read[-1] >= midnight + timedelta(hours=23)
+    assert max(later - sooner for sooner, later in pairwise(read)) <= timedelta(hours=6) + INTERVAL
+
+
+def test_the_margin_is_read_at_the_first_look_and_again_where_the_look_that_was_to_read_it_failed() -> None:
+    assert margin_due(None, 0, NOON, 1)
+    due = next(at(60 * minute) for minute in range(1, 400) if margin_due(at(60 * minute - 60), 0, at(60 * minute), 1))
+    assert not margin_due(due, 0, due + INTERVAL, 1)
+    assert margin_due(due, 1, due + INTERVAL, 1)
+    assert not margin_due(due + timedelta(hours=1), 3, due + timedelta(hours=1, seconds=300), 1)
