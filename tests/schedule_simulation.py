@@ -84,8 +84,9 @@ class Load:
 
 @dataclass
 class Outcome:
-    """What it came to. `used` is the part of the budget that was used, `turned_away` requests that got no room, `margins`
-    how often the margin was read beside the list.
+    """What it came to. `used` is the part of the budget that was used, `turned_away` requests that got no room.
+
+    `margins` is how often the margin was read beside the list.
     """
 
     looks: Looks

@@ -107,11 +107,15 @@ class AccountReadings:
         """Ask the venue anew, whatever is known, and keep the answer. As `read` otherwise."""
         return await self._answer(self._ask(venue, account_id, self._account(account_id)))
 
-    async def read_now(self, venue: Venue, account_id: str, lane: Lane, *, with_margin: bool = True) -> AccountReading:
-        """A fresh reading, which waits for no other. Raises AccountNotFound."""
+    async def read_now(
+        self, venue: Venue, account_id: str, lane: Lane, *, with_margin: bool = True, held: bool = True
+    ) -> AccountReading:
+        """A fresh reading, which waits for no other; `held` as in AccountReader. Raises AccountNotFound."""
         asked_at = self._clock.now()
         credentials = await self._keys.credentials(account_id)
-        reading = await self._reader.read_account(venue, credentials, with_margin=with_margin, lane=lane)
+        reading = await self._reader.read_account(venue, credentials, with_margin=with_margin, held=held, lane=lane)
+        if not (held or reading.positions or reading.margin):
+            return reading  # nothing vouches for it: it is shown to nobody
         account = self._account(account_id)
         if account.question is None or account.question.asked_at <= asked_at:
             self._take(account_id, account, reading, asked_at)

@@ -22,7 +22,7 @@ from services.common.trading.side import Venue
 from services.reconciler.clients.observatory import Observatory
 from services.reconciler.domain.errors import AccountNotScheduled
 from services.reconciler.domain.observation import ObservableAccount
-from services.reconciler.domain.run import AccountRun, Findings, RunResult, Suspicion, Trigger, doubt
+from services.reconciler.domain.run import AccountRun, Findings, Suspicion, Trigger, doubt
 from services.reconciler.domain.schedule import FIRST_RECHECK, margin_due, next_due
 from services.reconciler.examination import Brief, Examination, Tally
 from services.reconciler.store.accounts import AccountStore, Claim

@@ -27,10 +27,18 @@ class FakeVenueReader:
         self.prices: dict[tuple[str, PriceKind], Decimal] = {}
         self.asked: list[str] = []
         self.lanes: list[Lane] = []
+        self.held: list[bool] = []
 
     async def read_account(
-        self, venue: Venue, credentials: Credentials, *, with_margin: bool = True, lane: Lane = Lane.LIVE
+        self,
+        venue: Venue,
+        credentials: Credentials,
+        *,
+        with_margin: bool = True,
+        held: bool = True,
+        lane: Lane = Lane.LIVE,
     ) -> AccountReading:
+        self.held.append(held)
         self.asked.append(credentials.api_key)
         self.lanes.append(lane)
         return self.readings.get(credentials.api_key, make_reading())

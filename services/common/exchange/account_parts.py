@@ -51,10 +51,17 @@ def read_rows(rows: Iterable[Row], parse: Callable[[Row], VenuePosition | None],
 
 
 def assemble(
-    part: PositionsPart, margin: MarginPart | VenueError | None, asked_at: datetime, taken_at: datetime
+    part: PositionsPart,
+    margin: MarginPart | VenueError | None,
+    asked_at: datetime,
+    taken_at: datetime,
+    *,
+    held: bool = True,
 ) -> AccountReading:
-    """One reading from its parts; `margin` is None where it was not asked for."""
-    status, reason = _judge(part, margin)
+    """One reading from its parts; `margin` is None where it was not asked for, `held` False where an empty list is no
+    news.
+    """
+    status, reason = _judge(part, margin, held=held)
     return AccountReading(
         status=status,
         asked_at=asked_at,
@@ -70,7 +77,7 @@ def with_failure(part: PositionsPart, failure: VenueError | None) -> PositionsPa
     return replace(part, failure=failure)
 
 
-def _judge(part: PositionsPart, margin: MarginPart | VenueError | None) -> tuple[ReadingStatus, str]:
+def _judge(part: PositionsPart, margin: MarginPart | VenueError | None, *, held: bool) -> tuple[ReadingStatus, str]:
     if part.failure is not None:
         status = ReadingStatus.PARTIAL if part.pages else ReadingStatus.FAILED
         return status, str(part.failure)
@@ -79,7 +86,7 @@ def _judge(part: PositionsPart, margin: MarginPart | VenueError | None) -> tuple
     if isinstance(margin, MarginPart):
         doubt = _doubt(part.positions, margin)
         return (ReadingStatus.SUSPICIOUS, doubt) if doubt else (ReadingStatus.COMPLETE, "")
-    if not part.positions:
+    if held and not part.positions:
         why = str(margin) if margin is not None else "it was not asked for"
         return ReadingStatus.SUSPICIOUS, f"no positions are listed and the margin does not say so: {why}"
     return ReadingStatus.COMPLETE, "" if margin is None else f"without margin: {margin}"

@@ -51,7 +51,13 @@ class VenueReader:
         )
 
     async def read_account(
-        self, venue: Venue, credentials: Credentials, *, with_margin: bool = True, lane: Lane = Lane.LIVE
+        self,
+        venue: Venue,
+        credentials: Credentials,
+        *,
+        with_margin: bool = True,
+        held: bool = True,
+        lane: Lane = Lane.LIVE,
     ) -> AccountReading:
         """The account's open positions; never raises for a venue's error."""
         client = self._venues.client(venue, credentials)
@@ -64,10 +70,10 @@ class VenueReader:
             part, margin = await asyncio.gather(read_positions(client, lane), _or_error(read_margin(client, lane)))
         else:
             part = await read_positions(client, lane)
-            if not part.positions and part.failure is None:
+            if held and not part.positions and part.failure is None:
                 margin = await _or_error(read_margin(client, lane))
         taken_at = self._venues.now()
-        return assemble(await self._complete_rows(client, part), margin, asked_at, taken_at)
+        return assemble(await self._complete_rows(client, part), margin, asked_at, taken_at, held=held)
 
     async def read_fills(
         self,

@@ -12,11 +12,18 @@ class AccountReader(Protocol):
     """Reads the open positions of an account."""
 
     async def read_account(
-        self, venue: Venue, credentials: Credentials, *, with_margin: bool = True, lane: Lane = Lane.LIVE
+        self,
+        venue: Venue,
+        credentials: Credentials,
+        *,
+        with_margin: bool = True,
+        held: bool = True,
+        lane: Lane = Lane.LIVE,
     ) -> AccountReading:
         """The account's open positions. Never raises for a venue's error: the reading says FAILED and why.
 
         `with_margin=False` halves the cost (live views); the margin is still asked for where the list is empty,
-        because an empty list is believed only if the margin agrees.
+        because an empty list is believed only if the margin agrees. Not so with `held=False`: who knows of nothing that
+        is open loses nothing by an empty list.
         """
         ...

@@ -188,10 +188,8 @@ def book_fills(position: Position, run: Run, earlier: Iterable[BookedFill] = ())
 
 def entered(position: Position, run: Run) -> Position:
     """The row with the entry that a run's additions led to, where no reading ever showed it."""
-    entry = position.entry_price
-    for _, _, entry in _entries(position, run):
-        pass
-    return replace(position, entry_price=entry)
+    entries = [entry for _, _, entry in _entries(position, run)]
+    return replace(position, entry_price=entries[-1]) if entries else position
 
 
 def _entries(position: Position, run: Run) -> Iterator[tuple[Fill, Decimal, Decimal]]:

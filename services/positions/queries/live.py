@@ -108,7 +108,7 @@ class LiveQueries:
 
     async def list_live(self, user_id: str, venue: Venue | None) -> LiveView:
         """What is open now. An account whose venue does not answer shows what it said last, with a warning; where none
-        of them answers, the books do. What the books hold of an account without a verified key is shown, with a warning.
+        of them answers, the books do. What they hold of an account without a verified key is shown, with a warning.
 
         Raises NoVerifiedApiKeys.
         """

@@ -103,7 +103,9 @@ class ObservationQueries:
         async with transaction(self._engine) as connection:
             account = await accounts.get_account(connection, account_id)
             booked = await rows.list_open(connection, account_id=account_id)
-        reading = await self._readings.read_now(account.venue, account_id, lane, with_margin=with_margin)
+        reading = await self._readings.read_now(
+            account.venue, account_id, lane, with_margin=with_margin, held=bool(booked)
+        )
         async with transaction(self._engine) as connection:
             estimated = await rows.list_estimated(connection, account_id, estimated_ids) if estimated_ids else []
         if reading.status not in _BELIEVED:

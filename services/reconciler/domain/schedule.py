@@ -133,9 +133,7 @@ def margin_due(last_run_at: datetime | None, failures: int, now: datetime, ordin
     """
     if last_run_at is None:
         return True
-    ago = min(
-        _past_place(now, _MARGIN_EVERY, ordinal), (now - _EPOCH - _LAST_HOUR - place(ordinal, _SPREAD)) % _DAY
-    )
+    ago = min(_past_place(now, _MARGIN_EVERY, ordinal), (now - _EPOCH - _LAST_HOUR - place(ordinal, _SPREAD)) % _DAY)
     return last_run_at < now - ago or (failures > 0 and ago < _MISSED)
 
 

@@ -61,7 +61,9 @@ class ConfirmationStore:
 
 async def _said_before(connection: AsyncConnection, operator_id: str, request_id: str) -> Sequence[Row[Any]]:
     """What this operator confirmed by this request. Of two at the same time, the second one waits for the first."""
-    await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"{operator_id} {request_id}", 0))))
+    await connection.execute(
+        select(func.pg_advisory_xact_lock(func.hashtextextended(f"{operator_id} {request_id}", 0)))
+    )
     said = CONFIRMATIONS.c
     mine = select(CONFIRMATIONS).where(said.operator_id == operator_id, said.request_id == request_id)
     return (await connection.execute(mine.order_by(said.position_id))).all()

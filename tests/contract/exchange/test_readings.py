@@ -60,6 +60,12 @@ async def test_a_flat_account_is_complete_because_its_margin_says_so_too(world: 
     assert reading.margin is not None
 
 
+async def test_who_holds_nothing_is_read_without_the_margin(world: World) -> None:
+    await world.fault("status", status=500, endpoint=MARGIN_PATH[world.venue])
+    reading = await world.reader.read_account(world.venue, world.credentials, with_margin=False, held=False)
+    assert (reading.status, reading.positions, reading.margin) == (ReadingStatus.COMPLETE, (), None)
+
+
 async def test_a_successful_empty_answer_is_suspicious(world: World) -> None:
     await world.trade("buy", "1")
     await world.fault("empty_positions")

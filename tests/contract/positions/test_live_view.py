@@ -102,7 +102,13 @@ async def test_a_slow_venue_delays_nobody(books: Books, new_account: NewAccount)
 
     class OneSlow(FakeVenueReader):
         async def read_account(
-            self, venue: Venue, credentials: Credentials, *, with_margin: bool = True, lane: Lane = Lane.LIVE
+            self,
+            venue: Venue,
+            credentials: Credentials,
+            *,
+            with_margin: bool = True,
+            held: bool = True,
+            lane: Lane = Lane.LIVE,
         ) -> AccountReading:
             if credentials.api_key == slow_key:
                 await never.wait()

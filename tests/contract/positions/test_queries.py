@@ -146,3 +146,14 @@ async def test_history_is_paged_from_the_latest(books: Books, new_account: NewAc
     second = await books.queries.list_history(Chosen(account.user_id), first.next_cursor, 2)
     assert [one.symbol for one in (*first.positions, *second.positions)] == ["C2USDT", "C1USDT", "C0USDT"]
     assert second.next_cursor is None
+
+
+async def test_of_an_account_that_holds_nothing_an_empty_list_is_read_alone_and_shown_to_nobody(
+    books: Books, account: Account
+) -> None:
+    await show(books, account)
+    assert (await books.observation.observe(account.account_id, with_margin=False)).reading.complete
+    assert books.readings.last_known(account.account_id) is None
+    await books.adopt(account)
+    await books.observation.observe(account.account_id, with_margin=False)
+    assert books.reader.held == [False, True]

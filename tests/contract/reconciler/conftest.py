@@ -44,9 +44,7 @@ class Replica:
     def __post_init__(self) -> None:
         self.accounts, self.runs = AccountStore(self.engine), RunStore(self.engine)
         self.reconciliation = Reconciliation(
-            examination=Examination(
-                self.observatory, AbsencePolicy(timedelta(seconds=20)), self.runs.expect_exits
-            ),
+            examination=Examination(self.observatory, AbsencePolicy(timedelta(seconds=20)), self.runs.expect_exits),
             accounts=self.accounts,
             runs=self.runs,
             clock=self.clock,

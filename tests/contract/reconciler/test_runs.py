@@ -17,6 +17,7 @@ from services.reconciler.domain.discrepancy import DiscrepancyKind
 from services.reconciler.domain.observation import Observation
 from services.reconciler.domain.run import AccountRun, RunResult, Trigger
 from services.reconciler.store.tables import OUTBOX
+from tests.contract.common.conftest import until
 from tests.contract.reconciler.conftest import Replica
 from tests.factories import at
 from tests.fakes.clock import FixedClock
@@ -178,8 +179,7 @@ async def test_a_run_that_lost_its_lease_does_not_stand_for_the_one_that_has_it(
         claim = await replica.accounts.claim_account(account_id, replica.name, clock.now(), timedelta(seconds=30))
         assert claim is not None
         run = replica.reconciliation.start(claim, Trigger.SCHEDULE)
-        while len(observatory.observed) == looks:
-            await asyncio.sleep(0)
+        await until(lambda: len(observatory.observed) > looks)
         return run, answers
 
     stalled, late = await claim_and_hang()

@@ -42,6 +42,13 @@ def margin(in_use: str | None, *symbols: str) -> MarginPart:
     return MarginPart(AccountMargin(zero, zero, amount or zero, zero), amount, keys)
 
 
+def test_an_empty_list_needs_no_margin_where_nothing_is_held() -> None:
+    assert assemble(PositionsPart(pages=1), None, at(0), at(1), held=False).status is ReadingStatus.COMPLETE
+    in_use = assemble(PositionsPart(pages=1), margin("10"), at(0), at(1), held=False)
+    assert in_use.status is ReadingStatus.SUSPICIOUS
+    assert assemble(PositionsPart(failure=FAILURE), None, at(0), at(1), held=False).status is ReadingStatus.FAILED
+
+
 def judge(part: PositionsPart, margin_part: MarginPart | VenueError | None) -> AccountReading:
     return assemble(part, margin_part, at(0), at(1))
 

@@ -31,9 +31,15 @@ class GatedReader(FakeVenueReader):
             await self._questions.wait_for(lambda: len(self.asked) >= times)
 
     async def read_account(
-        self, venue: Venue, credentials: Credentials, *, with_margin: bool = True, lane: Lane = Lane.LIVE
+        self,
+        venue: Venue,
+        credentials: Credentials,
+        *,
+        with_margin: bool = True,
+        held: bool = True,
+        lane: Lane = Lane.LIVE,
     ) -> AccountReading:
-        answer = await super().read_account(venue, credentials, with_margin=with_margin, lane=lane)
+        answer = await super().read_account(venue, credentials, with_margin=with_margin, held=held, lane=lane)
         async with self._questions:
             self._questions.notify_all()
         await self.gate.wait()

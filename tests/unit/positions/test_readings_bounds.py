@@ -25,7 +25,13 @@ class MarginReader(FakeVenueReader):
         self.with_margin: list[bool] = []
 
     async def read_account(
-        self, venue: Venue, credentials: Credentials, *, with_margin: bool = True, lane: Lane = Lane.LIVE
+        self,
+        venue: Venue,
+        credentials: Credentials,
+        *,
+        with_margin: bool = True,
+        held: bool = True,
+        lane: Lane = Lane.LIVE,
     ) -> AccountReading:
         self.with_margin.append(with_margin)
         return make_reading(make_seen(), margin=MARGIN if with_margin else None)

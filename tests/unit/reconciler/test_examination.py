@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from uuid import uuid4
 
 import pytest
@@ -197,7 +198,7 @@ async def test_what_was_missed_for_long_and_is_listed_again_is_in_the_books_agai
     observatory.distort = lambda seen: seen
     found = await examine(observatory)
     assert (found.result, found.adopted) == (RunResult.IN_STEP, 1)
-    assert [(row.symbol, row.quantity) for row in books.rows.values()] == [("BTCUSDT", 1)]
+    assert [(row.symbol, row.quantity) for row in books.rows.values()] == [("BTCUSDT", Decimal(1))]
 
 
 @pytest.mark.parametrize(
