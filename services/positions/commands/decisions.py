@@ -83,13 +83,13 @@ class DecisionCommands:
             if last_prices is None and adopts and start.standing.account.trigger_price is TriggerPrice.LAST:
                 return None
             batch = _Batch(connection, start.standing, self._clock.now(), last_prices or {})
-            results = []
+            done = dict(start.before)
             for decision in decisions:
-                result = start.before.get(decision.decision_id) or await batch.apply(decision)
-                results.append(result)
-            new = [one for one in results if one.decision_id not in start.before]
+                if decision.decision_id not in done:
+                    done[decision.decision_id] = await batch.apply(decision)
+            new = [result for name, result in done.items() if name not in start.before]
             await applied.record(connection, run_id, new, batch.now)
-        return results
+        return [done[decision.decision_id] for decision in decisions]
 
     async def _last_prices(self, account_id: str, decisions: Sequence[Decision]) -> dict[str, Decimal]:
         """By symbol, of what is to be adopted, as far as the venue says."""

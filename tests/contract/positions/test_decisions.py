@@ -8,7 +8,7 @@ from services.common.trading.fill import OrderKind
 from services.common.trading.level import INDICATIVE_LEVELS
 from services.common.trading.side import OrderSide, PositionSide, Side
 from services.positions.domain.account import Account
-from services.positions.domain.decision import Adjust, Adopt, Close, Outcome
+from services.positions.domain.decision import Adjust, Adopt, Close, Decision, Outcome
 from services.positions.domain.position import Origin, PositionStatus
 from services.positions.store.history import Chosen
 from tests.contract.positions.conftest import Books
@@ -47,6 +47,14 @@ async def test_a_close_is_what_its_fills_say(books: Books, account: Account) -> 
     assert position.exit.cause == "hand"
     assert position.exit.executed_at == at(3)
     assert await books.events(position_id) == ["position_opened", "position_closed"]
+
+
+async def test_a_decision_that_is_sent_twice_in_one_request_is_carried_out_once(
+    books: Books, account: Account
+) -> None:
+    decision = Decision("1", Adopt(make_seen(), at(10), at(10.2)), "as the test says")
+    first, second = await books.decisions.apply(str(uuid4()), account.account_id, [decision, decision])
+    assert (first.outcome, second) == (Outcome.APPLIED, first)
 
 
 async def test_fills_that_do_not_add_up_close_nothing(books: Books, account: Account) -> None:
