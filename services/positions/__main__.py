@@ -50,6 +50,7 @@ from services.positions.queries.live import LiveQueries, open_rows
 from services.positions.queries.memory import Memory
 from services.positions.queries.observation import ObservationQueries
 from services.positions.readings import AccountReadings, Keys, ReadingLimits
+from services.positions.retention import Retention
 from services.positions.rpc import accounts, history, live, observation, positions, status
 from services.positions.streams.events import (
     EXTREMES,
@@ -151,7 +152,7 @@ async def serve(settings: PositionsSettings, process: Process) -> None:
     prices = TriggerPrices(reader)
     trigger_prices = TriggerPriceCommands(journal, account_commands, prices, clock)
     requests = Requests(engine, clock)
-    process.attend("requests", partial(requests.run, settings.requests_prune_seconds))
+    process.attend("retention", partial(forget_old, settings, engine, clock, requests))
     books = BookQueries(engine, clock, replica=replica)
     marks, keeper = keep_streams(settings, process, Parts(clock, engine, bus, venues, readings, keys, metrics))
     watermarks = Watermarks()
@@ -204,6 +205,14 @@ async def serve(settings: PositionsSettings, process: Process) -> None:
     process.on_drain(server.drain, "grpc")
     for service in services:
         process.health.set(service.full_name, True)
+
+
+async def forget_old(settings: PositionsSettings, engine: AsyncEngine, clock: Clock, requests: Requests) -> None:
+    """Forget what is only kept for a while, until cancelled."""
+    retention = Retention(engine, clock, timedelta(days=settings.credential_audit_days))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(requests.run(settings.requests_prune_seconds))
+        group.create_task(retention.run(settings.requests_prune_seconds))
 
 
 def open_databases(settings: PositionsSettings, process: Process) -> tuple[AsyncEngine, AsyncEngine]:

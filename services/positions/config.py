@@ -51,6 +51,9 @@ class PositionsSettings(ServiceSettings, GrpcServerSettings, ExchangeSettings):
     requests_prune_seconds: PositiveFloat = Field(
         600, description="seconds, above 0: how often writes of more than two days ago are forgotten"
     )
+    credential_audit_days: PositiveFloat = Field(
+        30, description="days, above 0: how long it is kept who was given which account's key"
+    )
     cash_interval_seconds: PositiveFloat = Field(
         3600, description="seconds, above 0: how often an account's funding and transfers are read"
     )

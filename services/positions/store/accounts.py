@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -182,6 +182,15 @@ async def record_lease(
             account_id=account_id, caller=caller, leased_at=leased_at, expires_at=expires_at, purpose=purpose
         )
     )
+
+
+async def prune_leases(connection: AsyncConnection, before: datetime, limit: int) -> int:
+    """Forget who was given a key before a moment, at most so many; how many they were."""
+    leases = credential_leases.c
+    # Their numbers are in the order in which they were given: nothing is searched behind the oldest.
+    oldest = select(leases.lease_id, leases.leased_at).order_by(leases.lease_id).limit(limit).subquery()
+    old = select(oldest.c.lease_id).where(oldest.c.leased_at < before)
+    return (await connection.execute(delete(credential_leases).where(leases.lease_id.in_(old)))).rowcount
 
 
 def _from_row(row: Row[Any]) -> Account:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Text, bindparam, func, insert, select
+from sqlalchemy import Text, bindparam, delete, func, insert, select, tuple_
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -63,3 +63,11 @@ async def record(
                 for result in results
             ],
         )
+
+
+async def prune_applied(connection: AsyncConnection, before: datetime, limit: int) -> int:
+    """Forget what was done before a moment, at most so many decisions; how many they were."""
+    done = applied_decisions.c
+    key = tuple_(done.run_id, done.decision_id)
+    old = select(done.run_id, done.decision_id).where(done.applied_at < before).limit(limit)
+    return (await connection.execute(delete(applied_decisions).where(key.in_(old)))).rowcount

@@ -49,9 +49,7 @@ async def test_a_close_is_what_its_fills_say(books: Books, account: Account) -> 
     assert await books.events(position_id) == ["position_opened", "position_closed"]
 
 
-async def test_a_decision_that_is_sent_twice_in_one_request_is_carried_out_once(
-    books: Books, account: Account
-) -> None:
+async def test_a_decision_that_is_sent_twice_in_one_request_is_carried_out_once(books: Books, account: Account) -> None:
     decision = Decision("1", Adopt(make_seen(), at(10), at(10.2)), "as the test says")
     first, second = await books.decisions.apply(str(uuid4()), account.account_id, [decision, decision])
     assert (first.outcome, second) == (Outcome.APPLIED, first)
