@@ -17,6 +17,7 @@ Time comes with the reading; the kernel has no clock.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from operator import attrgetter
 
@@ -36,6 +37,9 @@ from services.reconciler.domain.suspicion import Circumstances, judge
 _BELIEVED = frozenset({ReadingStatus.COMPLETE, ReadingStatus.PARTIAL})
 _place = attrgetter("symbol", "position_side")
 """What identifies a row or a position within its account, to sort and to look up by."""
+
+_VENUE_CLOCKS = timedelta(seconds=1)
+"""By how much the time of a position's last change may be before that of the fill that changed it."""
 
 _NO_OPENINGS: Mapping[PositionKey, tuple[Fill, ...]] = {}
 
@@ -170,7 +174,10 @@ class _Findings:
     def _judge_changed(self, row: BookedPosition, position: VenuePosition) -> None:
         moved = _moved(position, row)
         run = _run(row, position) if moved else None
-        if run is not None and run.ended:
+        if run is None and _was_before(position, row):
+            self.outdated.append(row.position_id)
+            self._keep_absence(row)
+        elif run is not None and run.ended:
             if self.reading.complete:
                 self._replace(row, run, position, DiscrepancyKind.CLOSED_EXTERNALLY)
             else:
@@ -260,6 +267,15 @@ def _older(position: VenuePosition | None, row: BookedPosition) -> bool:
         return False
     same_size = _equal(position.quantity, row.quantity) and _equal(position.entry_price, row.entry_price)
     return position.side is not row.side or not same_size
+
+
+def _was_before(position: VenuePosition, row: BookedPosition) -> bool:
+    """Whether the size is another one, of a moment before the last fill that is booked: a stale answer, unless fills
+    account for it. Two clocks of one venue may differ a little.
+    """
+    changed_at = position.updated_at
+    before = changed_at is not None and changed_at + _VENUE_CLOCKS < row.settlement.until
+    return before and not _equal(position.quantity, row.quantity)
 
 
 def _moved(position: VenuePosition, row: BookedPosition) -> bool:

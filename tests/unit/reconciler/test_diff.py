@@ -269,3 +269,18 @@ def test_our_own_addition_is_booked_and_no_discrepancy() -> None:
     found = judge([row(fills=(buy("1", "1", client_order_id=ours),))], make_seen(quantity=Decimal(2)))
     assert [type(decision) for decision in found.decisions] == [Adjust]
     assert found.discrepancies == ()
+
+
+def test_a_size_from_before_the_last_booked_fill_is_a_stale_answer() -> None:
+    """An order of ours sold 0.4 at 30; asked at 40, the venue answers with the position as it was at 5."""
+    reduced = row(quantity=Decimal("0.6"), settlement=Settlement(at(0), at(30)), version=2)
+    old = make_seen(updated_at=at(5))
+    found = judge([reduced], old, asked_at=at(40), taken_at=at(40.2))
+    assert (found.decisions, found.discrepancies, found.outdated) == ((), (), ("OP_1_1",))
+    # Where fills account for it, or it is of the moment of the fill, it is none.
+    found = judge(
+        [reduced], make_seen(quantity=Decimal("0.5"), updated_at=at(29.9)), asked_at=at(40), taken_at=at(40.2)
+    )
+    assert isinstance(found.decisions[0], Adjust)
+    bought = replace(reduced, fills=(buy("b", "0.4", 4),))
+    assert isinstance(judge([bought], old, asked_at=at(40), taken_at=at(40.2)).decisions[0], Adjust)
