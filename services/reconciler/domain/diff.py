@@ -1,7 +1,8 @@
 """The kernel of reconciliation: (open rows, a typed reading, pending absences) → decisions, with the evidence for each.
 
 Invariants
-- Nothing is decided on a failed or suspicious reading, and nothing is closed on one that is not complete.
+- Nothing is decided on a failed or suspicious reading, and nothing is closed on one that is not complete; but what an
+  operator says is gone, and a suspicious one does not list, is closed.
 - A row is closed by fills that add up, from its booked quantity to what the venue says now, whatever share of the rows
   is gone; without them only by independent readings that agree (see `absence`), with an exit that is estimated.
 - A key whose side changed, or whose fills went through zero, is one position that ended and another that began, also
@@ -16,7 +17,7 @@ Time comes with the reading; the kernel has no clock.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 from operator import attrgetter
@@ -28,7 +29,7 @@ from services.common.trading.reading import AccountReading, PositionKey, Reading
 from services.reconciler.domain import evidence
 from services.reconciler.domain.absence import AbsencePolicy, PendingAbsence, void
 from services.reconciler.domain.completion import goes_through_zero
-from services.reconciler.domain.decision import Adjust, Adopt, Close, Decision
+from services.reconciler.domain.decision import Adjust, Adopt, Close, CloseEstimated, Decision
 from services.reconciler.domain.discrepancy import Discrepancy, DiscrepancyKind
 from services.reconciler.domain.missing import Missing, Verdict, judge_missing
 from services.reconciler.domain.observation import BookedPosition
@@ -78,11 +79,18 @@ def diff(
     venue = {_place(position): position for position in reading.positions}
     believed = judge(reading, len(venue), circumstances.initial_margin)
     before = {absence.position_id: absence for absence in pending}
-    if believed.status not in _BELIEVED:
-        kept = [before[row.position_id] for row in rows if row.position_id in before]
-        doubt = believed.reason if believed.status is ReadingStatus.SUSPICIOUS else ""
-        return Diff(believed, absences=tuple(void(one, reading.asked_at) for one in kept), suspicion=doubt)
     findings = _Findings(believed, before, policy)
+    if believed.status not in _BELIEVED:
+        doubt = believed.reason if believed.status is ReadingStatus.SUSPICIOUS else ""
+        for row in rows:
+            findings.judge_doubted(row, listed=_place(row) in venue)
+        return Diff(
+            believed,
+            tuple(findings.decisions),
+            tuple(findings.discrepancies),
+            tuple(sorted(findings.absences, key=lambda absence: absence.position_id)),
+            suspicion=doubt,
+        )
     for row in rows:
         findings.judge_row(row, venue.pop(_place(row), None))
     unknown = [venue[place] for place in sorted(venue)]
@@ -129,6 +137,19 @@ class _Findings:
             self._judge_flipped(row, position)
         else:
             self._judge_changed(row, position)
+
+    def judge_doubted(self, row: BookedPosition, *, listed: bool) -> None:
+        """What becomes of a row where the reading is not believed: it is gone where an operator says so, and a list
+        that is doubted at least does not say otherwise.
+        """
+        absence = self.before.get(row.position_id)
+        if absence is None or listed or not absence.confirmed_by or self.reading.status is ReadingStatus.FAILED:
+            self._void_absence(row)
+            return
+        because = evidence.gone(replace(row, fills_complete=False), absence, self.reading)
+        decision = CloseEstimated(row.position_id, row.version, absence.first_missed_at, because)
+        self.decisions.append(decision)
+        self._report(row, DiscrepancyKind.ABSENT, because, decision)
 
     def adopt(self, position: VenuePosition, fills: tuple[Fill, ...] = ()) -> None:
         """Take a position that the books do not know into them; `fills` opened it, as far as known."""

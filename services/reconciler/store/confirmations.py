@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.common.database import transaction
 from services.common.errors import RequestIdReused
 from services.reconciler.domain.errors import NoPendingAbsence
-from services.reconciler.store.tables import CONFIRMATIONS, PENDING_ABSENCES
+from services.reconciler.store.tables import ACCOUNTS, CONFIRMATIONS, PENDING_ABSENCES
 
 
 class ConfirmationStore:
@@ -26,8 +26,9 @@ class ConfirmationStore:
     async def confirm(
         self, account_id: str, position_id: str, operator_id: str, note: str, request_id: str, now: datetime
     ) -> tuple[str, ...]:
-        """Confirm one pending absence, or all of an account where `position_id` is empty; says which. The same request
-        again changes nothing, and is answered as it was.
+        """Confirm one pending absence, or all of an account where `position_id` is empty; says which. While the venue's
+        word on the account is doubted, any position may be named. The same request again changes nothing, and is
+        answered as it was.
 
         Raises NoPendingAbsence, RequestIdReused.
         """
@@ -40,23 +41,47 @@ class ConfirmationStore:
                 if before:
                     return _same_answer(before, account_id, position_id, note, request_id)
             absences = (await connection.execute(query.order_by(PENDING_ABSENCES.c.position_id))).all()
-            if not absences:
+            if not absences and not (position_id and await _is_doubted(connection, account_id)):
                 raise NoPendingAbsence(account_id=account_id)
+            missed = [(absence.position_id, absence.first_missed_at) for absence in absences]
+            if not absences:
+                # While the venue's word is doubted nothing is counted as missing: the operator says what is.
+                missed = [(position_id, now)]
+                await connection.execute(insert(PENDING_ABSENCES).values(_doubted(account_id, position_id, now)))
             rows = [
                 {
                     "confirmation_id": uuid4(),
                     "account_id": account_id,
-                    "position_id": absence.position_id,
+                    "position_id": missing_id,
                     "operator_id": operator_id,
                     "note": note,
                     "request_id": request_id,
                     "confirmed_at": now,
-                    "first_missed_at": absence.first_missed_at,
+                    "first_missed_at": first_missed_at,
                 }
-                for absence in absences
+                for missing_id, first_missed_at in missed
             ]
             await connection.execute(insert(CONFIRMATIONS), rows)
-            return tuple(absence.position_id for absence in absences)
+            return tuple(missing_id for missing_id, _ in missed)
+
+
+async def _is_doubted(connection: AsyncConnection, account_id: str) -> bool:
+    """Whether the venue's word on an account is doubted now; held, so that no run ends the doubt meanwhile."""
+    query = select(ACCOUNTS.c.suspicious_since).where(ACCOUNTS.c.account_id == account_id).with_for_update()
+    return (await connection.execute(query)).scalar_one_or_none() is not None
+
+
+def _doubted(account_id: str, position_id: str, now: datetime) -> dict[str, Any]:
+    """An absence that no reading has shown."""
+    return {
+        "account_id": account_id,
+        "position_id": position_id,
+        "first_missed_at": now,
+        "last_counted_at": now,
+        "readings": 0,
+        "evidence": "An operator says that it is gone, while what the venue says is doubted.",
+        "suspicious": True,
+    }
 
 
 async def _said_before(connection: AsyncConnection, operator_id: str, request_id: str) -> Sequence[Row[Any]]:

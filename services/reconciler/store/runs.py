@@ -181,7 +181,10 @@ async def _keep_findings(connection: AsyncConnection, run: AccountRun) -> None:
 
 async def _keep_absences(connection: AsyncConnection, run: AccountRun) -> None:
     account_id = run.account.account_id
-    await connection.execute(delete(PENDING_ABSENCES).where(PENDING_ABSENCES.c.account_id == account_id))
+    mine, kept = PENDING_ABSENCES.c.account_id == account_id, PENDING_ABSENCES.c
+    # What an operator named while the run was under way is for the next one.
+    named_since = (kept.readings == 0) & (kept.first_missed_at > run.started_at)
+    await connection.execute(delete(PENDING_ABSENCES).where(mine, ~named_since))
     rows = [
         {
             "account_id": account_id,
@@ -196,7 +199,7 @@ async def _keep_absences(connection: AsyncConnection, run: AccountRun) -> None:
         for absence in run.findings.absences
     ]
     if rows:
-        await connection.execute(insert(PENDING_ABSENCES).values(rows))
+        await connection.execute(insert_or_ignore(PENDING_ABSENCES).values(rows).on_conflict_do_nothing())
 
 
 async def _keep_estimates(connection: AsyncConnection, run: AccountRun) -> None:

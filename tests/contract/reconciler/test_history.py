@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from uuid import UUID
 
 import pytest
@@ -18,6 +19,7 @@ from services.reconciler.domain.observation import Observation
 from services.reconciler.domain.run import RunResult, Trigger
 from services.reconciler.store.history import Scope
 from services.reconciler.upkeep import prune_once
+from tests.contract.common.conftest import until
 from tests.contract.reconciler.conftest import Replica
 from tests.fakes.clock import FixedClock
 from tests.fakes.observatory import FakeObservatory
@@ -91,6 +93,42 @@ async def test_a_suspicion_is_announced_once_and_an_operator_ends_it(
         [note] = (await connection.execute(text("SELECT DISTINCT note FROM confirmations"))).scalars()
     assert [(fact.ended, len(fact.position_ids)) for fact in facts] == [(False, 3), (True, 0)]
     assert note == "the venue's support says so"
+
+
+async def test_an_operator_ends_a_suspicion_of_an_empty_list_with_margin_in_use(
+    replica: Replica, observatory: FakeObservatory, clock: FixedClock
+) -> None:
+    """Its margin endpoint is wrong for good: without an operator the row would stay open for ever."""
+    account_id = observatory.listed[0].account_id
+    venue, books = observatory.venues[account_id], observatory.books[account_id]
+    venue.trade("1")
+    await replica.sync("demo")
+    [position_id] = books.rows
+    with pytest.raises(NoPendingAbsence):
+        await replica.confirm(account_id, position_id, "op-1", "told so", "1")
+    venue.trade("-1")
+    observatory.distort = lambda seen: replace(without_fills(seen), initial_margin=Decimal(5))
+    for _ in range(4):
+        [run] = await replica.sync("demo")
+        clock.advance(30)
+        venue.now += timedelta(seconds=30)
+    assert run.findings.suspicion
+    assert list(books.rows) == [position_id]
+    with pytest.raises(NoPendingAbsence):
+        await replica.confirm(account_id, "", "op-1", "which, is not known", "2")
+    answers = observatory.hanging[account_id] = asyncio.Event()
+    under_way = asyncio.create_task(replica.sync("demo"))
+    looks = len(observatory.observed)
+    await until(lambda: len(observatory.observed) > looks)
+    clock.advance(1)
+    assert await replica.confirm(account_id, position_id, "op-1", "told so", "3") == (position_id,)
+    answers.set()
+    [run] = await under_way
+    assert run.findings.closed == 0  # it had begun before
+    [run] = await replica.sync("demo")
+    assert (run.findings.closed, books.rows, list(books.estimated)) == (1, {}, [position_id])
+    assert "the operator op-1 confirmed" in run.findings.findings[0].discrepancy.evidence
+    assert [one.position_id for one in await replica.runs.estimated(account_id)] == [position_id]
 
 
 async def test_a_confirmation_that_is_sent_again_is_answered_as_it_was(

@@ -12,7 +12,7 @@ from services.common.trading.fill import Fill, OrderKind, Settlement
 from services.common.trading.reading import ReadingStatus, VenuePosition
 from services.common.trading.side import OrderSide, PositionSide, Side
 from services.reconciler.domain.absence import AbsencePolicy, PendingAbsence
-from services.reconciler.domain.decision import Adjust, Adopt, Close
+from services.reconciler.domain.decision import Adjust, Adopt, Close, CloseEstimated
 from services.reconciler.domain.diff import Diff, diff
 from services.reconciler.domain.discrepancy import DiscrepancyKind
 from services.reconciler.domain.observation import BookedPosition
@@ -284,3 +284,17 @@ def test_a_size_from_before_the_last_booked_fill_is_a_stale_answer() -> None:
     assert isinstance(found.decisions[0], Adjust)
     bought = replace(reduced, fills=(buy("b", "0.4", 4),))
     assert isinstance(judge([bought], old, asked_at=at(40), taken_at=at(40.2)).decisions[0], Adjust)
+
+
+@pytest.mark.parametrize("status", [ReadingStatus.SUSPICIOUS, ReadingStatus.FAILED])
+@pytest.mark.parametrize("confirmed_by", ["", "op-1"])
+@pytest.mark.parametrize("listed", [False, True])
+def test_an_operators_word_ends_what_a_doubted_list_leaves_out_and_nothing_else(
+    status: ReadingStatus, confirmed_by: str, listed: bool
+) -> None:
+    before = PendingAbsence("OP_1_1", at(2), at(2), 0, "", suspicious=True, confirmed_by=confirmed_by)
+    said = (make_seen(),) if listed else ()
+    found = judge([row()], *said, pending=(before,), status=status)
+    closes = status is ReadingStatus.SUSPICIOUS and bool(confirmed_by) and not listed
+    assert [type(one) for one in found.decisions] == [CloseEstimated] * closes
+    assert len(found.absences) == (not closes)
