@@ -7,10 +7,10 @@ from decimal import Decimal
 from services.common.exchange.binance.market import KLINES
 from services.common.exchange.budget import Lane
 from services.common.exchange.client import VenueClient
-from services.common.exchange.errors import VenueError
+from services.common.exchange.errors import VenueError, VenueErrorKind
 from services.common.exchange.fields import to_milliseconds
 from services.common.trading.fill import Fill
-from services.common.trading.money import parse_decimal
+from services.common.trading.money import parse_decimal, to_books
 
 _MINUTE_MS = 60_000
 _KEPT = 1000
@@ -23,7 +23,10 @@ class FeeConverter:
         self._prices: OrderedDict[tuple[str, int], Decimal] = OrderedDict()
 
     async def convert(self, client: VenueClient, fill: Fill, quote: str, lane: Lane) -> Fill:
-        """The fill with its fee in quote currency, or as it was where no price could be had."""
+        """The fill with its fee in quote currency, or as it was where the venue has no price of one in the other.
+
+        Raises VenueError where it did not answer: asked again later, it will.
+        """
         if fill.fee_quote is not None:
             return fill
         minute = to_milliseconds(fill.executed_at) // _MINUTE_MS * _MINUTE_MS
@@ -35,9 +38,13 @@ class FeeConverter:
                     KLINES, {"symbol": symbol, "interval": "1m", "startTime": minute, "limit": 1}, lane=lane
                 )
                 price = parse_decimal(str(bars[0][4]))
-            except (VenueError, ValueError, IndexError, TypeError):
+            except VenueError as error:
+                if error.kind is VenueErrorKind.UNKNOWN_SYMBOL:
+                    return fill
+                raise
+            except (ValueError, IndexError, TypeError):
                 return fill
             self._prices[symbol, minute] = price
             while len(self._prices) > _KEPT:
                 self._prices.popitem(last=False)
-        return replace(fill, fee_quote=fill.fee * price)
+        return replace(fill, fee_quote=to_books(fill.fee * price))

@@ -42,8 +42,9 @@ class BinanceFills:
         try:
             fills = await self._join(client, symbol, quote, list(trades.values()), lane)
         except VenueError as error:
-            # Without its order a fill says neither whose it was nor why, so it is better not told yet.
-            return FillsReading(ReadingStatus.FAILED, (), since, until, f"orders of fills: {error}")
+            # Without its order a fill says neither whose it was nor why, and without the price of its fee no profit:
+            # what is booked is not asked for again, so it is better not told yet.
+            return FillsReading(ReadingStatus.FAILED, (), since, until, f"orders or fees of fills: {error}")
         except ValueError as error:
             return FillsReading(ReadingStatus.FAILED, (), since, until, f"fills cannot be read: {error}")
         return FillsReading(status, in_order(fills), since, until, reason)
@@ -57,7 +58,14 @@ class BinanceFills:
             fills = [parse_fill(row, quote, facts) for row in rows(trades)]
         except ValueError as error:
             raise VenueError(client.venue, VenueErrorKind.BAD_ANSWER, f"fills cannot be read: {error}") from None
-        return in_order([await self._fees.convert(client, fill, quote, lane) for fill in fills])
+        return in_order([await self._convert_if_told(client, fill, quote, lane) for fill in fills])
+
+    async def _convert_if_told(self, client: VenueClient, fill: Fill, quote: str, lane: Lane) -> Fill:
+        """Whoever has sent an order waits for its fills, not for the price of a fee."""
+        try:
+            return await self._fees.convert(client, fill, quote, lane)
+        except VenueError:
+            return fill
 
     async def _join(self, client: VenueClient, symbol: str, quote: str, trades: list[Row], lane: Lane) -> list[Fill]:
         if not trades:
