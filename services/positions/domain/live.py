@@ -11,7 +11,7 @@ from enum import StrEnum
 from services.common.trading.effective_levels import EffectiveLevels, effective_levels
 from services.common.trading.extremes import TriggerPrice
 from services.common.trading.level import INDICATIVE_LEVELS
-from services.common.trading.money import format_decimal
+from services.common.trading.money import format_decimal, to_books
 from services.common.trading.pnl import price_pnl
 from services.common.trading.reading import AccountReading, VenuePosition
 from services.positions.domain.account import Account
@@ -156,8 +156,8 @@ def _risk(high: bool, medium: bool) -> RiskLevel:
 def _differences(booked: Position, seen: VenuePosition) -> Iterator[str]:
     if booked.side is not seen.side:
         yield f"it is {seen.side} at the venue and {booked.side} in the books"
-    if booked.quantity != seen.quantity:
+    if booked.quantity != to_books(seen.quantity):
         yield f"the venue has {format_decimal(seen.quantity)} of it, the books {format_decimal(booked.quantity)}"
-    if booked.entry_price != seen.entry_price:
+    if booked.entry_price != to_books(seen.entry_price):
         venue, books = format_decimal(seen.entry_price), format_decimal(booked.entry_price)
         yield f"the venue says that it was entered at {venue}, the books at {books}"

@@ -44,6 +44,12 @@ def row_of(seen: object, booked: object, **changes: object) -> LiveRow:
     return LiveRow(ACCOUNT, seen, booked, **changes)  # type: ignore[arg-type]
 
 
+def test_what_differs_beyond_the_books_decimals_is_in_sync_without_a_reason() -> None:
+    third = Decimal(1) / 3
+    row = row_of(make_seen(entry_price=third, quantity=third), booked_of(entry_price=third, quantity=third))
+    assert (row.in_sync, row.differences) == (True, ())
+
+
 def test_agreement_has_no_reasons() -> None:
     row = row_of(make_seen(), booked_of())
     assert (row.in_sync, row.differences) == (True, ())
