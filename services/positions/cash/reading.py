@@ -9,6 +9,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -20,7 +21,7 @@ from services.common.trading.cash_flow import CashFlow
 from services.common.trading.money import format_decimal
 from services.positions.commands.journal import Journal, write_change
 from services.positions.domain.account import Account
-from services.positions.domain.cash import assign_funding, holding_of, transfers_by_day
+from services.positions.domain.cash import assign_funding, holding_of, transfers_between
 from services.positions.domain.position import fund
 from services.positions.domain.timeline import Actor, Change
 from services.positions.readings import Keys
@@ -101,15 +102,29 @@ class CashReading:
         await flows_kept.insert_flows(connection, account_id, reading.flows)
         waiting = await flows_kept.list_unassigned(connection, account_id, now - _FURTHEST_BACK)
         await self._fund(connection, account_id, waiting)
-        # Of a day that began before anything was read, nobody knows the transfers.
-        known_since = due.read_since or reading.since
-        first = _day_after(known_since) if known_since.time() != time(0) else known_since.date()
-        first = max(first, reading.since.date())
-        midnight = datetime.combine(first, time(0), UTC)
-        by_day = transfers_by_day(await flows_kept.list_transfers(connection, account_id, midnight))
-        await flows_kept.keep_transfers(connection, account_id, first, reading.until.date(), by_day)
+        # Where the venue did not go back to the last reading, nobody knows what happened in between.
+        gap = due.read_until is None or reading.since > due.read_until
+        known_since = reading.since if gap or due.read_since is None else due.read_since
+        await self._keep_transfers(connection, account_id, known_since, reading.since.date())
         done = replace(due, read_since=known_since, read_until=reading.until)
         await flows_kept.keep_reading(connection, done, now + self._cadence.interval)
+
+    async def _keep_transfers(
+        self, connection: AsyncConnection, account_id: str, known_since: datetime, first: date
+    ) -> None:
+        """Beside each equity of a day from `first` on, what was moved since the equity before it: a day's equity is its
+        last reading, and what was moved after that shows in the next.
+        """
+        closings = await flows_kept.list_closings(connection, account_id, first)
+        if not closings:
+            return
+        flows = await flows_kept.list_transfers(connection, account_id, closings[0][1])
+        known = [
+            (day, transfers_between(flows, after, until))
+            for (_, after), (day, until) in pairwise(closings)
+            if after >= known_since
+        ]
+        await flows_kept.keep_transfers(connection, account_id, known)
 
     async def _fund(self, connection: AsyncConnection, account_id: str, waiting: list[CashFlow]) -> None:
         if not waiting:
@@ -142,10 +157,6 @@ def _since(due: flows_kept.DueReading, first_open: datetime | None, now: datetim
         return due.read_until - _OVERLAP
     oldest = max(min(first_open or now, now), now - _FURTHEST_BACK)
     return datetime.combine(oldest.date(), time(0), UTC)
-
-
-def _day_after(moment: datetime) -> date:
-    return (moment + timedelta(days=1)).date()
 
 
 def _evidence(payments: list[CashFlow], amount: Decimal) -> str:

@@ -1,13 +1,13 @@
-"""Funding payments and the positions that paid or received them; transfers, day by day.
+"""Funding payments and the positions that paid or received them; transfers between two readings of equity.
 
 A venue lists funding by symbol alone. In one-way mode that tells the position; in hedge mode each leg has a payment of
 its own, one of them paid and one received, and the larger payment is that of the larger leg.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 
 from services.common.trading.cash_flow import CashFlow, CashFlowKind
@@ -67,13 +67,11 @@ def assign_funding(flows: Iterable[CashFlow], holdings: Sequence[Holding]) -> di
     return assigned
 
 
-def transfers_by_day(flows: Iterable[CashFlow]) -> Mapping[date, Decimal | None]:
-    """Net deposits of each UTC day with any, in quote currency; None where one is of a currency that has no rate."""
-    days: dict[date, Decimal | None] = {}
-    for flow in flows:
-        if flow.kind is not CashFlowKind.TRANSFER:
-            continue
-        before = days.get(flow.at.date(), Decimal(0))
-        known = before is not None and flow.currency in _QUOTES
-        days[flow.at.date()] = before + flow.amount if known and before is not None else None
-    return days
+def transfers_between(flows: Iterable[CashFlow], after: datetime, until: datetime) -> Decimal | None:
+    """Net deposits after one moment and until another, in quote currency; None where one is of a currency that has no
+    rate.
+    """
+    moved = [flow for flow in flows if flow.kind is CashFlowKind.TRANSFER and after < flow.at <= until]
+    if any(flow.currency not in _QUOTES for flow in moved):
+        return None
+    return sum((flow.amount for flow in moved), start=Decimal(0))

@@ -23,7 +23,9 @@ _ONE = Decimal(1)
 
 @dataclass(frozen=True, slots=True)
 class AccountDay:
-    """An account's equity at the end of a day, quote currency; `transfers` is None where it is not known."""
+    """An account's equity at its last reading of a day, quote currency; `transfers` are those since the one before it,
+    None where they are not known.
+    """
 
     account_id: str
     day: date

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -182,18 +182,28 @@ async def list_transfers(connection: AsyncConnection, account_id: str, since: da
     return [_flow_from_row(row) for row in rows]
 
 
+async def list_closings(connection: AsyncConnection, account_id: str, first: date) -> list[tuple[date, datetime]]:
+    """When the equity of each of an account's days from `first` on was read last, and that of the day before them."""
+    kept = equity_snapshots.c
+    before = select(func.max(kept.day)).where(kept.account_id == account_id, kept.day < first).scalar_subquery()
+    rows = await connection.execute(
+        select(kept.day, kept.closed_at)
+        .where(kept.account_id == account_id, kept.day >= func.coalesce(before, first))
+        .order_by(kept.day)
+    )
+    return [(row.day, row.closed_at) for row in rows]
+
+
 async def keep_transfers(
-    connection: AsyncConnection, account_id: str, first: date, last: date, by_day: Mapping[date, Decimal | None]
+    connection: AsyncConnection, account_id: str, by_day: Collection[tuple[date, Decimal | None]]
 ) -> None:
-    """Keep the transfers of each of an account's days; one without any has had none."""
-    day = first
-    while day <= last:
+    """Keep the transfers that belong to each of an account's days."""
+    for day, transfers in by_day:
         await connection.execute(
             update(equity_snapshots)
             .where(equity_snapshots.c.account_id == account_id, equity_snapshots.c.day == day)
-            .values(transfers=by_day.get(day, Decimal(0)))
+            .values(transfers=transfers)
         )
-        day += timedelta(days=1)
 
 
 def _flow_from_row(row: Row[Any]) -> CashFlow:

@@ -21,7 +21,7 @@ equity_snapshots = Table(
     Column("opened_at", UtcDateTime, nullable=False),
     Column("closed_equity", Money, nullable=False),
     Column("closed_at", UtcDateTime, nullable=False),
-    # Net deposits of the day; null where they are not known.
+    # Net deposits since the equity before it was read; null where they are not known.
     Column("transfers", Money),
     PrimaryKeyConstraint("account_id", "day"),
     CheckConstraint("opened_at <= closed_at", name="order"),

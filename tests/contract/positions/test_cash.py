@@ -36,6 +36,8 @@ class Flows:
         self.flows = flows
         self.status = ReadingStatus.COMPLETE
         self.asked: list[datetime] = []
+        self.since: datetime | None = None
+        self.until = at(20)
 
     async def read_cash_flows(
         self,
@@ -47,8 +49,9 @@ class Flows:
         lane: Lane = Lane.RECONCILIATION,
     ) -> CashFlowsReading:
         self.asked.append(since)
+        since = max(since, self.since or since)
         found = tuple(flow for flow in self.flows if flow.at >= since)
-        return CashFlowsReading(self.status, found, since, at(20))
+        return CashFlowsReading(self.status, found, since, self.until)
 
 
 async def read(books: Books, account: Account, venue: Flows) -> None:
@@ -150,16 +153,63 @@ async def test_what_was_not_read_in_full_is_asked_for_again(
     assert (await books.queries.get_position(position_id, None)).funding == Decimal("-1.5")
 
 
-async def test_transfers_stand_beside_the_equity_of_their_day(books: Books, account: Account) -> None:
-    deposit = CashFlow(CashFlowKind.TRANSFER, Decimal(100), "USDT", None, at(12), "t1")
-    snapshot = EquitySnapshot(account.account_id, NOON.date(), Decimal(1), at(0), Decimal(1), at(1))
-    before = replace(snapshot, day=NOON.date() - timedelta(days=1))
+def moved(amount: int, seconds: float, flow_id: str) -> CashFlow:
+    return CashFlow(CashFlowKind.TRANSFER, Decimal(amount), "USDT", None, at(seconds), flow_id)
+
+
+DAY = 86_400
+
+
+async def keep_equity(books: Books, account: Account, *closings: tuple[int, float]) -> None:
+    """The equity of so many days after today, read last so many seconds after noon of today."""
     async with transaction(books.engine) as connection:
-        await write_snapshots(connection, [snapshot, before])
-    await read(books, account, Flows(deposit))
+        await write_snapshots(
+            connection,
+            [
+                EquitySnapshot(
+                    account.account_id,
+                    NOON.date() + timedelta(days=day),
+                    Decimal(1),
+                    at(second),
+                    Decimal(1),
+                    at(second),
+                )
+                for day, second in closings
+            ],
+        )
+
+
+async def transfers_kept(books: Books, account: Account) -> list[Decimal | None]:
     async with transaction(books.engine) as connection:
         kept = equity_snapshots.c
         rows = await connection.execute(
             select(kept.transfers).where(kept.account_id == account.account_id).order_by(kept.day)
         )
-        assert [row.transfers for row in rows] == [None, Decimal(100)]
+        return [row.transfers for row in rows]
+
+
+async def test_transfers_stand_beside_the_equity_in_which_they_show_first(books: Books, account: Account) -> None:
+    """A deposit after the last reading of a day shows in the equity of the next, as does one of a day without any."""
+    await keep_equity(books, account, (0, 1), (1, DAY), (4, 4 * DAY))
+    venue = Flows(
+        moved(1, -5, "before"),
+        moved(100, 5, "late today"),
+        moved(30, 2 * DAY, "unread day"),
+        moved(-7, 4 * DAY, "last"),
+    )
+    venue.until = at(4 * DAY + 10)
+    await read(books, account, venue)
+    assert await transfers_kept(books, account) == [None, Decimal(100), Decimal(23)]
+
+
+async def test_what_a_venue_no_longer_tells_is_not_taken_for_nothing(books: Books, account: Account) -> None:
+    """It was not read for longer than the venue goes back: of what was moved in between nobody knows."""
+    await keep_equity(books, account, (0, 1), (1, DAY))
+    venue = Flows()
+    venue.until = at(DAY + 10)
+    await read(books, account, venue)
+    assert await transfers_kept(books, account) == [None, Decimal(0)]
+    await keep_equity(books, account, (50, 50 * DAY), (51, 51 * DAY))
+    venue.since, venue.until = at(40 * DAY), at(51 * DAY + 10)
+    await read(books, account, venue)
+    assert await transfers_kept(books, account) == [None, Decimal(0), None, Decimal(0)]

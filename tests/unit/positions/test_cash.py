@@ -1,7 +1,6 @@
 """Which position paid which funding, and what was transferred on which day."""
 
 from dataclasses import replace
-from datetime import timedelta
 from decimal import Decimal
 
 from hypothesis import given
@@ -9,8 +8,8 @@ from hypothesis import strategies as st
 
 from services.common.trading.cash_flow import CashFlow, CashFlowKind
 from services.common.trading.side import PositionSide
-from services.positions.domain.cash import Holding, assign_funding, transfers_by_day
-from tests.factories import NOON, at
+from services.positions.domain.cash import Holding, assign_funding, transfers_between
+from tests.factories import at
 
 FLOW = CashFlow(CashFlowKind.FUNDING, Decimal(-1), "USDT", "BTCUSDT", at(100), "f1")
 HELD = Holding("OP_1", "BTCUSDT", PositionSide.BOTH, Decimal(1), at(0), None)
@@ -57,15 +56,15 @@ def test_every_assigned_payment_fell_within_its_position(spans: list[tuple[int, 
         assert holding.held_at(at(int(flow_id[1:]) + 0.5))
 
 
-def test_transfers_add_up_by_day() -> None:
-    moved = replace(FLOW, kind=CashFlowKind.TRANSFER, symbol=None)
+def test_transfers_between_two_readings_add_up() -> None:
+    moved = replace(FLOW, kind=CashFlowKind.TRANSFER, symbol=None, currency="USDT")
     flows = [
-        replace(moved, amount=Decimal(100)),
-        replace(moved, amount=Decimal(-30)),
-        replace(moved, amount=Decimal(5), at=at(100) + timedelta(days=1)),
-        replace(moved, amount=Decimal(1), at=at(100) + timedelta(days=2), currency="BNB"),
-        replace(moved, amount=Decimal(1), at=at(200) + timedelta(days=2)),
+        replace(moved, amount=Decimal(7), at=at(0)),
+        replace(moved, amount=Decimal(100), at=at(1)),
+        replace(moved, amount=Decimal(-30), at=at(10)),
+        replace(moved, amount=Decimal(5), at=at(11), currency="BNB"),
         FLOW,
     ]
-    day = NOON.date()
-    assert transfers_by_day(flows) == {day: Decimal(70), day + timedelta(days=1): 5, day + timedelta(days=2): None}
+    assert transfers_between(flows, at(0), at(10)) == Decimal(70)
+    assert transfers_between(flows, at(0), at(11)) is None
+    assert transfers_between(flows, at(11), at(20)) == 0
