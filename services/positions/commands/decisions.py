@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import structlog
@@ -48,6 +48,9 @@ from services.positions.store import positions as rows
 from services.positions.store.fills import list_fills, unbooked, unopened
 
 _log = structlog.get_logger(__name__)
+
+_VENUE_CLOCKS = timedelta(milliseconds=100)
+"""By how much the time of a position's last change may be before that of the fill that changed it."""
 
 
 class DecisionCommands:
@@ -283,4 +286,4 @@ def _says_nothing_about(act: Adopt, latest: rows.LatestRow) -> bool:
     if end is None or updated_at is None or end.estimated:
         # No fill says that it ended: a venue that lists it again has it still.
         return False
-    return updated_at < end.executed_at
+    return updated_at + _VENUE_CLOCKS < end.executed_at

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from services.common.database import transaction
 from services.common.trading.exit_reason import ExitReason
 from services.common.trading.fill import Fill
-from services.common.trading.side import OrderSide
+from services.common.trading.side import OrderSide, Side
 from services.positions.domain.account import Account
 from services.positions.domain.decision import Adjust, Adopt, Close, CloseEstimated, CompleteExit, Outcome
 from services.positions.domain.position import PositionStatus
@@ -89,6 +89,36 @@ async def test_a_stale_list_brings_no_position_back_that_fills_ended(books: Book
     books.clock.set(at(90))
     [again] = await books.apply(account, Adopt(make_seen(updated_at=at(9)), at(100), at(100.2)))
     assert again.outcome is Outcome.STALE
+
+
+async def test_what_a_fill_across_zero_began_is_adopted_though_its_time_is_a_little_before_the_fills(
+    books: Books, account: Account
+) -> None:
+    """A venue's positions and its fills have clocks of their own."""
+    position_id = await books.adopt(account, updated_at=at(9))
+    across = make_fill("a", quantity=Decimal(3), executed_at=at(12))
+    seen = make_seen(side=Side.SHORT, quantity=Decimal(2), updated_at=at(11.997))
+    closed, adopted = await books.apply(
+        account,
+        Close(position_id, 1, (across,), Decimal(-2)),
+        Adopt(seen, at(30), at(30.2), (across.part(Decimal(2)),)),
+    )
+    assert (closed.outcome, adopted.outcome) == (Outcome.APPLIED, Outcome.APPLIED)
+    books.clock.set(at(40))
+    await books.apply(account, CloseEstimated(adopted.position_id, 1, at(35)))
+    books.clock.set(at(50))
+    [again] = await books.apply(account, Adopt(seen, at(60), at(60.2)))
+    assert again.outcome is Outcome.APPLIED
+
+
+async def test_a_position_begun_as_its_predecessor_ended_is_adopted_at_the_next_look(
+    books: Books, account: Account
+) -> None:
+    position_id = await books.adopt(account, updated_at=at(9))
+    await books.apply(account, Close(position_id, 1, (make_fill("a", executed_at=at(12)),), Decimal(0)))
+    books.clock.set(at(25))
+    [adopted] = await books.apply(account, Adopt(make_seen(updated_at=at(11.997)), at(30), at(30.2)))
+    assert adopted.outcome is Outcome.APPLIED
 
 
 async def test_fills_that_do_not_reach_its_end_complete_nothing(books: Books, account: Account) -> None:
