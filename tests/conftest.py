@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import structlog
 from xdist.scheduler import LoadScopeScheduling
@@ -17,6 +18,10 @@ from tests.collector import Collector, running_collector
 from tests.logs import leaks_in
 from tests.servers import reachable_directory, throwaway_nats, throwaway_postgres
 from tests.stack import NO_LIMITS, RunningStack, lift_limits, running_stack
+
+# How long an example takes says something of the machine, not of what is tested.
+hypothesis.settings.register_profile("tandem", deadline=None)
+hypothesis.settings.load_profile("tandem")
 
 # Where something has brought rich, structlog would take seconds to draw one traceback.
 structlog.configure(

@@ -93,7 +93,9 @@ def _seen(number: int, *, grown: bool) -> VenuePosition:
 
 
 def schedule() -> Iterator[Line]:
-    """As many accounts as the budget allows, and twice as many, on one and on eight addresses."""
+    """As many accounts as the budget allows, and twice as many, on one and on eight addresses, their margins included:
+    a few times a day, and for every account in the last hour of it.
+    """
     for addresses in (1, 8):
         full = MINUTE_WEIGHT * 5 // READING_WEIGHT * addresses
         for times in (1, 2):
@@ -107,6 +109,11 @@ def schedule() -> Iterator[Line]:
             yield Line.least("  interval, shortest mean of an account", means[0], seconds * 0.95, "s")
             yield Line.most("  interval, longest mean of an account", means[-1], seconds * 1.2, "s")
             yield Line("  lag, worst", f"{outcome.looks.worst_lag:.0f} s", "told as lag")
+    full, late = MINUTE_WEIGHT * 5 // READING_WEIGHT, START.replace(hour=22, minute=50)
+    outcome = run_budgeted(Load(full, rounds=16, begin=late))
+    yield Line.least(f"{full} accounts on 1 address, as the UTC day ends: margins read", outcome.margins, full)
+    yield Line.most("  minutes beyond the budget (429)", outcome.over_budget, 0)
+    yield Line.most("  interval, longest mean of an account", outcome.means[-1], INTERVAL.total_seconds() * 1.25, "s")
 
 
 def main() -> None:
