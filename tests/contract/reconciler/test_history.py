@@ -233,6 +233,25 @@ async def test_the_fills_of_an_estimated_exit_are_asked_for_though_its_run_was_n
     assert position_id in books.completed
 
 
+async def test_what_waits_of_an_account_without_a_key_alarms_nobody(
+    replica: Replica, observatory: FakeObservatory, clock: FixedClock
+) -> None:
+    """Nothing can be found out about it; once it has a key again, it is asked for again."""
+    account = observatory.listed[0]
+    await miss_until_closed(replica, observatory, clock)
+    observatory.venues[account.account_id].trade("1", symbol="ETHUSDT")
+    await replica.sync("demo")
+    observatory.venues[account.account_id].trade("-1", symbol="ETHUSDT")
+    await replica.sync("demo")
+    before = await replica.status.overview()
+    assert (before.estimated_exits, before.pending_absences) == (1, 1)
+    await replica.schedule.account_unverified(account.account_id)
+    without = await replica.status.overview()
+    assert (without.estimated_exits, without.pending_absences) == (0, 0)
+    await replica.schedule.account_verified(account)
+    assert (await replica.status.overview()).estimated_exits == 1
+
+
 async def test_what_a_run_did_before_it_failed_is_kept(
     replica: Replica, observatory: FakeObservatory, clock: FixedClock
 ) -> None:
