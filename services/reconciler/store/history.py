@@ -139,8 +139,8 @@ class HistoryStore:
             )
 
 
-def _of_scheduled(table: Table) -> Select[tuple[int]]:
-    """How many rows of accounts that can be read: nothing can be found out of the others until they have a key again."""
+def _of_scheduled(table: Table) -> Select[int]:
+    """How many rows of accounts that can be read: of the others nothing can be found out until they have a key."""
     return select(func.count()).select_from(table.join(ACCOUNTS, ACCOUNTS.c.account_id == table.c.account_id))
 
 
