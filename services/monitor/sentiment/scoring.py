@@ -26,5 +26,8 @@ class Scorer:
         """VADER's compound score of a text."""
         plain = " ".join(text.lower().split()) if text.isupper() else " ".join(text.split())
         if self._phrases is not None:
-            plain = re.sub(self._phrases.pattern, lambda found: self._joined[found[0].lower()], plain, flags=re.I)
+            # ASCII: other alphabets have letters that match one of ours in any case and are none in lower case.
+            plain = re.sub(
+                self._phrases.pattern, lambda found: self._joined[found[0].lower()], plain, flags=re.I | re.A
+            )
         return float(self._vader.polarity_scores(plain)["compound"])

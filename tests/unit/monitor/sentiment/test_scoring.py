@@ -1,6 +1,6 @@
 """Crypto's own words against plain VADER, on posts that the words were not tuned on."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.monitor.sentiment.scoring import Scorer
@@ -29,6 +29,7 @@ def test_precision_and_recall_are_better_than_plain_vaders_on_what_was_held_out(
 
 
 @given(st.text(max_size=200))
+@example("\u017fo back, \u017fhort \u017fqueeze")
 def test_a_score_is_between_minus_one_and_one(text: str) -> None:
     assert -1 <= OURS.score(text) <= 1
 
