@@ -59,13 +59,13 @@ def parse_markets(body: bytes) -> tuple[list[Bet], int]:
     """The bets of a page, and how many markets it lists; a bad one costs no other. Raises SourceSilent."""
     try:
         markets = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise SourceSilent("its markets cannot be read") from None
     if not isinstance(markets, list):
         raise SourceSilent("its markets cannot be read")
     bets = []
     for market in markets:
-        with suppress(ValueError, KeyError, TypeError):
+        with suppress(ValueError, KeyError, TypeError, OverflowError, RecursionError):
             bets.append(_bet(market))
     return bets, len(markets)
 

@@ -91,10 +91,10 @@ class Reddit:
         body = await self._web.post(f"{self._url}/api/v1/access_token", form, client_id, secret)
         try:
             answer = json.loads(body)
-            token, lasts = str(answer["access_token"]), float(answer["expires_in"])
-        except (ValueError, KeyError, TypeError):
+            token, until = str(answer["access_token"]), now + timedelta(seconds=float(answer["expires_in"]))
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             raise SourceSilent("it gave no token", refused=True) from None
-        self._token = (token, now + timedelta(seconds=lasts) - _TOKEN_MARGIN)
+        self._token = (token, until - _TOKEN_MARGIN)
         return token
 
 
@@ -104,7 +104,7 @@ def parse_listing(body: bytes) -> list[Post]:
         children = json.loads(body)["data"]["children"]
         things = [child["data"] for child in children if child["kind"] == "t3"]
         return [_post(thing) for thing in things if not thing.get("stickied")]
-    except (ValueError, KeyError, TypeError, OverflowError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise SourceSilent("its listing cannot be read") from None
 
 
@@ -124,7 +124,7 @@ def parse_feed(body: bytes) -> list[Post]:
     try:
         root = ElementTree.fromstring(body)
         return list(_entries(root))
-    except (ElementTree.ParseError, DefusedXmlException, ValueError):
+    except (ElementTree.ParseError, DefusedXmlException, ValueError, OverflowError):
         raise SourceSilent("its feed cannot be read") from None
 
 

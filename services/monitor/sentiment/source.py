@@ -103,4 +103,4 @@ def _wait(headers: httpx.Headers) -> timedelta | None:
             return None
     if not 0 <= seconds < float("inf"):
         return None
-    return min(timedelta(seconds=seconds), LONGEST_WAIT)
+    return timedelta(seconds=min(seconds, LONGEST_WAIT.total_seconds()))

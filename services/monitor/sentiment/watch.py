@@ -1,7 +1,8 @@
 """Keeps what each source said last of each asset that is wanted.
 
 Invariants: a source that failed is asked again later, twice as late each time, and not before it wants to be; what it
-said before counts until it is too old, and then it is missing; one source's failure costs no other.
+said before counts until it is too old, and then it is missing; one source's failure, of whatever kind, costs no other
+source, and never the process that guards positions.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ AGE_LIMIT_READINGS = 4
 """What a source said counts for so many intervals."""
 _LOOK_SECONDS = 1.0
 _NOTHING_SAID = "it says nothing about it"
+_UNREADABLE = "its answer cannot be read"
 
 
 @dataclass(slots=True)
@@ -94,13 +96,19 @@ class SentimentWatch:
         try:
             kept.scores = dict(await source.read(wanted.values(), now))
         except SourceSilent as error:
-            kept.failures += 1
-            doubled = FIRST_WAIT * (1 << min(kept.failures - 1, 10))
-            wait = min(LONGEST_WAIT, max(self._interval, doubled, error.wait or doubled))
-            kept.due, kept.silent = now + wait, str(error)
-            _log.info("sentiment source silent", source=source.name, why=str(error), seconds=wait.total_seconds())
-            self._on_read(source.name, False)
+            self._silent(source.name, kept, now, error)
+        except Exception:  # noqa: BLE001 - an edge of the process: what strangers write must not end it
+            _log.exception("sentiment source failed", source=source.name)
+            self._silent(source.name, kept, now, SourceSilent(_UNREADABLE))
         else:
             kept.failures, kept.silent = 0, ""
             kept.due, kept.asked, kept.asked_at = now + self._interval, frozenset(wanted), now
             self._on_read(source.name, True)
+
+    def _silent(self, name: str, kept: _Kept, now: datetime, why: SourceSilent) -> None:
+        kept.failures += 1
+        doubled = FIRST_WAIT * (1 << min(kept.failures - 1, 10))
+        wait = min(LONGEST_WAIT, max(self._interval, doubled, why.wait or doubled))
+        kept.due, kept.silent = now + wait, str(why)
+        _log.info("sentiment source silent", source=name, why=str(why), seconds=wait.total_seconds())
+        self._on_read(name, False)

@@ -5,7 +5,7 @@ API (GET /markets), with words of our own.
 """
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -17,6 +17,7 @@ import pytest
 from aiohttp import web
 
 from services.monitor.domain.sentiment.asset import Asset
+from services.monitor.domain.sentiment.mood import SourceScore
 from services.monitor.sentiment.config import SentimentSettings
 from services.monitor.sentiment.polymarket import Polymarket
 from services.monitor.sentiment.reddit import Reddit, parse_feed
@@ -220,6 +221,7 @@ OUTSIDE = (
         *("", "<feed", "<html></html><x>", BOMB, OUTSIDE, '{"error": 403}'),
         feed("Bitcoin").replace("2026-03-01T11:00:00+00:00", "yesterday"),
         feed("Bitcoin").replace("2026-03-01T11:00:00+00:00", "2026-03-01T11:00:00"),
+        feed("Bitcoin").replace("2026-03-01T11:00:00+00:00", "0001-01-01T00:00:00+14:00"),
     ],
 )
 def test_a_feed_that_is_none_or_means_harm(body: str) -> None:
@@ -227,15 +229,25 @@ def test_a_feed_that_is_none_or_means_harm(body: str) -> None:
         parse_feed(body.encode())
 
 
-@pytest.mark.parametrize("body", [{}, [], {"data": {"children": [{"kind": "t3", "data": {}}]}}, "words"])
+DEEP = "[" * 200_000
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *({}, [], {"data": {"children": [{"kind": "t3", "data": {}}]}}, "words", DEEP),
+        *({"data": {"children": [{"kind": "t3", "data": "text"}]}}, {"data": {"children": [["t3"]]}}),
+    ],
+)
 async def test_a_listing_that_is_none(body: Any, places: Places, the_web: Web) -> None:
     places.answers["/api/v1/access_token"] = {"access_token": "t", "expires_in": 10}
     places.answers["/r/Bitcoin/new"] = body
     with pytest.raises(SourceSilent):
         await reddit(places, the_web, app=("an-id", "a-secret")).read(WANTED, NOW)
-    places.answers["/api/v1/access_token"] = {"error": "unauthorized"}
-    with pytest.raises(SourceSilent, match="it gave no token"):
-        await reddit(places, the_web, app=("an-id", "a-secret")).read(WANTED, NOW)
+    for token in ({"error": "unauthorized"}, {"access_token": "t", "expires_in": 1e300}, DEEP):
+        places.answers["/api/v1/access_token"] = token
+        with pytest.raises(SourceSilent, match="it gave no token"):
+            await reddit(places, the_web, app=("an-id", "a-secret")).read(WANTED, NOW)
 
 
 async def test_polymarkets_bets_become_a_tilt(places: Places, the_web: Web) -> None:
@@ -246,6 +258,8 @@ async def test_polymarkets_bets_become_a_tilt(places: Places, the_web: Web) -> N
         market("Will Bitcoin reach $90,000?", "7"),
         {"id": "1", "question": "Bitcoin above $1?"},
         market("Will Bitcoin reach $90,000?", "0.5", outcomes="Yes"),
+        market("Will Bitcoin reach $90,000?", "0.5", outcomes=DEEP),
+        market("Will Bitcoin reach $90,000?", "0.5", liquidityNum=10**400),
     ]
     source = Polymarket(the_web, url=places.url, tag_id=21)
     scores = await source.read(WANTED, NOW)
@@ -261,7 +275,7 @@ async def test_polymarket_is_read_page_by_page(places: Places, the_web: Web) -> 
     assert [request.query["offset"] for request in places.asked] == ["0", "100", "200", "300", "400"]
 
 
-@pytest.mark.parametrize("answer", [{"error": "x"}, "no json", 500, 302])
+@pytest.mark.parametrize("answer", [{"error": "x"}, "no json", DEEP, 500, 302])
 async def test_markets_that_are_none(answer: Any, places: Places, the_web: Web) -> None:
     places.answers["/markets"] = answer
     with pytest.raises(SourceSilent):
@@ -282,6 +296,7 @@ async def test_an_answer_without_an_end_and_nobody_there(places: Places, the_web
         ({}, None),
         ({"Retry-After": "30"}, timedelta(seconds=30)),
         ({"Retry-After": "1e9"}, LONGEST_WAIT),
+        ({"Retry-After": "1e300"}, LONGEST_WAIT),
         ({"Retry-After": "-5"}, None),
         ({"Retry-After": "soon"}, None),
         ({"x-ratelimit-reset": "254"}, timedelta(seconds=254)),
@@ -331,6 +346,26 @@ async def test_what_is_kept_of_each_source(places: Places, the_web: Web) -> None
     assert kept.missing["reddit"] == "HTTP 404"
     clock.advance(1201)
     assert watch.mood("BTCUSDT") is None
+
+
+class Broken:
+    """A source that fails in a way that nobody thought of."""
+
+    name = "broken"
+
+    async def read(self, wanted: Collection[Wanted], now: datetime) -> Mapping[Asset, SourceScore]:
+        raise LookupError("an answer that nobody thought of")
+
+
+async def test_a_source_that_fails_in_a_way_of_its_own_is_silent_and_costs_no_other(
+    places: Places, the_web: Web
+) -> None:
+    watch = watching(FixedClock(NOW), Broken(), reddit(places, the_web))
+    places.answers["/r/Bitcoin/new/.rss"] = feed("Bitcoin is mooning")
+    await watch.refresh()
+    mood = watch.mood("BTCUSDT")
+    assert mood is not None
+    assert dict(mood.missing) == {"broken": "its answer cannot be read"}
 
 
 async def test_who_refuses_is_left_alone_longer_and_longer(places: Places, the_web: Web) -> None:
