@@ -67,6 +67,7 @@ def _completion(answer: Any) -> Completion:
         content, refusal = message.content, getattr(message, "refusal", None)
         if not isinstance(content, str | None) or not isinstance(refusal, str | None):
             raise TypeError("neither text nor nothing")
+        (content or "").encode()  # half a character is no text
         return Completion(
             content=content or "",
             refused=bool(refusal) or choice.finish_reason == "content_filter",

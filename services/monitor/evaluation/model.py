@@ -135,6 +135,10 @@ class ModelAdvisor:
             return await self._ask(situation)
         except _Failed as failed:
             return advise_by_rules(situation, str(failed), failed.call)
+        except BaseException:
+            # Whatever it is, the attempt is over: else nobody would ever be let through again.
+            self._breaker.dropped()
+            raise
 
     async def _ask(self, situation: Situation) -> Answer:
         system, user = write_prompt(situation)
@@ -167,9 +171,6 @@ class ModelAdvisor:
             self._breaker.failed(self._clock.now())
             self._on_call("failed", cost)
             raise _Failed(f"the model failed: {why}") from None
-        except asyncio.CancelledError:
-            self._breaker.dropped()
-            raise
         finally:
             await self._settle(user_id, cost - promised, day)
 

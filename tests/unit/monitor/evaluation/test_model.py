@@ -16,7 +16,7 @@ from services.monitor.domain.evaluation.breaker import Breaker
 from services.monitor.domain.sentiment.mood import Mood, SourceScore
 from services.monitor.evaluation.config import EvaluationSettings
 from services.monitor.evaluation.endpoint import OpenAiEndpoint
-from services.monitor.evaluation.model import ModelAdvisor, Terms
+from services.monitor.evaluation.model import Completion, ModelAdvisor, Terms
 from services.monitor.evaluation.prompt import CLOSING, OPENING, digest
 from tests.fakes.clock import FixedClock
 from tests.fakes.evaluations import KeptEvaluations
@@ -115,6 +115,26 @@ FAILURES: dict[str, tuple[Reply, str]] = {
         lambda _: say('{"action": "SELL", "confidence": 200}'),
         "the model gave no valid answer: it does not fit the schema: action, confidence, reason, urgency",
     ),
+    "a price beyond all books": (
+        lambda _: say(advice("MOVE_STOP", price=1e30)),
+        "the model gave no valid answer: it does not fit the schema: price",
+    ),
+    "a price that is next to nothing": (
+        lambda _: say(advice("MOVE_STOP", price=1e-30)),
+        "the model gave no valid answer: it names a price that the books cannot hold",
+    ),
+    "not a number": (
+        lambda _: say(advice("MOVE_STOP", price=float("nan"))),
+        "the model gave no valid answer: it is not JSON",
+    ),
+    "a number without end": (
+        lambda _: say(advice("HOLD").replace("60", "1e99999999")),
+        "the model gave no valid answer: it is not JSON",
+    ),
+    "half a character": (
+        lambda _: say('{"action": "HOLD", "reason": "\ud800"}'),
+        "the model failed: its answer is no completion",
+    ),
     "no completion": (lambda _: web.json_response({"choices": []}), "the model failed: its answer is no completion"),
     "a list": (lambda _: web.json_response([1, 2]), "the model failed: its answer is no completion"),
     "a page": (
@@ -130,6 +150,13 @@ async def test_whatever_goes_wrong_the_rules_answer_and_say_why(kind: str, asked
     answer = await asked.advisor.advise(situation())
     assert (answer.advisor, answer.fallback_reason) == ("rules", reason)
     assert answer.advice.action is Action.HOLD
+
+
+async def test_words_that_no_book_could_hold_are_left_out_of_a_reason(asked: Asked) -> None:
+    asked.stub.reply = lambda _: say(advice("MOVE_STOP", price=0.12345678901234567, reason="so\0it \x1b[31mis\n"))
+    answer = await asked.advisor.advise(situation())
+    assert answer.advisor == "llm"
+    assert answer.advice.reason == "so it [31mis"
 
 
 async def test_what_is_not_json_is_no_answer(asked: Asked) -> None:
@@ -181,6 +208,24 @@ async def test_a_model_that_keeps_failing_is_left_alone_for_a_while(asked: Asked
     asked.stub.reply = lambda _: say(advice())
     assert (await asked.advisor.advise(situation())).advisor == "llm"
     assert (await asked.advisor.advise(situation())).advisor == "llm"
+
+
+class Fallen:
+    """An endpoint that fails in a way that nobody thought of."""
+
+    async def complete(self, system: str, user: str) -> Completion:
+        raise LookupError("what nobody thought of")
+
+
+async def test_a_probe_that_fails_in_a_way_of_its_own_does_not_leave_the_model_alone_for_ever() -> None:
+    clock, breaker = FixedClock(NOW), Breaker(1, timedelta(seconds=60))
+    terms = Terms("a-model", MICRO, MICRO, 300, 5, Decimal(5), Decimal(1))
+    advisor = ModelAdvisor(Fallen(), terms, KeptEvaluations(), breaker, clock)
+    breaker.failed(NOW)
+    clock.advance(60)
+    with pytest.raises(LookupError):
+        await advisor.advise(situation())
+    assert breaker.admit(clock.now())
 
 
 async def test_budgets_end_what_is_spent_and_nothing_is_asked_beyond_them(asked: Asked) -> None:
