@@ -8,8 +8,9 @@ it cannot be repeated, and both are there against moving too often.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 
+from services.common.trading.money import SCALE
 from services.monitor.domain.evaluation.advice import Action, Advice, Mode, Outcome, Urgency
 from services.monitor.domain.evaluation.situation import Situation, stop_moves
 
@@ -121,10 +122,16 @@ def _pause(advice: Advice, situation: Situation, limits: Limits, record: Record)
 
 
 def _on_grid(advice: Advice, situation: Situation) -> Advice:
-    """The advice with its price on the venue's grid, on the looser side of what was meant."""
+    """The advice with its price on the venue's grid, on the looser side of what was meant; on the books' grid while the
+    venue's is not known.
+    """
     tick, price = situation.conditions.tick, advice.price
-    if price is None or tick is None or tick <= 0:
+    if price is None:
         return advice
+    if tick is None or tick <= 0:
+        tick = SCALE
     down = (situation.sign > 0) == (advice.action is Action.MOVE_STOP)
-    steps = (price / tick).to_integral_value(ROUND_FLOOR if down else ROUND_CEILING)
-    return Advice(advice.action, advice.reason, advice.urgency, advice.confidence, max(steps, Decimal(1)) * tick)
+    with localcontext(prec=60):
+        steps = (price / tick).to_integral_value(ROUND_FLOOR if down else ROUND_CEILING)
+        price = max(steps, Decimal(1)) * tick
+    return Advice(advice.action, advice.reason, advice.urgency, advice.confidence, price)

@@ -8,10 +8,12 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from services.common.database import exact_money
 from services.common.trading.level import NoLevel, Pinned
 from services.common.trading.side import Side
 from services.monitor.domain.evaluation.advice import Action, Advice, Mode, Outcome, Urgency
 from services.monitor.domain.evaluation.guardrails import Limits, Record, judge
+from services.monitor.domain.evaluation.rules import advise
 from services.monitor.domain.evaluation.situation import Situation
 from tests.unit.monitor.evaluation.situations import NOW, advices, position, situation, situations
 
@@ -69,6 +71,19 @@ def test_an_observed_position_and_a_careful_user_get_advice_and_nothing_else(
     observed = replace(seen, subject=replace(seen.subject, managed=False))
     assert judge(advice, observed, Mode.ACT, LIMITS, record).outcome is not Outcome.ACTED
     assert judge(advice, seen, Mode.ADVISE, LIMITS, record).outcome is not Outcome.ACTED
+
+
+@pytest.mark.parametrize("side", Side)
+def test_without_a_grid_a_price_is_one_that_the_books_can_hold_and_no_tighter(side: Side) -> None:
+    third = Decimal(1) / 3
+    mark = 100 + side.sign * 3
+    seen = situation(position(side), str(mark), stop=str(100 - 2 * side.sign), atr=str(third))
+    advice = advise(seen)
+    verdict = judge(advice, seen, Mode.ACT, LIMITS, NOTHING)
+    assert verdict.outcome is Outcome.ACTED
+    assert advice.price is not None
+    assert verdict.advice.price is not None
+    assert exact_money(verdict.advice.price) * side.sign <= advice.price * side.sign
 
 
 @given(situations(), st.sampled_from(["0.01", "0.5", "5"]), st.integers(1, 2000))
