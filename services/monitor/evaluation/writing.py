@@ -1,7 +1,8 @@
 """Writes evaluations down: what was acted on at once, the rest together a few times a second.
 
 Invariants: of one position rows are written in the order in which they were made; listeners are told only of what is
-committed; what cannot be written now is kept, up to a bound, and written later.
+committed; what cannot be written now is kept, up to a bound, and written later; what never can be is given up, loudly,
+and holds up no other.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from typing import Protocol
 
 import structlog
 
-from services.common.errors import DomainError
+from services.common.errors import Conflict, DomainError, Unavailable
 from services.monitor.domain.evaluation.evaluation import Evaluation
 
 _log = structlog.get_logger(__name__)
@@ -51,10 +52,20 @@ class EvaluationWriter:
     async def flush(self) -> None:
         """Write what waits. Raises DomainError, with the rest kept."""
         async with self._turn:
+            at_once = BATCH
             while self._waiting:
-                batch = [self._waiting[place] for place in range(min(BATCH, len(self._waiting)))]
+                batch = [self._waiting[place] for place in range(min(at_once, len(self._waiting)))]
                 news = [one for one, is_news in batch if is_news]
-                await self._written.write([one for one, _ in batch], news)
+                try:
+                    await self._written.write([one for one, _ in batch], news)
+                except (Unavailable, Conflict):
+                    raise
+                except Exception:  # noqa: BLE001 - an edge of the process: what an advisor said must not end it
+                    if len(batch) == 1:
+                        _log.exception("evaluation given up", position_id=batch[0][0].position_id)
+                        self._waiting.popleft()
+                    at_once = 1
+                    continue
                 for _ in batch:
                     self._waiting.popleft()
                 if news:

@@ -1,6 +1,7 @@
 """From a look to what becomes of it, over the closing of a whole replica."""
 
 import asyncio
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -131,6 +132,31 @@ def rules(evaluation: Evaluation | None) -> tuple[Action, Outcome]:
     assert evaluation is not None
     assert evaluation.advisor == "rules"
     return evaluation.advice.action, evaluation.outcome
+
+
+class Picky(KeptEvaluations):
+    """Takes no batch in which there is a reason that it does not like."""
+
+    async def write(self, evaluations: Collection[Evaluation], news: Iterable[Evaluation]) -> None:
+        if any(one.advice.reason == "poison" for one in evaluations):
+            raise ValueError("cannot be held")
+        await super().write(evaluations, news)
+
+
+async def test_an_evaluation_that_cannot_be_written_holds_up_no_other() -> None:
+    room, kept = Room(), Picky()
+    await room.look()
+    (one,) = room.kept.rows
+    writer = EvaluationWriter(kept, lambda: None)
+    poison = replace(one, advice=hold("poison"))
+    for evaluation in (one, poison, replace(one, position_id="another")):
+        writer.take(evaluation, news=True)
+    await writer.try_flush()
+    assert [kept_one.position_id for kept_one in kept.rows] == [one.position_id, "another"]
+    assert len(kept.told) == 2
+    writer.take(one, news=False)
+    await writer.try_flush()
+    assert len(kept.rows) == 3
 
 
 async def test_the_rules_hold_and_then_tighten_the_stop() -> None:
