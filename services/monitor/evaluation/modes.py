@@ -32,6 +32,7 @@ class Modes:
         self._clock = clock
         self._default = default
         self._known: dict[str, Mode] = {}
+        self._set_here = 0
 
     def of(self, user_id: str) -> Mode:
         """A user's mode."""
@@ -41,10 +42,16 @@ class Modes:
         """From now on. Raises DatabaseUnavailable."""
         await self._kept.set_mode(user_id, mode, self._clock.now())
         self._known[user_id] = mode
+        self._set_here += 1
 
     async def load(self) -> None:
         """Ask anew. Raises DatabaseUnavailable."""
-        self._known = await self._kept.modes()
+        before = -1
+        while before != self._set_here:
+            # What was asked for before a mode was set here may be what it was before that.
+            before = self._set_here
+            known = await self._kept.modes()
+        self._known = known
         self.loaded = True
 
     async def run(self) -> None:

@@ -1,6 +1,6 @@
 """What is known without asking: markets, liquidation prices, which positions there are, and whom they are about."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -22,11 +22,37 @@ from services.monitor.evaluation.following import SubjectFollower
 from services.monitor.evaluation.interest import Interest
 from services.monitor.evaluation.liquidations import Liquidations
 from services.monitor.evaluation.market import BARS, Markets
+from services.monitor.evaluation.modes import Modes
 from services.monitor.sentiment.source import Wanted
 from tests.fakes.clock import FixedClock
+from tests.fakes.evaluations import KeptEvaluations
 from tests.unit.monitor.evaluation.situations import NOW, position
 
 SOL = (Venue.BINANCE, "SOLUSDT")
+
+
+class SlowModes(KeptEvaluations):
+    """Its answer is on the way while something happens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None
+
+    async def modes(self) -> dict[str, Mode]:
+        answer = await super().modes()
+        if self.meanwhile is not None:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            await meanwhile()
+        return answer
+
+
+async def test_a_mode_that_is_set_while_modes_are_read_is_not_undone_by_what_was_read_before_it() -> None:
+    kept = SlowModes()
+    modes = Modes(kept, FixedClock(NOW), Mode.ACT)
+    await modes.load()
+    kept.meanwhile = lambda: modes.set("demo", Mode.OFF)
+    await modes.load()
+    assert modes.of("demo") is Mode.OFF
 
 
 class VenueSaid:
