@@ -125,7 +125,11 @@ class Looking:
         if mode is Mode.OFF or position_id in self._busy:
             self._metrics.skipped("off" if mode is Mode.OFF else "busy")
             return
-        memory = self._memories[position_id]
+        memory = self._memories.get(position_id)
+        if memory is None:
+            # It was closed while others of its batch were waited for.
+            self._metrics.skipped("gone")
+            return
         situation = self._situation(subject, memory)
         if situation is None:
             self._metrics.skipped("no_price")

@@ -1,9 +1,9 @@
 """From a look to what becomes of it, over the closing of a whole replica."""
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -15,6 +15,7 @@ from services.common.trading.level import Level, LevelKind, LevelRules, NoLevel,
 from services.monitor.domain.evaluation.advice import Action, Advice, Mode, Outcome, Urgency, hold
 from services.monitor.domain.evaluation.evaluation import LLM, Evaluation
 from services.monitor.domain.evaluation.measures import Measures
+from services.monitor.domain.evaluation.memory import Memory
 from services.monitor.domain.evaluation.situation import Conditions, Situation, Subject
 from services.monitor.domain.evaluation.subjects import Subjects
 from services.monitor.domain.position import Position
@@ -132,6 +133,31 @@ def rules(evaluation: Evaluation | None) -> tuple[Action, Outcome]:
     assert evaluation is not None
     assert evaluation.advisor == "rules"
     return evaluation.advice.action, evaluation.outcome
+
+
+class Slow(KeptEvaluations):
+    """Something happens while it is asked what it remembers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    async def remember(self, position_ids: Collection[str], midnight: datetime) -> dict[str, Memory]:
+        self.meanwhile()
+        return await super().remember(position_ids, midnight)
+
+
+async def test_a_position_that_is_gone_while_others_are_remembered_is_passed_over() -> None:
+    room = Room()
+    room.kept = slow = Slow()
+    room.looking = room.process()
+    await room.look()
+    position_id = room.subject.position.position_id
+    slow.meanwhile = lambda: room.looking.forget(position_id)
+    another = replace(room.subject, position=replace(room.subject.position, position_id="another"))
+    await room.looking.look_at([room.subject, another])
+    await room.writer.flush()
+    assert [one.position_id for one in slow.rows] == [position_id, "another"]
 
 
 class Picky(KeptEvaluations):
