@@ -13,6 +13,8 @@ from services.monitor.domain.evaluation.situation import Situation
 
 PRICE_RANGES = Decimal("0.25")
 """In ATRs: a smaller step of the price changes nothing."""
+UNMEASURED_STEP = Decimal("0.00125")
+"""A fraction of the price: the same, where no ATR is known."""
 SENTIMENT_STEP = Decimal("0.2")
 LIQUIDATION_BANDS = (Decimal("0.02"), Decimal("0.05"), Decimal("0.1"), Decimal("0.25"))
 TREND_BANDS = (-STRONG_TREND, Decimal(-1), TURNED_TREND, Decimal(1), STRONG_TREND)
@@ -24,7 +26,7 @@ class Look:
 
     at: datetime
     mark: Decimal
-    range: Decimal
+    range: Decimal | None
     quantity: Decimal
     entry_price: Decimal | None
     levels: LevelRules
@@ -64,7 +66,9 @@ def material_change(before: Look | None, now: Look, forced_after: timedelta) -> 
         return "size"
     if (before.levels, before.managed) != (now.levels, now.managed):
         return "levels"
-    if abs(now.mark - before.mark) >= PRICE_RANGES * before.range:
+    if (before.range is None) != (now.range is None):
+        return "measured"
+    if abs(now.mark - before.mark) >= _step(before):
         return "price"
     if before.liquidation != now.liquidation:
         return "liquidation"
@@ -73,6 +77,11 @@ def material_change(before: Look | None, now: Look, forced_after: timedelta) -> 
     if _heard(before.sentiment, now.sentiment):
         return "sentiment"
     return "funding" if before.funding != now.funding else ""
+
+
+def _step(before: Look) -> Decimal:
+    """The least step of the price that counts, quote currency."""
+    return before.mark * UNMEASURED_STEP if before.range is None else before.range * PRICE_RANGES
 
 
 def _heard(before: Decimal | None, now: Decimal | None) -> bool:

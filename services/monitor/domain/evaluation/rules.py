@@ -2,7 +2,8 @@
 
 In this order, the first that applies:
 
-1. Liquidation within two ATRs and no enforced stop before it: CLOSE, high urgency.
+1. Liquidation within two ATRs, or within 1 % while there is no ATR, and no enforced stop before it: CLOSE, high
+   urgency.
 2. A loss of 1.5 ATRs or more against a trend of two ATRs or more: CLOSE; confidence grows with the trend, and with
    sentiment and funding that say the same, so that it takes more than one of them to reach what is acted on.
 3. A profit to keep: from two ATRs of gain on, a stop behind the price by three ATRs while the trend helps, two while
@@ -14,6 +15,10 @@ In this order, the first that applies:
 5. HOLD.
 
 A stop is moved only by a quarter of an ATR or more, and never nearer to the price than half of one.
+
+Where fewer than 15 bars are known (a symbol that was just listed, candles that could not be read) there is no ATR, and
+none is made up: a stop that is tightened by a guess is hit by the noise that the guess did not know of. The stops that
+the position has go on guarding it, and of all this the first rule alone applies.
 """
 
 from datetime import timedelta
@@ -21,9 +26,12 @@ from decimal import Decimal
 
 from services.common.trading.level import Pinned
 from services.monitor.domain.evaluation.advice import Action, Advice, Urgency, hold
+from services.monitor.domain.evaluation.measures import FEWEST_BARS
 from services.monitor.domain.evaluation.situation import Situation, stop_moves
 
 LIQUIDATION_RANGES = Decimal(2)
+LIQUIDATION_NEAR = Decimal("0.01")
+"""A fraction of the price: what is near where nothing tells how far the price goes in a bar."""
 LOSS_RANGES = Decimal("1.5")
 STRONG_TREND = Decimal(2)
 TURNED_TREND = Decimal("-0.5")
@@ -37,27 +45,33 @@ EXTREME = Decimal("0.6")
 DEAR_FUNDING = Decimal("0.0005")
 LONG_HELD = timedelta(days=2)
 SURE = 75
+UNMEASURED = f"too few candles are known to measure the market by: nothing is moved before {FEWEST_BARS} are"
 
 
 def advise(situation: Situation) -> Advice:
     """What the rules say."""
+    one = situation.conditions.range
+    if one is None:
+        return _before_liquidation(situation, one) or hold(UNMEASURED)
     return (
-        _before_liquidation(situation)
-        or _against_the_trend(situation)
-        or _keep_profit(situation)
-        or _move_target(situation)
-        or hold(_calm(situation), 60)
+        _before_liquidation(situation, one)
+        or _against_the_trend(situation, one)
+        or _keep_profit(situation, one)
+        or _move_target(situation, one)
+        or hold(_calm(situation, one), 60)
     )
 
 
-def _before_liquidation(situation: Situation) -> Advice | None:
+def _before_liquidation(situation: Situation, one: Decimal | None) -> Advice | None:
     away = situation.to_liquidation
     if away is None:
         return None
-    ranges = away * situation.conditions.mark / situation.conditions.range
-    if ranges > LIQUIDATION_RANGES or _stopped_before(situation):
+    ranges = None if one is None else away * situation.conditions.mark / one
+    far = away > LIQUIDATION_NEAR if ranges is None else ranges > LIQUIDATION_RANGES
+    if far or _stopped_before(situation):
         return None
-    reason = f"liquidation is {_percent(away)} away, {_ranges(ranges)}, and no enforced stop comes before it"
+    measured = "" if ranges is None else f" {_ranges(ranges)},"
+    reason = f"liquidation is {_percent(away)} away,{measured} and no enforced stop comes before it"
     return Advice(Action.CLOSE, reason, Urgency.HIGH, 90)
 
 
@@ -68,11 +82,11 @@ def _stopped_before(situation: Situation) -> bool:
     return (stop - liquidation) * situation.sign > 0
 
 
-def _against_the_trend(situation: Situation) -> Advice | None:
+def _against_the_trend(situation: Situation, one: Decimal) -> Advice | None:
     gain, against = situation.gain, -situation.trend
     if gain is None:
         return None
-    lost = -gain / situation.conditions.range
+    lost = -gain / one
     if lost < LOSS_RANGES or against < STRONG_TREND:
         return None
     confidence = 60 + min(15, int((against - STRONG_TREND) * 10))
@@ -86,11 +100,11 @@ def _against_the_trend(situation: Situation) -> Advice | None:
     return Advice(Action.CLOSE, reason, Urgency.MEDIUM, confidence)
 
 
-def _keep_profit(situation: Situation) -> Advice | None:
+def _keep_profit(situation: Situation, one: Decimal) -> Advice | None:
     stop, gain = situation.stop, situation.gain
     if stop is None or gain is None or not stop_moves(situation.levels.stop_loss):
         return None
-    one, mark = situation.conditions.range, situation.conditions.mark
+    mark = situation.conditions.mark
     gained, turned = gain / one, situation.trend <= TURNED_TREND
     if gained >= PROFIT_RANGES:
         behind, why = _distance(situation)
@@ -133,12 +147,12 @@ def _distance(situation: Situation) -> tuple[Decimal, str]:
     return max(behind, Decimal(1)), f" ({', '.join(why)})" if why else ""
 
 
-def _move_target(situation: Situation) -> Advice | None:
+def _move_target(situation: Situation, one: Decimal) -> Advice | None:
     target = situation.levels.take_profit.rule
     gain = situation.gain
     if not isinstance(target, Pinned) or gain is None:
         return None
-    one, mark, sign = situation.conditions.range, situation.conditions.mark, situation.sign
+    mark, sign = situation.conditions.mark, situation.sign
     ahead = (target.price - mark) * sign / one
     if situation.trend >= STRONG_TREND and 0 < ahead <= NEAREST:
         further = target.price + sign * LOSS_RANGES * one
@@ -156,11 +170,11 @@ def _pays_dear(situation: Situation) -> bool:
     return rate is not None and rate * situation.sign >= DEAR_FUNDING
 
 
-def _calm(situation: Situation) -> str:
+def _calm(situation: Situation, one: Decimal) -> str:
     gain = situation.gain
     if gain is None:
         return "nothing calls for a change"
-    return f"{_ranges(gain / situation.conditions.range)} of gain, a trend of {_ranges(situation.trend)}: it goes on"
+    return f"{_ranges(gain / one)} of gain, a trend of {_ranges(situation.trend)}: it goes on"
 
 
 def _ranges(number: Decimal) -> str:

@@ -10,9 +10,6 @@ from services.monitor.domain.evaluation.measures import Measures
 from services.monitor.domain.position import Position
 from services.monitor.domain.sentiment.mood import Mood
 
-ASSUMED_RANGE = Decimal("0.005")
-"""A fraction of the price: the average range of a bar of which too few are known, as of a symbol just listed."""
-
 
 @dataclass(frozen=True, slots=True)
 class Subject:
@@ -41,9 +38,9 @@ class Conditions:
     tick: Decimal | None = None
 
     @property
-    def range(self) -> Decimal:
-        """The average true range of a bar, quote currency; assumed where too few bars are known."""
-        return self.mark * ASSUMED_RANGE if self.measures is None else self.measures.atr
+    def range(self) -> Decimal | None:
+        """The average true range of a bar, quote currency; None where too few bars are known to measure it."""
+        return None if self.measures is None else self.measures.atr
 
     @property
     def trend(self) -> Decimal:

@@ -10,6 +10,7 @@ from hypothesis import given
 from services.common.trading.level import NoLevel, Pinned
 from services.common.trading.side import Side
 from services.monitor.domain.evaluation.advice import Action, Mode, Outcome, Urgency
+from services.monitor.domain.evaluation.facts import facts_of
 from services.monitor.domain.evaluation.guardrails import Limits, Record, judge
 from services.monitor.domain.evaluation.rules import advise
 from services.monitor.domain.evaluation.situation import Situation
@@ -139,11 +140,32 @@ def test_a_target_lets_a_trend_run_and_comes_nearer_when_it_turns() -> None:
     assert (turned.action, turned.price) == (Action.MOVE_TARGET, Decimal("103.5"))
 
 
-def test_a_market_of_which_too_little_is_known_is_taken_to_move_by_half_a_percent() -> None:
-    seen = situation(mark="106", stop="103.88")
-    bare = replace(seen, conditions=replace(seen.conditions, measures=None))
-    advice = advise(bare)
-    assert (advice.action, advice.price) == (Action.MOVE_STOP, Decimal("106") - 2 * Decimal("0.53"))
+def unmeasured(seen: Situation) -> Situation:
+    return replace(seen, conditions=replace(seen.conditions, measures=None))
+
+
+@given(situations())
+def test_nothing_is_moved_by_a_range_that_nobody_has_measured(seen: Situation) -> None:
+    advice = advise(unmeasured(seen))
+    assert not advice.action.moves
+    if advice.action is Action.HOLD:
+        assert advice.reason == "too few candles are known to measure the market by: nothing is moved before 15 are"
+
+
+def test_liquidation_within_a_percent_needs_no_measure() -> None:
+    near = situation(position(stop=NoLevel()), stop=None, liquidation=Decimal("99.01"))
+    advice = advise(unmeasured(near))
+    assert (advice.action, advice.urgency, advice.confidence) == (Action.CLOSE, Urgency.HIGH, 90)
+    assert advice.reason == "liquidation is 1.0 % away, and no enforced stop comes before it"
+    assert advise(unmeasured(replace(near, liquidation=Decimal("98.99")))).action is Action.HOLD
+    stopped = situation(stop="99.5", liquidation=Decimal("99.01"))
+    assert advise(unmeasured(stopped)).action is Action.HOLD
+
+
+def test_what_was_not_measured_is_not_among_the_facts() -> None:
+    facts = facts_of(unmeasured(situation()))
+    assert not {"averageTrueRange", "trend", "volatility", "change"} & facts.keys()
+    assert facts_of(situation())["averageTrueRange"] == "1"
 
 
 def test_sentiment_alone_moves_nothing() -> None:

@@ -179,7 +179,6 @@ async def test_a_venue_that_is_away_is_asked_again_and_costs_only_what_it_would_
     bare = market.markets.conditions(*SOL)
     assert bare is not None
     assert (bare.mark, bare.measures, bare.funding_rate, bare.tick) == (Decimal(100), None, None, None)
-    assert bare.range == Decimal("0.5")
     market.venue.down = False
     market.clock.advance(30)
     market.price("100")
