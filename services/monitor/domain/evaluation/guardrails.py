@@ -1,7 +1,8 @@
 """Between advice and act: what may be done of what an advisor says.
 
 Invariants: a stop is only ever tightened, and never comes to lie past the price or beyond liquidation; a target lies
-ahead of the price; a close takes confidence, or high urgency twice running; an observed position is never acted on, nor
+ahead of the price, neither so near that to move it is to close, nor so far that to move it is to take it away, and is
+there already: what its user took away stays away; a close takes confidence, or high urgency twice running; an observed position is never acted on, nor
 is one of a user who wants advice alone. Moves wait for a cool-down and end at a daily limit; a close waits for neither:
 it cannot be repeated, and both are there against moving too often.
 """
@@ -12,10 +13,12 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 
 from services.common.trading.money import SCALE
 from services.monitor.domain.evaluation.advice import Action, Advice, Mode, Outcome, Urgency
-from services.monitor.domain.evaluation.situation import Situation, stop_moves
+from services.monitor.domain.evaluation.situation import Situation, has_level, stop_moves
 
 CLOSEST_STOP = Decimal("0.001")
-"""A fraction of the price: a stop that is nearer would be hit by the price standing still."""
+"""A fraction of the price: a stop that is nearer would be hit by the price standing still, as would a target."""
+FARTHEST_TARGET = Decimal("0.5")
+"""A fraction of the price."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +97,12 @@ def _objection_to_stop(advice: Advice, situation: Situation) -> str:
 
 def _objection_to_target(advice: Advice, situation: Situation) -> str:
     price, sign, mark = advice.price, situation.sign, situation.conditions.mark
-    if price is None or (price - mark) * sign <= 0:
-        return "the target would lie behind the price"
+    if price is None or not has_level(situation.levels.take_profit):
+        return "the position has no target to move"
+    if (price - mark) * sign < mark * CLOSEST_STOP:
+        return "the target would lie at the price or behind it"
+    if (price - mark) * sign > mark * FARTHEST_TARGET:
+        return "the target would lie farther away than any price will be soon"
     if price == situation.target and situation.levels.take_profit.enforced:
         return "the target is there already"
     return ""

@@ -64,6 +64,30 @@ def test_what_is_acted_on_has_passed_them_all(advice: Advice, seen: Situation, m
         assert record.acted_at is None or seen.at - record.acted_at >= LIMITS.cool_down
 
 
+@pytest.mark.parametrize("side", Side)
+@pytest.mark.parametrize(
+    ("away", "objection"),
+    [
+        ("0.05", "the target would lie at the price or behind it"),
+        ("0.1", ""),
+        ("50", ""),
+        ("50.1", "the target would lie farther away than any price will be soon"),
+        ("99", "the target would lie farther away than any price will be soon"),
+    ],
+)
+def test_a_target_is_neither_a_close_in_disguise_nor_out_of_reach(side: Side, away: str, objection: str) -> None:
+    held = situation(position(side, target=Pinned(Decimal(100 + side.sign * 20))), stop=None)
+    verdict = judge(target_at(str(100 + side.sign * Decimal(away))), held, Mode.ACT, LIMITS, NOTHING)
+    assert verdict.reason == objection
+    assert verdict.outcome is (Outcome.WITHHELD if objection else Outcome.ACTED)
+
+
+def test_a_target_that_the_user_took_away_is_not_put_back() -> None:
+    held = situation(position(target=NoLevel()))
+    verdict = judge(target_at("110"), held, Mode.ACT, LIMITS, NOTHING)
+    assert (verdict.outcome, verdict.reason) == (Outcome.WITHHELD, "the position has no target to move")
+
+
 @given(advices(), situations(), records)
 def test_an_observed_position_and_a_careful_user_get_advice_and_nothing_else(
     advice: Advice, seen: Situation, record: Record
@@ -106,8 +130,8 @@ def test_a_stop_on_the_grid_is_never_tighter_than_what_was_meant(seen: Situation
         (stop_at("100"), "the stop would lie at the price or past it"),
         (stop_at("99.95"), "the stop would lie at the price or past it"),
         (stop_at("101"), "the stop would lie at the price or past it"),
-        (target_at("100"), "the target would lie behind the price"),
-        (target_at("90"), "the target would lie behind the price"),
+        (target_at("100"), "the target would lie at the price or behind it"),
+        (target_at("90"), "the target would lie at the price or behind it"),
         (Advice(Action.CLOSE, "because", Urgency.HIGH, 69), "its confidence is below 70"),
     ],
 )
