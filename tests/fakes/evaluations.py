@@ -1,6 +1,7 @@
 """Evaluations, modes and budgets in memory; held to the same suite as Postgres (tests/contract/monitor)."""
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -23,7 +24,14 @@ class KeptEvaluations:
 
     async def write(self, evaluations: Collection[Evaluation], news: Iterable[Evaluation]) -> None:
         self._check()
-        self.rows += evaluations
+        places = {row.evaluation_id: place for place, row in enumerate(self.rows)}
+        for one in evaluations:
+            place = places.get(one.evaluation_id)
+            if place is None:
+                self.rows.append(one)
+            else:
+                kept = self.rows[place]
+                self.rows[place] = replace(kept, outcome=one.outcome, outcome_reason=one.outcome_reason)
         self.told += news
 
     async def remember(self, position_ids: Collection[str], midnight: datetime) -> dict[str, Memory]:

@@ -2,8 +2,8 @@
 
 Invariants: an execution follows its opening until there is a position, and its position from then on, by version; each
 step tells one fact and a fact is told once; what has ended stays ended, but for late truths: an order that had never
-arrived comes to light, the fills of an estimated close are found, and the advice that a close came of is written down
-once it is known what came of it, which may be after the books have the close.
+arrived comes to light, the fills of an estimated close are found, and what came of other advice may be known after the
+books have the close. The advice that a close came of is told before the close.
 """
 
 from dataclasses import dataclass, replace

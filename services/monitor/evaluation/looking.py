@@ -8,7 +8,7 @@ remembered before the next look.
 import asyncio
 import uuid
 from collections.abc import Callable, Collection, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
@@ -144,7 +144,7 @@ class Looking:
             answer = advise_by_rules(situation)
             verdict = self._judge(answer, situation, mode)
             if not self._is_work(verdict, situation):
-                self._conclude(answer, verdict, situation, cause)
+                self._conclude(_evaluation(answer, verdict, situation, cause), passing=verdict.passing)
                 return
             await self._start(position_id, self._carry_out(answer, verdict, situation, cause))
             return
@@ -210,13 +210,19 @@ class Looking:
         )
 
     async def _carry_out(self, answer: Answer, verdict: Verdict, situation: Situation, cause: str) -> None:
+        closes = verdict.advice.action is Action.CLOSE
+        evaluation = _evaluation(answer, verdict, situation, cause)
         if verdict.outcome is Outcome.ACTED:
+            if closes:
+                # Before its order: who tells of the close finds the advice that it came of.
+                self._writer.take(evaluation, news=False)
+                await self._writer.try_flush()
             outcome, reason = await self._acting.carry_out(verdict.advice, situation)
             verdict = Verdict(outcome, verdict.advice, reason)
-        closes = verdict.advice.action is Action.CLOSE
+            evaluation = replace(evaluation, outcome=outcome, outcome_reason=reason)
         if not (closes and verdict.outcome is Outcome.ACTED):
             await self._keep_advice(verdict, situation)
-        self._conclude(answer, verdict, situation, cause)
+        self._conclude(evaluation, passing=verdict.passing)
         if verdict.outcome in (Outcome.ACTED, Outcome.FAILED):
             await self._writer.try_flush()
 
@@ -231,30 +237,33 @@ class Looking:
         except DomainError as error:
             _log.info("advice not kept", position_id=subject.position.position_id, reason=error.reason)
 
-    def _conclude(self, answer: Answer, verdict: Verdict, situation: Situation, cause: str) -> None:
-        position, mood = situation.subject.position, situation.mood
-        evaluation = Evaluation(
-            evaluation_id=uuid.uuid4(),
-            position_id=position.position_id,
-            user_id=position.user_id,
-            account_id=position.account_id,
-            # When it was judged, not when what came of it was known: a close comes after the advice to close.
-            evaluated_at=situation.at,
-            advice=verdict.advice,
-            outcome=verdict.outcome,
-            outcome_reason=verdict.reason,
-            advisor=answer.advisor,
-            fallback_reason=answer.fallback_reason,
-            mark_price=situation.conditions.mark,
-            sentiment=None if mood is None else mood.score,
-            conditions={"cause": cause, **facts_of(situation)},
-            call=answer.call,
-        )
-        memory = self._memories.get(position.position_id) or Memory(situation.at.date())
+    def _conclude(self, evaluation: Evaluation, *, passing: bool) -> None:
+        memory = self._memories.get(evaluation.position_id) or Memory(evaluation.evaluated_at.date())
         previous = memory.recent[0] if memory.recent else None
         self._writer.take(evaluation, news=is_news(previous, memory.outcome, evaluation))
         memory.take(evaluation)
-        if verdict.passing or verdict.outcome is Outcome.FAILED:
+        if passing or evaluation.outcome is Outcome.FAILED:
             # Its next look decides anew, though nothing may have changed by then.
             memory.look = None
         self._metrics.evaluated(evaluation)
+
+
+def _evaluation(answer: Answer, verdict: Verdict, situation: Situation, cause: str) -> Evaluation:
+    position, mood = situation.subject.position, situation.mood
+    return Evaluation(
+        evaluation_id=uuid.uuid4(),
+        position_id=position.position_id,
+        user_id=position.user_id,
+        account_id=position.account_id,
+        # When it was judged, not when what came of it was known: a close comes after the advice to close.
+        evaluated_at=situation.at,
+        advice=verdict.advice,
+        outcome=verdict.outcome,
+        outcome_reason=verdict.reason,
+        advisor=answer.advisor,
+        fallback_reason=answer.fallback_reason,
+        mark_price=situation.conditions.mark,
+        sentiment=None if mood is None else mood.score,
+        conditions={"cause": cause, **facts_of(situation)},
+        call=answer.call,
+    )

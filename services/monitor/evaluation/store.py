@@ -26,7 +26,12 @@ from services.monitor.store import ADVISOR_SETTINGS, ADVISOR_SPENDING, EVALUATIO
 EVERYBODY = ""
 SPENDING_AT_ONCE = 2
 """How many connections budgets may hold; closings need the others."""
-_INSERT = EVALUATIONS.insert()
+_INSERT = insert(EVALUATIONS)
+# One that is acted on is written before the act, and again when it is known what came of it.
+_WRITE = _INSERT.on_conflict_do_update(
+    index_elements=["evaluation_id"],
+    set_={"outcome": _INSERT.excluded.outcome, "outcome_reason": _INSERT.excluded.outcome_reason},
+)
 
 
 class PostgresEvaluations:
@@ -38,11 +43,11 @@ class PostgresEvaluations:
         self._spending = asyncio.Semaphore(SPENDING_AT_ONCE)
 
     async def write(self, evaluations: Collection[Evaluation], news: Iterable[Evaluation]) -> None:
-        """Keep evaluations, and tell of those that are news."""
+        """Keep evaluations, and tell of those that are news. Of one that is kept, what came of it is taken anew."""
         if not evaluations:
             return
         async with transaction(self._engine) as connection:
-            await connection.execute(_INSERT, [_to_row(one) for one in evaluations])
+            await connection.execute(_WRITE, [_to_row(one) for one in evaluations])
             for one in news:
                 await append(connection, position_evaluated(one))
 
@@ -89,7 +94,7 @@ class PostgresEvaluations:
             query = query.where(EVALUATIONS.c.place < before)
         async with transaction(self._engine) as connection:
             rows = await connection.execute(query.order_by(EVALUATIONS.c.place.desc()).limit(limit))
-            return [(row["place"], _from_row(row)) for row in rows.mappings()]
+            return [(row["place"], evaluation_from_row(row)) for row in rows.mappings()]
 
     async def prune(self, before: datetime) -> None:
         """Forget evaluations and spending that are older."""
@@ -195,7 +200,8 @@ def _to_row(one: Evaluation) -> dict[str, Any]:
     }
 
 
-def _from_row(row: RowMapping) -> Evaluation:
+def evaluation_from_row(row: RowMapping) -> Evaluation:
+    """The evaluation of a row."""
     call = None
     if row["model"] is not None:
         call = ModelCall(

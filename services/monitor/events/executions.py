@@ -49,7 +49,8 @@ def read_fact(received: Received) -> PositionSeen | tuple[str, Step] | None:
     """A version of a position that an order of ours opened, or a step about a position; None for anything else."""
     fact = received.subject.split(".")[2]
     if fact == EVALUATED:
-        return _read_evaluation(events_pb2.PositionEvaluated.FromString(received.payload))
+        advice = events_pb2.PositionEvaluated.FromString(received.payload).evaluation
+        return advice.position_id, read_evaluation(advice)
     return read_seen(_POSITION_FACTS[fact](received.payload))
 
 
@@ -120,16 +121,17 @@ def write_execution(execution: Execution) -> flows_pb2.Execution:
     )
 
 
-def _read_evaluation(message: events_pb2.PositionEvaluated) -> tuple[str, Step]:
-    advice = message.evaluation
+def read_evaluation(advice: evaluations_pb2.Evaluation) -> Step:
+    """The step of an evaluation. That an act failed is another fact than that it was begun."""
+    failed = " failed" if advice.outcome == evaluations_pb2.ADVICE_OUTCOME_FAILED else ""
     action = _spoken(evaluations_pb2.AdviceAction.Name(advice.action), "ADVICE_ACTION_")
     outcome = _spoken(evaluations_pb2.AdviceOutcome.Name(advice.outcome), "ADVICE_OUTCOME_").capitalize()
     reason = advice.reason.rstrip(".")
     price = f" to {advice.price}" if advice.price else ""
     why = f" ({advice.outcome_reason})" if advice.outcome_reason else ""
-    return advice.position_id, Step(
+    return Step(
         step=ExecutionStep.EVALUATED,
-        fact=f"evaluation {advice.evaluation_id}",
+        fact=f"evaluation {advice.evaluation_id}{failed}",
         happened_at=read_time(advice.evaluated_at),
         detail=f"{advice.advisor} says {action}{price}, {advice.confidence} % sure: {reason}. {outcome}{why}.",
     )

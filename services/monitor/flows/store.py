@@ -14,7 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.common.database import transaction
 from services.common.outbox import append
+from services.common.trading.client_order_id import OrderCause
 from services.monitor.closing.rows import from_row as intent_from_row
+from services.monitor.domain.evaluation.advice import Action, Outcome
 from services.monitor.domain.execution import (
     Execution,
     ExecutionNotFound,
@@ -32,9 +34,11 @@ from services.monitor.domain.execution import (
 )
 from services.monitor.domain.intent import Intent
 from services.monitor.domain.opening import Opening, OpeningState
-from services.monitor.events.executions import execution_updated
+from services.monitor.evaluation.store import evaluation_from_row
+from services.monitor.events.evaluations import write_evaluation
+from services.monitor.events.executions import execution_updated, read_evaluation
 from services.monitor.flows.rows import from_row, to_row, update_from_row
-from services.monitor.store import EXECUTION_UPDATES, EXECUTIONS, INTENTS
+from services.monitor.store import EVALUATIONS, EXECUTION_UPDATES, EXECUTIONS, INTENTS
 
 _RUNNING = EXECUTIONS.c.ended_at.is_(None)
 _INTENT_LIVE = INTENTS.c.state.not_in(("done", "failed"))
@@ -72,7 +76,7 @@ class PostgresExecutions:
             known = await _write(connection, known, meet_position(known, position, now), now)
             closing = None if position.is_open else await _last_closing(connection, position.position_id)
             if closing is not None:
-                known = await _write(connection, known, begin_closing(known, closing), now)
+                known = await _begin_closing(connection, known, closing, now)
             known = await _write(connection, known, follow_position(known, position, now), now)
         self._told()
         return known
@@ -106,7 +110,7 @@ class PostgresExecutions:
             async with transaction(self._engine) as connection:
                 known = await _locked(connection, EXECUTIONS.c.execution_id == execution_id)
                 if known is not None:
-                    await _write(connection, known, begin_closing(known, closing), now)
+                    await _begin_closing(connection, known, closing, now)
             self._told()
 
     async def change(
@@ -210,6 +214,26 @@ async def _last_closing(connection: AsyncConnection, position_id: str) -> Intent
     found = await connection.execute(select(INTENTS).where(INTENTS.c.closing_id == last).order_by(INTENTS.c.place))
     row = found.mappings().first()
     return None if row is None else intent_from_row(row)
+
+
+async def _begin_closing(connection: AsyncConnection, known: Execution, closing: Intent, now: datetime) -> Execution:
+    """Take in a close, after the advice that it came of where it came of any: that is told before it is heard of."""
+    if closing.cause is OrderCause.AI_SIGNAL and not known.state.ended:
+        advised = (
+            select(EVALUATIONS)
+            .where(
+                EVALUATIONS.c.position_id == closing.position_id,
+                EVALUATIONS.c.action == Action.CLOSE.value,
+                EVALUATIONS.c.outcome == Outcome.ACTED.value,
+            )
+            .order_by(EVALUATIONS.c.place.desc())
+            .limit(1)
+        )
+        row = (await connection.execute(advised)).mappings().first()
+        if row is not None:
+            step = read_evaluation(write_evaluation(evaluation_from_row(row)))
+            known = await _write(connection, known, (known, (step,)), now)
+    return await _write(connection, known, begin_closing(known, closing), now)
 
 
 async def _write(connection: AsyncConnection, before: Execution, followed: Followed, now: datetime) -> Execution:

@@ -128,8 +128,8 @@ class FlowsWorld:
                     return found
                 await asyncio.sleep(0.01)
 
-    async def begin_closing(self, execution: Execution) -> Intent:
-        """A stop begins to close its position."""
+    async def begin_closing(self, execution: Execution, cause: OrderCause = OrderCause.STOP_LOSS) -> Intent:
+        """Something begins to close its position, a stop unless it is said otherwise."""
         position = Position(
             position_id=execution.position_id,
             user_id=execution.user_id,
@@ -145,7 +145,7 @@ class FlowsWorld:
             opened_at=self.clock.now(),
         )
         evidence = Evidence(self.clock.now(), Decimal("97.9"), Decimal(98), self.clock.now())
-        decision = Decision(position, OrderCause.STOP_LOSS, evidence)
+        decision = Decision(position, cause, evidence)
         return (await self.intents.open(decision, None, self.clock.now())).intent
 
     async def told(self) -> list[ExecutionUpdated]:

@@ -76,6 +76,16 @@ def either(request: pytest.FixtureRequest, store: PostgresEvaluations) -> Store:
     return store if request.param == "postgres" else KeptEvaluations()
 
 
+async def test_what_came_of_an_evaluation_is_taken_anew_and_nothing_else_of_it(either: Store) -> None:
+    begun = evaluation()
+    await either.write([begun], [])
+    ended = replace(begun, outcome=Outcome.FAILED, outcome_reason="refused")
+    await either.write([evaluation(30), replace(ended, user_id="another")], [])
+    page = await either.list_page("demo", "OP_1", None, 10)
+    assert len(page) == 2
+    assert page[1][1] == ended
+
+
 async def test_what_is_written_is_read_back_the_latest_first(either: Store) -> None:
     first = evaluation()
     second = evaluation(30, advisor=LLM, call=CALL, sentiment=None, advice=Advice(Action.CLOSE, "enough"))

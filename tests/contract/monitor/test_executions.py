@@ -20,8 +20,10 @@ from services.common.errors import (
     ServiceUnavailable,
     TransactionConflict,
 )
+from services.common.trading.client_order_id import OrderCause
 from services.common.trading.level import Pinned
 from services.monitor.domain.errors import CloseRejected
+from services.monitor.domain.evaluation.advice import Action, Advice, Urgency
 from services.monitor.domain.execution import (
     Execution,
     ExecutionEnded,
@@ -33,7 +35,11 @@ from services.monitor.domain.execution import (
 )
 from services.monitor.domain.opening import OpeningState, Size, SizeKind
 from services.monitor.domain.opening_errors import InsufficientMargin
+from services.monitor.evaluation.store import PostgresEvaluations
+from services.monitor.events.evaluations import write_evaluation
+from services.monitor.events.executions import read_evaluation
 from tests.contract.monitor.flows_world import FlowsWorld, a_result, estimated, flows_world, seen
+from tests.contract.monitor.test_evaluations import evaluation
 from tests.fakes.orders import Answer
 from tests.unit.monitor.opening_world import USER, a_wish
 from tests.waiting import until
@@ -106,6 +112,25 @@ async def test_a_whole_life_is_told_once_and_in_order(world: FlowsWorld) -> None
     assert events[-1].execution.state == flows_pb2.EXECUTION_STATE_CLOSED
     assert (events[-1].execution.result.price, events[-1].user_id) == ("97.9", USER)
     assert events[1].execution.state == flows_pb2.EXECUTION_STATE_OPEN
+
+
+@pytest.mark.parametrize("seen_closing", [True, False])
+async def test_the_advice_that_a_close_came_of_is_told_before_it_though_it_is_heard_of_later(
+    world: FlowsWorld, seen_closing: bool
+) -> None:
+    execution = await running(world)
+    advice = Advice(Action.CLOSE, "the thesis is gone", Urgency.HIGH, 95)
+    acted = evaluation(0, position_id=execution.position_id, advice=advice)
+    evaluations = PostgresEvaluations(world.engine)
+    await evaluations.write([evaluation(0, position_id="another", advice=advice), acted], [])
+    await world.begin_closing(execution, OrderCause.AI_SIGNAL)
+    if seen_closing:
+        await world.care.turn()
+    await world.store.follow(seen(execution, 2, is_open=False, result=a_result(world.clock)), world.clock.now())
+    heard = read_evaluation(write_evaluation(acted))
+    for _ in range(2):
+        await world.store.tell(execution.position_id, heard)
+    assert await steps_of(world, execution) == ["opening", "opened", "evaluated", "closing", "closed"]
 
 
 async def test_what_closed_it_is_told_though_nobody_saw_it_begin(world: FlowsWorld) -> None:

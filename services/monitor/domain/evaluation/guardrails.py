@@ -2,9 +2,9 @@
 
 Invariants: a stop is only ever tightened, and never comes to lie past the price or beyond liquidation; a target lies
 ahead of the price, neither so near that to move it is to close, nor so far that to move it is to take it away, and is
-there already: what its user took away stays away; a close takes confidence, or high urgency twice running; an observed position is never acted on, nor
-is one of a user who wants advice alone. Moves wait for a cool-down and end at a daily limit; a close waits for neither:
-it cannot be repeated, and both are there against moving too often.
+there already: what its user took away stays away; a close takes confidence, or high urgency twice running; an observed
+position is never acted on, nor is one of a user who wants advice alone. Moves wait for a cool-down and end at a daily
+limit; a close waits for neither: it cannot be repeated, and both are there against moving too often.
 """
 
 from dataclasses import dataclass

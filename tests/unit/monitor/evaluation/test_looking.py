@@ -1,6 +1,7 @@
 """From a look to what becomes of it, over the closing of a whole replica."""
 
 import asyncio
+import uuid
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -174,13 +175,13 @@ async def test_an_evaluation_that_cannot_be_written_holds_up_no_other() -> None:
     await room.look()
     (one,) = room.kept.rows
     writer = EvaluationWriter(kept, lambda: None)
-    poison = replace(one, advice=hold("poison"))
-    for evaluation in (one, poison, replace(one, position_id="another")):
+    poison = replace(one, evaluation_id=uuid.uuid4(), advice=hold("poison"))
+    for evaluation in (one, poison, replace(one, evaluation_id=uuid.uuid4(), position_id="another")):
         writer.take(evaluation, news=True)
     await writer.try_flush()
     assert [kept_one.position_id for kept_one in kept.rows] == [one.position_id, "another"]
     assert len(kept.told) == 2
-    writer.take(one, news=False)
+    writer.take(replace(one, evaluation_id=uuid.uuid4()), news=False)
     await writer.try_flush()
     assert len(kept.rows) == 3
 
@@ -217,6 +218,28 @@ async def test_a_close_goes_the_way_of_every_close() -> None:
     position_id = room.subject.position.position_id
     assert not room.monitor.books.positions[position_id].is_open
     assert room.levels.advice == []
+
+
+class Watched(KeptEvaluations):
+    """Notes how many intents there were whenever something was written."""
+
+    def __init__(self, room: Room) -> None:
+        super().__init__()
+        self.room = room
+        self.intents: list[int] = []
+
+    async def write(self, evaluations: Collection[Evaluation], news: Iterable[Evaluation]) -> None:
+        self.intents.append(len(self.room.monitor.intents.rows))
+        await super().write(evaluations, news)
+
+
+async def test_advice_to_close_is_written_down_before_its_order_and_told_of_once() -> None:
+    room = Room(Model(CLOSE))
+    room.kept = watched = Watched(room)
+    room.looking = room.process()
+    evaluation = await room.look()
+    assert watched.intents[0] == 0
+    assert watched.rows == watched.told == [evaluation]
 
 
 async def test_a_close_that_the_exchange_refuses_is_told_and_tried_again_later() -> None:
