@@ -1,11 +1,13 @@
 """What becomes of the extremes that the monitor tells: samples of trailing stops, and a snapshot to start from.
 
-Invariants: a sample is no version of a position; at most one a minute, and only where the stop has moved; a snapshot is
+Invariants: a sample is no version of a position; at most one a minute, and only where the stop has moved with the price:
+a stop that stands on its floor has not, whatever the trail under it does; a snapshot is
 never ahead of its place in the stream, so that what follows it may be taken in twice but is never left out.
 """
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -129,7 +131,8 @@ class TrailKeeper:
         best = watermarks.watermark(position.venue, position.symbol, side, stop.armed_at, position.trigger_price)
         if best is None or side.sign * best <= side.sign * stop.armed_mark:
             return None
-        price = effective_levels(side, position.levels, best, best).stop_loss
-        if price is None:
+        price = effective_levels(side, replace(position.levels, floor=None), best, best).stop_loss
+        floor = position.levels.floor
+        if price is None or (floor is not None and side.sign * price <= side.sign * floor):
             return None
         return trails.TrailSample(position.position_id, now, position.version, to_books(price), best)

@@ -62,6 +62,20 @@ async def test_at_most_one_a_minute_and_only_where_it_moved(books: Books, accoun
     assert trailed == [at(30), at(70), at(130)]
 
 
+async def test_a_stop_that_stands_on_its_floor_has_not_trailed(books: Books, account: Account) -> None:
+    position_id = await trailing(books, account)
+    watermarks = Watermarks()
+    keeper = TrailKeeper(books.engine, watermarks, books.clock)
+    await books.levels.set_floor(Request(account.user_id, position_id), Decimal(65500))
+    for minute, price in ((1, 66500), (2, 66800), (3, 67000)):
+        books.clock.advance(60)
+        raise_to(watermarks, price, 60 * minute)
+        await keeper.sample()
+    page = await books.documents.list_timeline(account.user_id, position_id, None, 10)
+    (trailed,) = [one for one in page.rows if one.change is Change.TRAILED]
+    assert trailed.evidence == "The trailing stop followed the price to 65660: 67000 was the best since it was armed."
+
+
 async def test_another_price_or_a_stop_that_does_not_trail_is_not_sampled(books: Books, account: Account) -> None:
     position_id = await trailing(books, account)
     watermarks = Watermarks()
