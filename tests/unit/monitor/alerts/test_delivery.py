@@ -4,6 +4,8 @@ import hashlib
 import hmac
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,6 +23,26 @@ def test_a_receiver_can_check_the_signature_with_nothing_but_the_key() -> None:
     seconds = moment.removeprefix("t=")
     expected = hmac.new(b"whsec_x", seconds.encode() + b'.{"a":1}', hashlib.sha256).hexdigest()
     assert (digest, int(seconds)) == (f"v1={expected}", int(NOW.timestamp()))
+
+
+def test_the_check_that_the_documentation_shows_knows_ours_from_forged_and_from_old() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "api.md").read_text(encoding="utf-8")
+    shown: dict[str, Any] = {}
+    exec(page.split("```python\n")[1].split("```")[0], shown)  # noqa: S102 - our own documentation
+    is_ours, now = shown["is_ours"], NOW.timestamp()
+    signature = sign("whsec_x", b'{"a":1}', NOW)
+    assert is_ours("whsec_x", signature, b'{"a":1}', now)
+    assert is_ours("whsec_x", signature, b'{"a":1}', now + 299)
+    moment, digest = signature.split(",")
+    later = f"t={int(now) + 3600},{digest}"
+    for secret, said, body, at in (
+        ("whsec_x", signature, b'{"a":1}', now + 302),
+        ("whsec_x", later, b'{"a":1}', now + 3600),
+        ("whsec_y", signature, b'{"a":1}', now),
+        ("whsec_x", signature, b'{"a":2}', now),
+        *(("whsec_x", said, b'{"a":1}', now) for said in ("", moment, digest, "t=x,v1=y", "t,v1")),
+    ):
+        assert not is_ours(secret, said, body, at)
 
 
 def test_each_user_and_each_setting_of_a_webhook_has_a_key_of_its_own() -> None:
