@@ -1,7 +1,8 @@
 """Whether a price may trigger anything.
 
-Invariants: a price that is not positive, or is older than the limit, never counts; a price that has nothing before it,
-or lies more than the limit away from the one before, counts only once a second source says nearly the same.
+Invariants: a price that is not positive, is older than the limit, or is dated that far ahead, never counts: one stamp from
+the future would make all that follow seem late; a price that has nothing before it, or lies more than the limit away from
+the one before, counts only once a second source says nearly the same.
 """
 
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class PriceLimits:
-    """`largest_step` is a fraction of the price before: 0.02 is 2 %."""
+    """`largest_step` is a fraction of the price before: 0.02 is 2 %. `oldest`: so old a price may be, or so far ahead."""
 
     largest_step: Decimal = Decimal("0.02")
     oldest: timedelta = timedelta(seconds=10)
@@ -37,7 +38,7 @@ class PriceLimits:
 
 def judge_price(price: Price, before: Price | None, now: datetime, limits: PriceLimits) -> Verdict:
     """What to make of a price, given the last one that was accepted."""
-    if not price.value.is_finite() or price.value <= 0 or now - price.at > limits.oldest:
+    if not _counts(price, now, limits):
         return Verdict.REFUSED
     if before is None:
         return Verdict.DOUBTED
@@ -48,11 +49,13 @@ def judge_price(price: Price, before: Price | None, now: datetime, limits: Price
 
 def is_confirmed(doubted: Price, second: Price, now: datetime, limits: PriceLimits) -> bool:
     """Whether a second source bears out a price that was doubted."""
-    if not second.value.is_finite() or second.value <= 0 or now - second.at > limits.oldest:
-        return False
-    return are_near(doubted.value, second.value, limits.largest_step)
+    return _counts(second, now, limits) and are_near(doubted.value, second.value, limits.largest_step)
 
 
 def are_near(one: Decimal, other: Decimal, largest_step: Decimal) -> bool:
     """Whether two prices are at most a fraction of the second apart."""
     return abs(one - other) <= largest_step * other
+
+
+def _counts(price: Price, now: datetime, limits: PriceLimits) -> bool:
+    return price.value.is_finite() and price.value > 0 and abs(now - price.at) <= limits.oldest

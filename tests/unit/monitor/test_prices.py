@@ -41,6 +41,8 @@ def price(value: str, age_seconds: float = 0) -> Price:
         ("NaN", 0, Verdict.REFUSED),
         ("100", 10, Verdict.REFUSED),
         ("100", 10.001, Verdict.REFUSED),
+        ("100", -10, Verdict.ACCEPTED),
+        ("100", -10.001, Verdict.REFUSED),
     ],
 )
 def test_a_price_after_one_of_100_five_seconds_ago(value: str, age_seconds: float, verdict: Verdict) -> None:
@@ -57,6 +59,7 @@ def test_a_second_source_confirms_what_is_near_it() -> None:
     assert not is_confirmed(price("90"), price("100"), NOW, LIMITS)
     assert not is_confirmed(price("90"), price("0"), NOW, LIMITS)
     assert not is_confirmed(price("90"), price("90", 11), NOW, LIMITS)
+    assert not is_confirmed(price("90"), price("90", -11), NOW, LIMITS)
 
 
 @dataclass
@@ -146,6 +149,16 @@ async def test_how_the_feed_of_a_venue_does() -> None:
     watched.feed.mode = FeedMode.POLLING
     assert watched.watch.standing(Venue.BINANCE) == FeedStanding(FeedMode.POLLING, timedelta(0), 1)
     assert watched.watch.standing(Venue.BYBIT) == FeedStanding(FeedMode.DOWN, timedelta(0), 0)
+
+
+async def test_one_price_with_a_stamp_of_its_own_does_not_keep_out_all_that_come_after_it() -> None:
+    watched = Watched()
+    await watched.tick("100")
+    watched.watch.on_price(venue_price(watched.clock.now() + timedelta(days=365), "100.5"))
+    await watched.tick("99")
+    assert watched.passed == [Decimal(100), Decimal(99)]
+    watched.clock.advance(11)
+    assert watched.watch.trouble(BTC) == "FEED_STALE"
 
 
 async def test_a_jump_waits_where_the_second_source_is_silent() -> None:
@@ -267,3 +280,16 @@ async def test_the_oldest_price_that_is_needed_is_known() -> None:
     watched.clock.advance(3)
     await watched.tick("100")
     assert watched.watch.oldest(Venue.BINANCE) == timedelta(seconds=4), "never heard of, and needed for so long"
+
+
+async def test_the_oldest_price_is_that_of_what_is_wanted_mark_or_last() -> None:
+    watched = Watched()
+    watched.watch.subscribe({Venue.BINANCE: frozenset({"BTCUSDT"})}, frozenset({BTC_LAST}))
+    await watched.tick("100")
+    await watched.tick("100", PriceKind.LAST)
+    for _ in range(5):
+        await watched.tick("100")
+    age = watched.watch.oldest(Venue.BINANCE)
+    assert age >= timedelta(seconds=5), "the last price is needed as well"
+    watched.watch.subscribe({Venue.BINANCE: frozenset({"BTCUSDT"})})
+    assert watched.watch.oldest(Venue.BINANCE) < timedelta(seconds=2), "and now it is not any more"
