@@ -116,8 +116,12 @@ class PriceWatch:
     def oldest(self, venue: Venue) -> timedelta:
         """The age of the oldest price among those that are needed of a venue; nothing where none is."""
         now = self._clock.now()
-        heard = {(one.venue, one.symbol): price.at for one, price in self._passed.items() if one.venue is venue}
-        ages = (now - heard.get(one, since) for one, since in self._wanted_since.items() if one[0] is venue)
+        ages = [
+            now - (since if (passed := self._passed.get(needed)) is None else passed.at)
+            for one, since in self._wanted_since.items()
+            if one[0] is venue
+            for needed in self._needed(*one)
+        ]
         return max(ages, default=timedelta(0))
 
     def up(self, venues: frozenset[Venue]) -> bool:
@@ -139,6 +143,11 @@ class PriceWatch:
         for task in self._asking.values():
             task.cancel()
         await asyncio.gather(*self._asking.values(), return_exceptions=True)
+
+    def _needed(self, venue: Venue, symbol: str) -> list[Instrument]:
+        """The prices of a symbol that is followed: its mark, and its last price where that is wanted."""
+        last = Instrument(venue, symbol, TriggerPrice.LAST)
+        return [Instrument(venue, symbol), *([last] if last in self._by_last else [])]
 
     def _asked(self, instrument: Instrument, _: asyncio.Task[None]) -> None:
         self._asking.pop(instrument, None)
