@@ -1,8 +1,8 @@
 """Whether a price may trigger anything.
 
-Invariants: a price that is not positive, is older than the limit, or is dated that far ahead, never counts: one stamp from
-the future would make all that follow seem late; a price that has nothing before it, or lies more than the limit away from
-the one before, counts only once a second source says nearly the same.
+Invariants: a price that is not positive, is older than the limit, or is dated that far ahead, never counts: one stamp
+from the future would make all that follow seem late; a price that has nothing before it, or lies more than the limit away
+from the one before, counts only once a second source says nearly the same.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class PriceLimits:
-    """`largest_step` is a fraction of the price before: 0.02 is 2 %. `oldest`: so old a price may be, or so far ahead."""
+    """`largest_step` is a fraction of the price before: 0.02 is 2 %. `oldest`: how old a price may be, or ahead."""
 
     largest_step: Decimal = Decimal("0.02")
     oldest: timedelta = timedelta(seconds=10)

@@ -87,19 +87,25 @@ class Keeping:
 
     async def run(self, interval_seconds: float) -> None:
         """Again and again, until cancelled."""
-        turn = 0
+        number = 0
         while True:
-            turn += 1
+            number += 1
             try:
-                await self.catch_up()
-                await self.write()
-                if turn % _WRITE_WATCHED == 0:
-                    await self._rows.watched(self._watermarks.watched_until())
-                if turn % _PRUNE == 0:
-                    await self.prune()
+                await self.turn(number)
             except DomainError as error:
                 _log.info("extremes not written", reason=error.reason)
             await asyncio.sleep(interval_seconds)
+
+    async def turn(self, number: int) -> None:
+        """One of them, by its number. Raises DatabaseUnavailable."""
+        await self.catch_up()
+        # From before the write: a price that comes during it may have moved what is not written yet.
+        watched_until = self._watermarks.watched_until()
+        await self.write()
+        if number % _WRITE_WATCHED == 0:
+            await self._rows.watched(watched_until)
+        if number % _PRUNE == 0:
+            await self.prune()
 
     async def write(self) -> None:
         """Write what is news, and tell what is not told yet. Raises DatabaseUnavailable: nothing is lost by it."""
@@ -127,7 +133,11 @@ class Keeping:
 
     async def catch_up(self) -> None:
         """Ask the venues for all that is owed; what they do not tell is asked for again the next time."""
+        followed = set(self._index.instruments())
         for instrument, since in self._watermarks.owed().items():
+            if instrument not in followed:
+                self._watermarks.forgive(instrument)
+                continue
             try:
                 await self._catch_up(instrument, since)
             except VenueError as error:
@@ -142,7 +152,7 @@ class Keeping:
         for candle in candles:
             seen.take(Side.LONG, [Extreme(candle.high, candle.opened_at)])
             seen.take(Side.SHORT, [Extreme(candle.low, candle.opened_at)])
-        self._watermarks.made_up(instrument, {side: seen.points(side) for side in Side}, until)
+        self._watermarks.made_up(instrument, {side: seen.points(side) for side in Side}, since, until)
         told = 0
         for position in positions:
             watermark = self._watermarks.of(position)

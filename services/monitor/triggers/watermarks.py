@@ -108,13 +108,21 @@ class Watermarks:
         for side in Side:
             self._keep(known, side, (Extreme(price.value, price.at),))
 
-    def made_up(self, instrument: Instrument, points: Mapping[Side, Iterable[Extreme]], until: datetime) -> None:
-        """What was owed has been asked for: these are the extremes of the time up to `until`."""
+    def made_up(
+        self, instrument: Instrument, points: Mapping[Side, Iterable[Extreme]], since: datetime, until: datetime
+    ) -> None:
+        """What was owed has been asked for: these are the extremes from `since` up to `until`.
+
+        What has come to be owed beside that, while the venue was asked, goes on being owed.
+        """
         known = self._of(instrument)
         for side, extremes in points.items():
             self._keep(known, side, extremes)
-        known.owed_from = None
+        if known.owed_from is not None and known.owed_from >= since:
+            unseen = known.known_from is not None and known.known_from - until > self._longest_gap
+            known.owed_from = until if unseen else None
         known.known_from = until if known.known_from is None else known.known_from
+        known.last_at = until if known.last_at is None else max(known.last_at, until)
 
     def owed(self) -> dict[Instrument, datetime]:
         """The instruments whose past is not known, and from when on."""
@@ -125,13 +133,12 @@ class Watermarks:
         known = self._known.get(instrument)
         return "CATCHING_UP" if known is not None and known.owed_from is not None else ""
 
-    def forget(self, instruments: Iterable[Instrument]) -> None:
-        """Nothing is followed on these any more; what was kept is."""
-        for instrument in instruments:
-            known = self._known.get(instrument)
-            if known is not None:
-                known.owed_from = known.known_from = known.last_at = None
-                known.every = Extremes()
+    def forgive(self, instrument: Instrument) -> None:
+        """Nothing is followed on it any more: its past matters to nobody until something is."""
+        known = self._known.get(instrument)
+        if known is not None:
+            known.owed_from = known.known_from = known.last_at = None
+            known.every = Extremes()
 
     def take_news(self) -> dict[Instrument, News]:
         """What is to be written; `put_back` what could not be."""

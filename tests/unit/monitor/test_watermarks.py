@@ -1,7 +1,7 @@
 """Watermarks over restarts: what was kept, what the venue tells of the time between, and who is told of it."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -58,6 +58,8 @@ class Replica:
     asked: list[tuple[datetime, PriceKind]] = field(default_factory=list)
     silent: bool = False
     down: bool = False
+    meanwhile: Callable[[], None] | None = None
+    """What happens while the next question is under way."""
 
     def __post_init__(self) -> None:
         self.clock = FixedClock()
@@ -89,12 +91,18 @@ class Replica:
     async def write(self, instrument: Instrument, news: News, now: datetime) -> bool:
         if self.down:
             raise DatabaseUnavailable
+        self.happen()
         self.kept += [(instrument, Side.LONG, point) for point in news.highs]
         self.kept += [(instrument, Side.SHORT, point) for point in news.lows]
         return True
 
     async def watched(self, until: Mapping[Instrument, datetime]) -> None:
         self.until.update(until)
+
+    def happen(self) -> None:
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
 
     async def prune(self, instrument: Instrument, before: datetime) -> None:
         self.kept = [row for row in self.kept if row[2].at >= before]
@@ -116,6 +124,7 @@ class Replica:
         kind: PriceKind = PriceKind.LAST,
     ) -> tuple[Candle, ...]:
         self.asked.append((since, kind))
+        self.happen()
         if self.silent:
             raise VenueError(venue, VenueErrorKind.TIMEOUT, "no answer")
         return tuple(candle for candle in self.candles if since <= candle.opened_at < until)
@@ -224,6 +233,67 @@ async def test_a_gap_between_prices_is_asked_for() -> None:
     assert replica.watermarks.trouble(BTC) == "CATCHING_UP"
     await replica.life()
     assert not replica.watermarks.trouble(BTC)
+
+
+async def test_the_time_between_the_candles_and_the_first_price_is_asked_for() -> None:
+    replica = Replica(candles=bars(("101", "100")))
+    replica.follow(a_trailing(NOW - timedelta(minutes=1)))
+    await replica.life()
+    assert not replica.watermarks.trouble(BTC)
+    replica.clock.advance(60)
+    replica.tick("100")
+    assert replica.watermarks.owed() == {BTC: NOW}
+
+
+async def test_what_comes_to_be_owed_while_candles_are_read_is_still_owed() -> None:
+    replica = Replica()
+    replica.follow(a_trailing(NOW - timedelta(minutes=1)))
+    before = replace(a_trailing(NOW - timedelta(minutes=30)), position_id="another")
+    replica.meanwhile = lambda: replica.follow(before)
+    await replica.life()
+    assert replica.watermarks.owed() == {BTC: NOW - timedelta(minutes=30)}
+    await replica.life()
+    assert replica.watermarks.owed() == {}
+
+
+async def test_a_gap_while_candles_are_read_is_still_owed() -> None:
+    replica = Replica()
+    replica.tick("100")
+    replica.follow(a_trailing(NOW - timedelta(minutes=1)))
+    asked_at = replica.clock.now()
+
+    def quiet_and_back() -> None:
+        replica.clock.advance(59)
+        replica.tick("100")
+
+    replica.meanwhile = quiet_and_back
+    await replica.life()
+    assert replica.watermarks.owed() == {BTC: asked_at}
+
+
+async def test_no_price_counts_as_watched_before_what_it_moved_is_written() -> None:
+    replica = Replica()
+    replica.follow(a_trailing(NOW))
+    await replica.life()
+    replica.tick("101")
+    replica.meanwhile = lambda: replica.tick("110")
+    await replica.keeping.turn(5)
+    assert replica.until[BTC] < replica.clock.now()
+    assert Decimal(110) not in {extreme.price for _, _, extreme in replica.kept}
+    await replica.keeping.turn(10)
+    assert replica.until[BTC] == replica.clock.now()
+    assert Decimal(110) in {extreme.price for _, _, extreme in replica.kept}
+
+
+async def test_the_venue_is_not_asked_for_the_past_of_what_nobody_holds_any_more() -> None:
+    replica = Replica(silent=True)
+    position = a_trailing(NOW - timedelta(minutes=1))
+    replica.follow(position)
+    await replica.life()
+    replica.index.remove(position.position_id)
+    for _ in range(3):
+        await replica.life()
+    assert len(replica.asked) == 1
 
 
 async def test_pruning_keeps_what_levels_need() -> None:
