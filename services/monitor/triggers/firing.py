@@ -8,6 +8,7 @@ second.
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol
@@ -24,7 +25,7 @@ from services.monitor.carrying.work import Claims
 from services.monitor.domain.attempts import REFUSED_PAUSE, Opening, Paused, Settled
 from services.monitor.domain.following import Change
 from services.monitor.domain.intent import Decision, Evidence, Intent, Outcome
-from services.monitor.domain.position import Position
+from services.monitor.domain.position import Instrument, Position
 from services.monitor.domain.price_check import Price
 from services.monitor.domain.triggers.trigger import Trigger, TriggerIndex
 from services.monitor.triggers.watermarks import Watermarks
@@ -33,6 +34,15 @@ _log = structlog.get_logger(__name__)
 
 _CAUSES = {LevelKind.STOP_LOSS: OrderCause.STOP_LOSS, LevelKind.TAKE_PROFIT: OrderCause.TAKE_PROFIT}
 _RETRY = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Crossing:
+    """A level that was reached and has not led to a close yet."""
+
+    partition: int
+    instrument: Instrument
+    since: datetime
 
 
 class Closes(Protocol):
@@ -67,7 +77,7 @@ class Firing:
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._settled: dict[str, int] = {}
         self._quiet_until: dict[str, datetime] = {}
-        self._crossed: dict[str, tuple[int, datetime]] = {}
+        self._crossed: dict[str, _Crossing] = {}
 
     def on_change(self, change: Change) -> None:
         """Take in what became of a followed position."""
@@ -75,6 +85,7 @@ class Firing:
             if change.before is None or not _same_arming(change.before, change.after):
                 self._watermarks.owe(change.after)
                 self._forget_refusal(change.after.position_id)
+                self._crossed.pop(change.after.position_id, None)
             self._index.put(change.after, self._watermarks.of(change.after))
         elif change.before is not None:
             position_id = change.before.position_id
@@ -96,8 +107,13 @@ class Firing:
     def recheck(self, price: Price) -> None:
         """Hold the last price against all levels again: what waited, or was refused, or has only just been set."""
         standing = self._index.standing(price.instrument, price.value)
-        for position_id in standing.recovered:
-            self._crossed.pop(position_id, None)
+        stands = {trigger.position.position_id for trigger in standing.triggers}
+        # Not those that the index says have recovered: of a newer version it does not know that it had been reached.
+        known = [one for one, crossing in self._crossed.items() if crossing.instrument == price.instrument]
+        for position_id in known:
+            if position_id in stands:
+                continue
+            del self._crossed[position_id]
             if self._quiet_until.pop(position_id, None) is not None:
                 self._recovered.add(position_id)
         for trigger in standing.triggers:
@@ -114,7 +130,8 @@ class Firing:
         One that a person has paused, or that its venue refuses, counts as well: the stop did not do what it is for.
         """
         now, held = self._clock.now(), self._claims.claims()
-        return max((now - at for partition, at in self._crossed.values() if partition in held), default=timedelta(0))
+        since = (crossing.since for crossing in self._crossed.values() if crossing.partition in held)
+        return max((now - at for at in since), default=timedelta(0))
 
     async def drain(self) -> None:
         """Begin nothing more; what was begun is the closer's."""
@@ -133,7 +150,8 @@ class Firing:
 
     def _start(self, trigger: Trigger, price: Price) -> None:
         position_id = trigger.position.position_id
-        self._crossed.setdefault(position_id, (partition_of(trigger.position.account_id), self._clock.now()))
+        crossing = _Crossing(partition_of(trigger.position.account_id), price.instrument, self._clock.now())
+        self._crossed.setdefault(position_id, crossing)
         evidence = Evidence(self._clock.now(), trigger.price, trigger.level_price, price.at)
         afresh = position_id in self._recovered
         self._recovered.discard(position_id)
@@ -155,7 +173,8 @@ class Firing:
             return
         if intent.outcome is not None and intent.outcome.settles:
             self._settled[position_id] = max(intent.position_version, self._settled.get(position_id, 0))
-            _, since = self._crossed.pop(position_id, (0, decision.evidence.decided_at))
+            crossing = self._crossed.pop(position_id, None)
+            since = decision.evidence.decided_at if crossing is None else crossing.since
             self._closed_after(self._clock.now() - since)
             self._forget_refusal(position_id)
         elif intent.outcome is Outcome.REFUSED:

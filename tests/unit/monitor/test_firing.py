@@ -1,6 +1,8 @@
 """From prices to closings: once for each version, in held partitions alone, and by hand as well."""
 
 import asyncio
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -13,12 +15,13 @@ from services.common.errors import (
     PositionNotFound,
     TradingNotEnabled,
 )
+from services.common.trading.level import Level, LevelRules, NoLevel, Pinned
 from services.monitor.domain.errors import CloseRejected, CloseUnresolved
 from services.monitor.domain.following import Change
 from services.monitor.domain.price_check import Price
 from tests.fakes.orders import Answer
 from tests.unit.monitor.replica import Monitor
-from tests.unit.monitor.world import ACCOUNT, PARTITION
+from tests.unit.monitor.world import ACCOUNT, ARMED_AT, PARTITION
 from tests.waiting import until
 
 
@@ -78,6 +81,31 @@ async def test_a_refused_stop_leaves_its_account_unguarded_and_fires_again_once_
     assert monitor.venue.state.sent == 2
     assert monitor.venue.state.quantity == 0
     assert not monitor.firing.trouble(monitor.position)
+
+
+async def test_a_crossing_is_over_once_its_level_was_moved_away() -> None:
+    monitor = Monitor(Answer.FILTERED)
+    await monitor.tick("63900")
+    monitor.clock.advance(30)
+    assert monitor.firing.crossed_for() == timedelta(seconds=30)
+    away = LevelRules(Level(Pinned(Decimal(63000)), ARMED_AT, Decimal(66000)), Level(NoLevel()))
+    moved = replace(monitor.position, version=4, levels=away)
+    monitor.firing.on_change(Change(monitor.position, moved))
+    await monitor.tick("63900")
+    monitor.clock.advance(30)
+    assert monitor.firing.crossed_for() == timedelta(0)
+
+
+async def test_a_price_that_recovers_as_the_size_changes_has_recovered() -> None:
+    monitor = Monitor(Answer.FILTERED)
+    await monitor.tick("63900")
+    smaller = replace(monitor.position, version=4, quantity=Decimal("0.001"))
+    monitor.firing.on_change(Change(monitor.position, smaller))
+    monitor.venue.state.quantity = smaller.quantity
+    await monitor.tick("64100")
+    assert monitor.firing.crossed_for() == timedelta(0)
+    await monitor.tick("63900")
+    assert monitor.venue.state.quantity == 0, "it crosses anew: the pause after the refusal is over"
 
 
 async def test_a_part_is_closed_and_no_more_and_the_stop_closes_the_rest() -> None:
