@@ -1,8 +1,8 @@
 """Whether a price may trigger anything.
 
 Invariants: a price that is not positive, is older than the limit, or is dated that far ahead, never counts: one stamp
-from the future would make all that follow seem late; a price that has nothing before it, or lies more than the limit away
-from the one before, counts only once a second source says nearly the same.
+from the future would make all that follow seem late; a price that has nothing before it, or lies more than the limit
+away from the one before, counts only once a second source says nearly the same.
 """
 
 from dataclasses import dataclass

@@ -4,22 +4,25 @@ Invariants: the rows of an instrument are a monotone stack as in `services.commo
 them; what is news in the table is told in the same transaction, once, whichever replica saw it first.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
+from uuid import UUID
 
-from sqlalchemy import ColumnElement, RowMapping, and_, delete, func, select
+from sqlalchemy import ColumnElement, RowMapping, and_, delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.common.database import transaction
-from services.common.outbox import append
+from services.common.outbox import OUTBOX, append
 from services.common.trading.extremes import Extreme, Extremes, TriggerPrice
 from services.common.trading.side import Side, Venue
 from services.monitor.domain.alert import Alert
 from services.monitor.domain.position import Instrument
 from services.monitor.events.told import alert_triggered, extreme_moved
-from services.monitor.store import PRICE_EXTREMES, PRICES_WATCHED
+from services.monitor.store import PRICE_EXTREMES, PRICES_WATCHED, TRIGGERED_ALERTS
 from services.monitor.triggers.watermarks import News
+
+_LOCK_TELLING = text("SELECT pg_advisory_xact_lock(hashtextextended('crossed unwatched', 0))")
 
 
 class PostgresExtremes:
@@ -68,11 +71,15 @@ class PostgresExtremes:
         async with transaction(self._engine) as connection:
             await connection.execute(delete(PRICE_EXTREMES).where(_of(instrument), PRICE_EXTREMES.c.at < before))
 
-    async def tell(self, alerts: Iterable[Alert], now: datetime) -> None:
-        """Alerts that belong to no other write. Raises DatabaseUnavailable."""
+    async def tell(self, alerts: Mapping[UUID, Alert], now: datetime) -> None:
+        """Alerts that belong to no other write, each once whoever finds it. Raises DatabaseUnavailable."""
         async with transaction(self._engine) as connection:
-            for alert in alerts:
-                await append(connection, alert_triggered(alert, now))
+            await connection.execute(_LOCK_TELLING)
+            known = select(TRIGGERED_ALERTS.c.event_id).where(TRIGGERED_ALERTS.c.event_id.in_(alerts))
+            told = set(await connection.scalars(known.union(select(OUTBOX.c.id).where(OUTBOX.c.id.in_(alerts)))))
+            for event_id, alert in alerts.items():
+                if event_id not in told:
+                    await append(connection, alert_triggered(alert, now, event_id))
 
 
 async def _merge(

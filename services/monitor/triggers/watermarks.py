@@ -53,9 +53,12 @@ class Watermarks:
         watched_until: Mapping[Instrument, datetime],
     ) -> None:
         """Take in what was written before this process began; before any position."""
-        for instrument, side, extreme in kept:
-            self._of(instrument).kept.take(side, [extreme])
+        self.merge(kept)
         self._watched_until = dict(watched_until)
+
+    def merge(self, kept: Iterable[tuple[Instrument, Side, Extreme]]) -> set[Instrument]:
+        """Take in what any replica has written; the instruments of which that was news here."""
+        return {instrument for instrument, side, extreme in kept if self._of(instrument).kept.take(side, [extreme])}
 
     def of(self, position: Position) -> Decimal | None:
         """The best price in a position's favour since its levels were armed, as far as it is known."""

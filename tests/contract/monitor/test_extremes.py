@@ -1,7 +1,9 @@
 """Price extremes over a real Postgres: a monotone stack whoever writes, each news told once."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from uuid import UUID
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from protos.monitor.v1.events_pb2 import TRIGGER_PRICE_MARK, ExtremeMoved
 from services.common.database import transaction
 from services.common.trading.extremes import Extreme, Extremes
 from services.common.trading.side import Side, Venue
+from services.monitor.domain.alert import Alert, AlertKind
 from services.monitor.domain.position import Instrument
 from services.monitor.triggers.store import PostgresExtremes
 from services.monitor.triggers.watermarks import News
@@ -79,3 +82,16 @@ async def test_what_no_level_needs_is_forgotten(engine: AsyncEngine) -> None:
         await rows.write(instrument, News((Extreme(Decimal(100), NOW),), ()), NOW)
     await rows.prune(BTC, NOW + timedelta(seconds=1))
     assert [row[0] for row in (await rows.load())[0]] == [other]
+
+
+async def test_what_was_crossed_unwatched_is_told_once_whoever_finds_it(engine: AsyncEngine) -> None:
+    rows = PostgresExtremes(engine)
+    found = {
+        UUID(int=number): Alert(AlertKind.CROSSED_AND_RECOVERED, "demo", f"account-{number}", "crossed")
+        for number in (1, 2)
+    }
+    await asyncio.gather(rows.tell({UUID(int=1): found[UUID(int=1)]}, NOW), rows.tell(found, NOW))
+    await rows.tell(found, NOW)
+    async with transaction(engine) as connection:
+        told = await connection.scalars(text("SELECT id FROM outbox ORDER BY id"))
+        assert [UUID(str(one)) for one in told] == [UUID(int=1), UUID(int=2)]

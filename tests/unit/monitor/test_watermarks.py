@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 
@@ -58,6 +59,8 @@ class Replica:
     asked: list[tuple[datetime, PriceKind]] = field(default_factory=list)
     silent: bool = False
     down: bool = False
+    epoch: int = 1
+    """Of the partition's lease; 0 while it is another's."""
     meanwhile: Callable[[], None] | None = None
     """What happens while the next question is under way."""
 
@@ -107,8 +110,11 @@ class Replica:
     async def prune(self, instrument: Instrument, before: datetime) -> None:
         self.kept = [row for row in self.kept if row[2].at >= before]
 
-    async def tell(self, alerts: Iterable[Alert], now: datetime) -> None:
-        self.told += alerts
+    async def tell(self, alerts: Mapping[UUID, Alert], now: datetime) -> None:
+        self.told += alerts.values()
+
+    async def load(self) -> tuple[Iterable[tuple[Instrument, Side, Extreme]], Mapping[Instrument, datetime]]:
+        return list(self.kept), dict(self.until)
 
     async def read_price(self, venue: Venue, symbol: str, kind: PriceKind = PriceKind.MARK) -> VenuePrice:
         raise AssertionError("not asked for")
@@ -130,7 +136,7 @@ class Replica:
         return tuple(candle for candle in self.candles if since <= candle.opened_at < until)
 
     def claims(self) -> Mapping[int, Claim]:
-        return {PARTITION: Claim("one", PARTITION, 1)}
+        return {PARTITION: Claim("one", PARTITION, self.epoch)} if self.epoch else {}
 
 
 async def test_a_watermark_is_the_same_after_a_restart_without_any_candle() -> None:
@@ -203,6 +209,43 @@ async def test_what_was_crossed_unwatched_is_told(now_at: str, kind: AlertKind) 
     assert (alert.kind, alert.level_price, alert.price) == (kind, Decimal(98), Decimal("97.5"))
     crossed = replica.index.crossed(BTC, Decimal(now_at))
     assert bool(crossed.triggers) is (kind is AlertKind.CROSSED_UNWATCHED)
+
+
+async def test_what_was_crossed_unwatched_is_told_once_the_lease_of_the_one_before_has_lapsed() -> None:
+    replica = Replica(candles=bars(("100", "99"), ("100", "97.5"), ("99.5", "97.6")), now_at="99", epoch=0)
+    replica.follow(a_trailing(NOW - timedelta(minutes=5)))
+    await replica.life()
+    assert not replica.told
+    replica.clock.advance(6)
+    replica.epoch = 1
+    for _ in range(2):
+        await replica.life()
+    (alert,) = replica.told
+    assert alert.kind is AlertKind.CROSSED_AND_RECOVERED
+
+
+async def test_what_was_crossed_unwatched_is_not_told_by_who_does_not_come_to_hold_it() -> None:
+    replica = Replica(candles=bars(("100", "99"), ("100", "97.5"), ("99.5", "97.6")), now_at="99", epoch=0)
+    replica.follow(a_trailing(NOW - timedelta(minutes=5)))
+    await replica.life()
+    replica.clock.advance(60)
+    replica.epoch = 1
+    await replica.life()
+    assert not replica.told
+
+
+async def test_whoever_takes_a_partition_takes_in_the_watermark_that_its_holder_saw() -> None:
+    replica = Replica(epoch=0)
+    replica.follow(a_trailing(NOW))
+    await replica.life()
+    replica.tick("101")
+    await replica.keeping.turn(1)
+    replica.kept.append((BTC, Side.LONG, Extreme(Decimal(105), NOW + timedelta(milliseconds=500))))
+    await replica.keeping.turn(2)
+    assert replica.index.watermark(a_position().position_id) == Decimal(101), "another still holds it"
+    replica.epoch = 1
+    await replica.keeping.turn(3)
+    assert replica.index.watermark(a_position().position_id) == Decimal(105)
 
 
 async def test_a_venue_that_does_not_answer_is_asked_again() -> None:
