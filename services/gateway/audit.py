@@ -71,6 +71,6 @@ def read_cursor(cursor: str) -> Place:
         moment = datetime.fromisoformat(at)
         if moment.tzinfo is None:
             raise ValueError("no zone")
-        return moment, str(UUID(attempt_id))
-    except (ValueError, binascii.Error) as error:
+        return moment.astimezone(UTC), str(UUID(attempt_id))
+    except (ValueError, OverflowError, binascii.Error) as error:
         raise FieldInvalid(field="cursor", problem="expected nextCursor of the page before") from error

@@ -19,7 +19,7 @@ from services.common.status import RemoteFailure
 from services.gateway.audit import AuditPage, AuditQuery, read_cursor
 from services.gateway.clients import SERVING, UNREACHABLE, Accounts, Books, Reconciliation, VenueStatuses
 from services.gateway.http import examples, words
-from services.gateway.http.body import check_percent
+from services.gateway.http.body import check_percent, in_utc
 from services.gateway.http.identity import Authenticate, Caller, require_admin
 from services.gateway.http.json import Body, Document, instant, number, respond
 from services.gateway.http.openapi import documented
@@ -281,6 +281,8 @@ def _service(parts: Mapping[str, str]) -> ServiceDocument:
 
 
 def _aware(field: str, moment: datetime | None) -> datetime | None:
-    if moment is not None and moment.tzinfo is None:
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
         raise FieldInvalid(field=field, problem="expected a moment with its zone, such as 2025-10-21T12:00:00Z")
-    return moment
+    return in_utc(field, moment)

@@ -14,6 +14,7 @@ from protos.positions.v1 import history_pb2
 from services.common.errors import FieldInvalid
 from services.gateway.clients import History
 from services.gateway.http import history_examples, words
+from services.gateway.http.body import in_utc
 from services.gateway.http.identity import Authenticate, Caller
 from services.gateway.http.json import (
     Document,
@@ -53,8 +54,8 @@ async def choose(
 ) -> Choice:
     """The query parameters that all of history takes. Raises FieldInvalid for a period beside a beginning or an end."""
     narrowed = history_pb2.TradeFilter(
-        since=_stamp(since),
-        until=_stamp(until),
+        since=_stamp("from", since),
+        until=_stamp("to", until),
         exchange=words.EXCHANGES[exchange] if exchange else words.EVERY_EXCHANGE,
         symbol=symbol.upper(),
         flow_id=flow,
@@ -220,9 +221,9 @@ def _drawdown(fall: history_pb2.MaxDrawdown) -> DrawdownDocument:
     )
 
 
-def _stamp(moment: datetime | None) -> Timestamp | None:
+def _stamp(field: str, moment: datetime | None) -> Timestamp | None:
     if moment is None:
         return None
     stamp = Timestamp()
-    stamp.FromDatetime(moment)
+    stamp.FromDatetime(in_utc(field, moment))
     return stamp

@@ -1,5 +1,7 @@
 """Every failure has one shape, and says nothing of what is inside."""
 
+import base64
+
 import httpx
 import pytest
 
@@ -18,6 +20,8 @@ from services.common.errors import (
 from services.gateway.http.errors import STATUS_OF_KIND
 from tests.unit.gateway.conftest import World
 from tests.unit.gateway.positions import booked_position
+
+OLDEST = base64.urlsafe_b64encode(b"0001-01-01T00:00:00+14:00 00000000-0000-0000-0000-000000000000").decode()
 
 
 def test_every_kind_has_a_status() -> None:
@@ -137,6 +141,59 @@ async def test_a_bad_parameter_is_422_with_the_field_named(client: httpx.AsyncCl
 async def test_a_body_that_is_too_large_is_refused_before_it_is_read_whole(client: httpx.AsyncClient) -> None:
     answer = await client.post("/api/user-api-keys/add", content=b"x" * (64 * 1024 + 1))
     assert (answer.status_code, answer.json()["code"]) == (413, "BODY_TOO_LARGE")
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b'{"kind": "price_target", "note": "a\\u0000b"}', "body"),
+        (b'{"kind": "profit_amount", "direction": "above", "threshold": 1e-19}', "threshold"),
+        (b'{"kind": "profit_amount", "direction": "above", "threshold": 1e20}', "threshold"),
+        (
+            b'{"kind": "profit_amount", "direction": "above", "threshold": 12345678901234567890.1234567890123456789}',
+            "threshold",
+        ),
+    ],
+    ids=["a character that cannot be kept", "too small", "too large", "too long"],
+)
+async def test_what_nothing_could_hold_is_refused_at_the_door(
+    world: World, client: httpx.AsyncClient, body: bytes, field: str
+) -> None:
+    answer = await client.post("/api/alerts", content=body)
+    assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, "VALIDATION_FAILED", field)
+    assert not world.write_log.attempts
+
+
+async def test_what_is_nested_without_end_is_refused_at_the_door(client: httpx.AsyncClient) -> None:
+    body = b'{"marketConditions": ' + b"[" * 30_000 + b"]" * 30_000 + b"}"
+    answer = await client.post("/api/flows/a-flow/executions", content=body)
+    assert (answer.status_code, answer.json()["field"]) == (422, "body")
+
+
+async def test_a_zero_is_a_zero_however_many_places_it_is_said_to_have(world: World, client: httpx.AsyncClient) -> None:
+    body = b'{"kind": "profit_amount", "direction": "above", "threshold": 0E-999999999, "note": "a \\\\u0000"}'
+    answer = await client.post("/api/alerts", content=body)
+    assert answer.status_code == 200
+    [attempt] = world.write_log.attempts.values()
+    assert attempt.details["threshold"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/api/positions/history?from=0001-01-01T00:00:00%2B14:00", "from"),
+        ("/api/positions/history.csv?to=9999-12-31T23:59:59-14:00", "to"),
+        ("/api/performance/summary?from=0001-01-01T00:00:00%2B14:00", "from"),
+        ("/api/admin/audit?since=0001-01-01T00:00:00%2B14:00", "since"),
+        ("/api/admin/audit?until=9999-12-31T23:59:59-14:00", "until"),
+        ("/api/admin/audit?cursor=" + OLDEST, "cursor"),
+    ],
+)
+async def test_a_moment_that_no_clock_has_is_422(
+    world: World, client: httpx.AsyncClient, path: str, field: str
+) -> None:
+    answer = await client.get(path, headers={"Authorization": f"Bearer {world.token(role='admin')}"})
+    assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (422, "VALIDATION_FAILED", field)
 
 
 @pytest.mark.parametrize("position_id", ["OP_1%00_1", "x" * 65, "%20", "%F0%9F%90%8D"])
