@@ -37,6 +37,7 @@ class Subscription:
         self.ending: Ending | None = None
         self._backlog = backlog
         self._held = held
+        self._seen = 0  # up to here it was told by what was read for it
         self._extra = 0  # what it is told of the past does not count against its bound
         self._waiting: deque[tuple[int, str]] = deque()
         self._marks: dict[str, str] = {}
@@ -63,6 +64,8 @@ class Subscription:
         """Add a message; False, and the end, where too many are waiting. A message without a place has sequence 0."""
         if self.ending is not None:
             return False
+        if 0 < sequence <= self._seen:
+            return True  # the past was read further than facts had been handed on here
         if len(self._waiting) - self._extra >= self._backlog:
             self.end(Ending.SLOW_CLIENT)
             return False
@@ -77,15 +80,21 @@ class Subscription:
             self._changed.set()
 
     def resume(self, first: Sequence[str], seen: int) -> None:
-        """Give `first`, then what came meanwhile and is later than `seen`, then whatever comes."""
+        """Give `first`, then what came meanwhile or comes and is later than `seen`."""
         if self.ending is not None:
             return
         later = [(sequence, message) for sequence, message in self._waiting if not 0 < sequence <= seen]
+        self._seen = seen
         self._waiting = deque([(0, message) for message in first])
         self._extra = len(first)
         self._waiting.extend(later)
         self._held = False
         self._changed.set()
+
+    def begin_anew(self, message: str) -> bool:
+        """Add a message after which places mean something else, as those of a stream that was made anew; as `put`."""
+        self._seen = 0
+        return self.put(message)
 
     def end(self, ending: Ending) -> None:
         """End it; the first reason stays."""
@@ -139,9 +148,11 @@ class Hub:
             subscription.mark(key, message)
 
     def publish_to_all(self, message: str) -> None:
-        """Give a message to every subscription of every user."""
-        for user_id in tuple(self._by_user):
-            self.publish(user_id, message)
+        """Give a message to every subscription of every user, which begins anew with it."""
+        for subscriptions in tuple(self._by_user.values()):
+            for subscription in tuple(subscriptions):
+                if not subscription.begin_anew(message):
+                    self.detach(subscription)
 
     def watches(self, user_id: str) -> bool:
         """Whether somebody of that user is there."""

@@ -95,3 +95,22 @@ async def test_a_user_has_so_many_readers_and_no_more() -> None:
     hub.detach(kept[0])
     assert hub.attach("alice").ending is None
     assert (hub.size, sorted(hub.users), hub.watches("bob")) == (2, ["alice"], False)
+
+
+async def test_a_fact_that_was_read_from_the_past_is_not_given_again_when_it_comes() -> None:
+    hub = Hub(backlog=10, per_user=3)
+    reader = hub.attach("alice", held=True)
+    reader.resume(["ready", "6", "7"], 7)
+    for sequence in (6, 7, 8):
+        hub.publish("alice", str(sequence), sequence)
+    hub.publish("alice", "pong")
+    assert [await reader.next() for _ in range(5)] == ["ready", "6", "7", "8", "pong"]
+
+
+async def test_after_a_resync_the_places_of_before_mean_nothing() -> None:
+    hub = Hub(backlog=10, per_user=3)
+    reader = hub.attach("alice", held=True)
+    reader.resume(["ready"], 7)
+    hub.publish_to_all("resync_required")
+    hub.publish("alice", "1", 1)
+    assert [await reader.next() for _ in range(3)] == ["ready", "resync_required", "1"]
