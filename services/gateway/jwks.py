@@ -2,7 +2,8 @@
 
 Invariants: a key is good for one algorithm, that of its kind (RSA: RS256, P-256: ES256), and for signatures alone; an
 id that is not known asks the address once more, and however many such tokens come, no more often than the spacing
-allows; keys that were fetched stay good while the address cannot be reached, but not for ever.
+allows; keys that were fetched stay good while the address cannot be reached, but not for ever, and while it hangs one
+request waits for it and no more.
 """
 
 import asyncio
@@ -85,7 +86,9 @@ class PublishedKeys:
 
     async def find(self, key_id: str | None) -> SigningKey | None:
         """The key of that id; None where there is none. Raises SigningKeysUnavailable."""
-        if not self._is_younger_than(self._fresh) or key_id not in self._keys:
+        known = key_id in self._keys
+        # Whoever holds the lock asks already, and the address may hang: a key that is known need not wait for it.
+        if not (known and (self._is_younger_than(self._fresh) or self._lock.locked())):
             await self._refresh(key_id)
         if not self._is_younger_than(self._stale):
             raise SigningKeysUnavailable

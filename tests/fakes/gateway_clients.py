@@ -3,6 +3,7 @@
 A fake with `fails` set raises that instead of answering, as a channel does when a service is down.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -330,9 +331,14 @@ class FakeKeySource:
         self.keys = list(keys)
         self.fails: KeySetUnreadable | None = None
         self.fetched = 0
+        self.asked = asyncio.Event()
+        self.hangs: asyncio.Event | None = None
 
     async def fetch(self) -> object:
         self.fetched += 1
+        if self.hangs is not None:
+            self.asked.set()
+            await self.hangs.wait()
         if self.fails is not None:
             raise self.fails
         return {"keys": self.keys}

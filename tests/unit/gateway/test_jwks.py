@@ -103,6 +103,20 @@ async def test_keys_stay_good_for_a_while_when_their_address_is_away_but_not_for
     assert await issuer.admits(token(RSA, "r"))
 
 
+async def test_while_the_address_hangs_nobody_waits_for_it_whose_key_is_known() -> None:
+    issuer = Issuer(public(RSA, "r"))
+    assert await issuer.admits(token(RSA, "r"))
+    issuer.clock.advance(301)
+    issuer.source.hangs = asyncio.Event()
+    waiting = asyncio.create_task(issuer.admits(token(RSA, "r")))
+    await issuer.source.asked.wait()
+    async with asyncio.timeout(5):
+        assert await issuer.admits(token(RSA, "r"))
+    assert not waiting.done()
+    issuer.source.hangs.set()
+    assert await waiting
+
+
 async def test_the_algorithm_is_the_keys_own() -> None:
     issuer = Issuer(public(RSA, "r"))
     secret_of_the_public_key = sign({"sub": "demo", "exp": NOW + timedelta(days=1)})
