@@ -1,8 +1,8 @@
 """What becomes of the extremes that the monitor tells: samples of trailing stops, and a snapshot to start from.
 
-Invariants: a sample is no version of a position; at most one a minute, and only where the stop has moved with the price:
-a stop that stands on its floor has not, whatever the trail under it does; a snapshot is
-never ahead of its place in the stream, so that what follows it may be taken in twice but is never left out.
+Invariants: a sample is no version of a position; at most one a minute, and only where the stop has moved with the
+price: a stop that stands on its floor has not, whatever the trail under it does; a snapshot is never ahead of its place
+in the stream, so that what follows it may be taken in twice but is never left out.
 """
 
 import asyncio

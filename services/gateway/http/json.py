@@ -1,7 +1,7 @@
 """JSON in and out: camelCase, times in ISO 8601 with milliseconds and Z, money never through a float.
 
-Invariants: a number in an answer is written from its Decimal; a number in a request is read into a Decimal from its
-text.
+Invariants: a number in an answer is written from its Decimal, plainly, never with an exponent; a number in a request is
+read into a Decimal from its text.
 """
 
 from datetime import UTC, datetime
@@ -15,7 +15,21 @@ from starlette.responses import Response
 
 from services.common.trading.money import format_decimal, parse_decimal
 
-_encoder = msgspec.json.Encoder(decimal_format="number")
+
+class _Plain(Decimal):
+    """A number that Decimal would write with an exponent, 1E-7: its text is the plain one."""
+
+    def __str__(self) -> str:
+        return format(self, "f")
+
+
+def _write(value: object) -> object:
+    if isinstance(value, _Plain):
+        return msgspec.Raw(str(value).encode())
+    raise NotImplementedError
+
+
+_encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=_write)
 _CENT = Decimal("0.01")
 _REMEMBERED = 16_384
 
@@ -55,7 +69,8 @@ def number(text: str) -> Decimal:
 
 def plain(value: Decimal) -> Decimal:
     """A decimal as it is written: no exponent of tens, no trailing zeros."""
-    return Decimal(format_decimal(value))
+    number = Decimal(format_decimal(value))
+    return number if "E" not in str(number) else _Plain(number)
 
 
 def optional_number(text: str) -> Decimal | None:

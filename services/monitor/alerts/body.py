@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import msgspec
 
+from services.common.trading.money import format_decimal
 from services.monitor.alerts.rows import Told
 
 
@@ -14,8 +15,8 @@ class _Data(msgspec.Struct, rename="camel", kw_only=True, frozen=True):
     kind: str
     exchange: str | None
     symbol: str | None
-    price: Decimal | None
-    level_price: Decimal | None
+    price: msgspec.Raw | None
+    level_price: msgspec.Raw | None
     reason: str
     note: str | None
 
@@ -27,11 +28,8 @@ class _Body(msgspec.Struct, rename="camel", kw_only=True, frozen=True):
     data: _Data
 
 
-_ENCODER = msgspec.json.Encoder(decimal_format="number")
-
-
 def write_body(told: Told) -> str:
-    """The body of a webhook's message. Numbers are JSON numbers, written from the Decimal."""
+    """The body of a webhook's message. Numbers are JSON numbers, written plainly from the Decimal."""
     alert = told.alert
     body = _Body(
         event_id=str(told.event_id),
@@ -43,10 +41,14 @@ def write_body(told: Told) -> str:
             kind=alert.kind.value,
             exchange=alert.venue.value if alert.venue else None,
             symbol=alert.symbol or None,
-            price=alert.price,
-            level_price=alert.level_price,
+            price=_number(alert.price),
+            level_price=_number(alert.level_price),
             reason=alert.reason,
             note=alert.note or None,
         ),
     )
-    return _ENCODER.encode(body).decode()
+    return msgspec.json.encode(body).decode()
+
+
+def _number(value: Decimal | None) -> msgspec.Raw | None:
+    return None if value is None else msgspec.Raw(format_decimal(value).encode())

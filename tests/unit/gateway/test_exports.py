@@ -128,6 +128,14 @@ def test_no_cell_is_a_formula(text: str) -> None:
     assert cell in (text, f"'{text}")
 
 
+async def test_the_smallest_of_prices_is_written_without_an_exponent_there_too(
+    world: World, client: httpx.AsyncClient
+) -> None:
+    world.history.page = history_pb2.ListHistoryResponse(positions=[closed_position(price="0.00000012")])
+    (row,) = rows((await client.get(CSV)).text)
+    assert row["exit_price"] == "0.00000012"
+
+
 async def test_a_flow_named_like_a_formula(world: World, client: httpx.AsyncClient) -> None:
     position = closed_position(realized_pnl="-3.5")
     position.provenance.flow_id = '=HYPERLINK("http://x","y")'

@@ -75,6 +75,13 @@ async def test_prices_keep_every_digit_that_a_float_would_lose(world: World, cli
     assert '"entryPrice":12345678.123456789012345678' in (await client.get("/api/positions/current")).text
 
 
+async def test_the_smallest_of_prices_is_written_without_an_exponent(world: World, client: httpx.AsyncClient) -> None:
+    world.live.answers["demo"] = live_answer(live_position(entry_price="0.000000120", quantity="1E+3"))
+    text = (await client.get("/api/positions/current")).text
+    assert '"entryPrice":0.00000012,' in text
+    assert '"quantity":1000,' in text
+
+
 async def test_without_keys_the_answer_says_so_in_the_error_shape(world: World, client: httpx.AsyncClient) -> None:
     world.live.fails = NoVerifiedApiKeys()
     answer = await client.get("/api/positions/current")

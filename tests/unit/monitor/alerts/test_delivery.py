@@ -3,15 +3,20 @@
 import hashlib
 import hmac
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.common.errors import FieldInvalid
+from services.monitor.alerts.body import write_body
+from services.monitor.alerts.rows import Told
+from services.monitor.domain.alert import Alert, AlertKind
 from services.monitor.domain.alerts.delivery import ATTEMPTS, derive_secret, retry_after, sign
 from services.monitor.domain.alerts.destination import AddressNotPublic, check_addresses, is_public, parse_url
 
@@ -128,3 +133,13 @@ def test_whatever_text_is_refused_with_a_typed_error_or_is_a_url(text: str) -> N
             continue
         assert destination.host
         assert 0 < destination.port < 65536
+
+
+def test_numbers_of_a_message_are_written_plainly() -> None:
+    alert = Alert(
+        *(AlertKind.PRICE_TARGET, "demo", "", "reached"),
+        price=Decimal("0.000000120000000000"),
+        level_price=Decimal("66000.000000000000000000"),
+    )
+    body = write_body(Told(UUID(int=1), NOW, alert))
+    assert '"price":0.00000012,"levelPrice":66000,' in body
