@@ -28,6 +28,7 @@ from services.monitor.marks.marking import Marking
 from services.monitor.marks.watched import WatchedPositions
 from services.monitor.partitions.announcing import Announcer
 from services.monitor.partitions.guarding import Guarding
+from services.monitor.partitions.holding import fence
 from services.monitor.prices.wanted import WantedSymbols
 from services.monitor.prices.warming import keep_warm
 from services.monitor.prices.watch import OnPrice, PriceWatch
@@ -109,7 +110,7 @@ async def build(ground: Ground, closer: Closer, trouble: Callable[[Position], st
     )
     guarding = Guarding(
         ground.holder,
-        Announcer(ground.owner, ground.engine, bus.publish_ephemeral, ground.relay, clock),
+        Announcer(ground.owner, ground.engine, bus.publish_ephemeral, ground.relay, clock, fence),
         positions=levels.positions,
         loaded=lambda: levels.loaded,
         trouble_of_key=ground.keys.trouble,

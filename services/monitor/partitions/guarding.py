@@ -12,6 +12,7 @@ from services.common.errors import DomainError
 from services.common.trading.partition import partition_of
 from services.monitor.carrying.work import Claims
 from services.monitor.domain.guard import GuardState, judge_guards
+from services.monitor.domain.intent import Claim
 from services.monitor.domain.position import Instrument, Position
 
 _log = structlog.get_logger(__name__)
@@ -36,8 +37,8 @@ class Announces(Protocol):
         """Send it to whoever listens now."""
         ...
 
-    async def changed(self, state: GuardState) -> None:
-        """Keep the state of an account, and tell of it if it is not what was kept before."""
+    async def changed(self, state: GuardState, claim: Claim) -> None:
+        """Keep the state of an account, and tell of it if it is not what was kept before. Raises LeaseLost."""
         ...
 
 
@@ -95,7 +96,7 @@ class Guarding:
         now = {state.account_id: state for state in states}
         for account_id, state in now.items():
             if self._told.get(account_id) != state:
-                await self._announces.changed(state)
+                await self._announces.changed(state, held[partition_of(account_id)])
                 self._told[account_id] = state
         for account_id in self._told.keys() - now.keys():
             del self._told[account_id]

@@ -10,7 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from deploy.sandbox.server import running_sandbox
 from protos.monitor.v1.events_pb2 import ALERT_KIND_FEED_STALE, AlertKind, AlertTriggered, GuardChanged
@@ -77,6 +77,10 @@ async def told(engine: AsyncEngine) -> tuple[list[str], list[AlertKind.ValueType
     return guards, alerts
 
 
+async def unfenced(connection: AsyncConnection, claim: Claim) -> None:
+    """There is but one replica."""
+
+
 @pytest.mark.parametrize(("venue", "asked"), [(Venue.BINANCE, "/fapi/*"), (Venue.BYBIT, "/v5/market/*")])
 async def test_a_feed_that_fails_is_polled_then_told_of_as_stale_then_guarded_again(
     engine: AsyncEngine, market: Market, venue: Venue, asked: str
@@ -92,7 +96,7 @@ async def test_a_feed_that_fails_is_polled_then_told_of_as_stale_then_guarded_ag
         watch.subscribe({venue: frozenset({symbol})})
         guarding = Guarding(
             Holder(),
-            Announcer("one", engine, Wire().send, Wire(), clock),
+            Announcer("one", engine, Wire().send, Wire(), clock, unfenced),
             positions=lambda: (position,),
             loaded=lambda: True,
             trouble_of_key=lambda _: "",

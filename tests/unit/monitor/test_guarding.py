@@ -42,7 +42,8 @@ class Replica:
     async def beat(self, heartbeat: Heartbeat) -> None:
         self.beats.append(heartbeat)
 
-    async def changed(self, state: GuardState) -> None:
+    async def changed(self, state: GuardState, claim: Claim) -> None:
+        assert claim == self.held[claim.partition]
         self.changes.append(state)
 
 
