@@ -58,7 +58,7 @@ class PausesServiceServicer:
 
     def SetPause(self, request, context):
         """Takes effect within two seconds in every replica. Stopping closes has to be confirmed: every position is
-        unguarded while it holds. Errors: FIELD_INVALID, PAUSE_NOT_CONFIRMED.
+        unguarded while it holds. Errors: FIELD_INVALID, PAUSE_NOT_CONFIRMED, PAUSE_BY_OPERATOR.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -35,7 +35,7 @@ class PausesServiceStub:
     """The pauses that hold for a user: the user's own and everybody's."""
     SetPause: _grpc.UnaryUnaryMultiCallable[_pauses_pb2.SetPauseRequest, _pauses_pb2.SetPauseResponse]
     """Takes effect within two seconds in every replica. Stopping closes has to be confirmed: every position is
-    unguarded while it holds. Errors: FIELD_INVALID, PAUSE_NOT_CONFIRMED.
+    unguarded while it holds. Errors: FIELD_INVALID, PAUSE_NOT_CONFIRMED, PAUSE_BY_OPERATOR.
     """
 
 @_typing.type_check_only
@@ -45,7 +45,7 @@ class PausesServiceAsyncStub(PausesServiceStub):
     """The pauses that hold for a user: the user's own and everybody's."""
     SetPause: _aio.UnaryUnaryMultiCallable[_pauses_pb2.SetPauseRequest, _pauses_pb2.SetPauseResponse]  # type: ignore[assignment]
     """Takes effect within two seconds in every replica. Stopping closes has to be confirmed: every position is
-    unguarded while it holds. Errors: FIELD_INVALID, PAUSE_NOT_CONFIRMED.
+    unguarded while it holds. Errors: FIELD_INVALID, PAUSE_NOT_CONFIRMED, PAUSE_BY_OPERATOR.
     """
 
 class PausesServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -64,7 +64,7 @@ class PausesServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_pauses_pb2.SetPauseResponse, _abc.Awaitable[_pauses_pb2.SetPauseResponse]]:
         """Takes effect within two seconds in every replica. Stopping closes has to be confirmed: every position is
-        unguarded while it holds. Errors: FIELD_INVALID, PAUSE_NOT_CONFIRMED.
+        unguarded while it holds. Errors: FIELD_INVALID, PAUSE_NOT_CONFIRMED, PAUSE_BY_OPERATOR.
         """
 
 def add_PausesServiceServicer_to_server(servicer: PausesServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,6 +1,7 @@
 """The switches that stop trading: for one user, or for everybody.
 
-Invariant: whoever is stopped by either of the two is stopped; nothing that one user sets touches another.
+Invariants: whoever is stopped by either of the two is stopped; nothing that one user sets touches another; what an
+operator has stopped for a user is an operator's to let go on.
 """
 
 from collections.abc import Iterable
@@ -31,6 +32,10 @@ class PauseNotConfirmed(Precondition):
     """Pausing closes leaves every position unguarded: confirm it with the words "positions are unguarded"."""
 
 
+class PauseByOperator(Precondition):
+    """An operator has set this pause: it is theirs to change."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pause:
     """What is stopped for a user, or for EVERYBODY; nothing where both are False. `set_at` None: never set."""
@@ -44,8 +49,14 @@ class Pause:
 
     @property
     def why(self) -> str:
-        whose = "for everybody" if self.user_id == EVERYBODY else "by your own setting"
+        own = "by an operator" if self.by_operator else "by your own setting"
+        whose = "for everybody" if self.user_id == EVERYBODY else own
         return f"{self.reason} ({whose})." if self.reason else f"{whose}."
+
+    @property
+    def by_operator(self) -> bool:
+        """Whether it is a user's pause that somebody else has set."""
+        return self.set_by not in ("", self.user_id)
 
 
 class Pauses:
@@ -72,6 +83,12 @@ class Pauses:
 
     def _holding(self, user_id: str) -> tuple[Pause, Pause]:
         return self.of(EVERYBODY), self.of(user_id)
+
+
+def check_setter(kept: Pause, wanted: Pause) -> None:
+    """Raises PauseByOperator where a user would change what an operator has stopped."""
+    if (kept.opening or kept.closing) and kept.by_operator and wanted.set_by == wanted.user_id:
+        raise PauseByOperator
 
 
 def check_pause(wanted: Pause, confirmation: str) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.common.database import transaction
 from services.common.outbox import append
 from services.monitor.domain.alert import Alert, AlertKind
-from services.monitor.domain.pause import EVERYBODY, Pause, Pauses
+from services.monitor.domain.pause import EVERYBODY, Pause, Pauses, check_setter
 from services.monitor.events.told import alert_triggered
 from services.monitor.store import PAUSES
 
@@ -29,17 +29,16 @@ class PostgresPauses:
             )
 
     async def write(self, pause: Pause, now: datetime) -> None:
-        """Set one; what holds already is not set again. Raises DatabaseUnavailable."""
+        """Set one; what holds already is not set again. Raises PauseByOperator, DatabaseUnavailable."""
         async with transaction(self._engine) as connection:
             row = (
                 await connection.execute(select(PAUSES).where(PAUSES.c.user_id == pause.user_id).with_for_update())
             ).first()
-            if row is not None and (row.opening, row.closing, row.reason) == (
-                pause.opening,
-                pause.closing,
-                pause.reason,
-            ):
-                return
+            if row is not None:
+                kept = Pause(row.user_id, row.opening, row.closing, row.reason, row.set_by)
+                check_setter(kept, pause)
+                if _said(kept) == _said(pause):
+                    return
             values = {
                 "opening": pause.opening,
                 "closing": pause.closing,
@@ -57,6 +56,10 @@ class PostgresPauses:
             if pause.user_id != EVERYBODY:
                 alert = Alert(AlertKind.TRADING_PAUSED, pause.user_id, "", _told(pause))
                 await append(connection, alert_triggered(alert, now))
+
+
+def _said(pause: Pause) -> tuple[bool, bool, str, bool]:
+    return pause.opening, pause.closing, pause.reason, pause.by_operator
 
 
 def _told(pause: Pause) -> str:

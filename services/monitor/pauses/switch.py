@@ -90,7 +90,7 @@ class PauseSwitch:
     async def set(self, wanted: Pause, confirmation: str) -> Pause:
         """Set a pause, in effect here at once and elsewhere within half a second.
 
-        Raises PauseNotConfirmed, FieldInvalid, DatabaseUnavailable.
+        Raises PauseNotConfirmed, PauseByOperator, FieldInvalid, DatabaseUnavailable.
         """
         check_pause(wanted, confirmation)
         now = self._clock.now()

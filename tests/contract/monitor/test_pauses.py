@@ -26,6 +26,7 @@ from services.monitor.domain.pause import (
     EVERYBODY,
     ClosingPaused,
     Pause,
+    PauseByOperator,
     PauseNotConfirmed,
     PausesUnknown,
 )
@@ -101,6 +102,23 @@ async def test_the_user_is_told_once_of_what_changed(paused: AsyncEngine) -> Non
         (ALERT_KIND_TRADING_PAUSED, "opening paused: ill"),
         (ALERT_KIND_TRADING_PAUSED, "trading goes on"),
     ]
+
+
+async def test_what_an_operator_stops_for_a_user_is_not_the_users_to_let_go_on(paused: AsyncEngine) -> None:
+    switch = switch_on(paused)
+    await switch.set(Pause("ann", opening=True, reason="under review", set_by="root"), "")
+    for wanted in (
+        Pause("ann", set_by="ann"),
+        Pause("ann", opening=True, closing=True, reason="mine", set_by="ann"),
+        Pause("ann", opening=True, reason="mine", set_by="ann"),
+    ):
+        with pytest.raises(PauseByOperator):
+            await switch.set(wanted, CONFIRMATION)
+    assert (await switch.get("ann"))[0].reason == "under review"
+    await switch.set(Pause("ann", set_by="root"), "")
+    await switch.set(Pause("ann", opening=True, set_by="ann"), "")
+    await switch.set(Pause("ann", set_by="ann"), "")
+    assert not (await switch.get("ann"))[0].opening
 
 
 async def test_a_stop_that_is_crossed_while_closing_is_paused_fires_when_it_goes_on(paused: AsyncEngine) -> None:

@@ -19,6 +19,7 @@ from services.monitor.domain.pause import (
     Pauses,
     PausesUnknown,
     check_pause,
+    check_setter,
 )
 from services.monitor.pauses.switch import PauseSwitch
 from tests.factories import NOON
@@ -39,6 +40,7 @@ class KeptPauses:
         return self.kept
 
     async def write(self, pause: Pause, now: datetime) -> None:
+        check_setter(self.kept.of(pause.user_id), pause)
         self.kept = self.kept.with_one(replace(pause, set_at=now))
 
 
@@ -69,6 +71,12 @@ def test_stopping_closes_has_to_be_confirmed_and_explained() -> None:
         check_pause(replace(closing, reason=" "), CONFIRMATION)
     with pytest.raises(FieldInvalid):
         check_pause(Pause("ann", opening=True, reason="x" * 281), "")
+
+
+def test_a_pause_says_whose_it_is() -> None:
+    assert Pause("ann", opening=True, reason="tired", set_by="ann").why == "tired (by your own setting)."
+    assert Pause("ann", opening=True, reason="under review", set_by="root").why == "under review (by an operator)."
+    assert Pause(EVERYBODY, opening=True, reason="drill", set_by="root").why == "drill (for everybody)."
 
 
 async def test_the_switch_stands_in_the_way() -> None:
