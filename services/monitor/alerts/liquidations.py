@@ -95,7 +95,9 @@ class Liquidations:
             self._due[user_id] = now + self._between
             return
         for one in own:
-            self._watching.set_liquidation(one.position_id, found.get(one.position_id))
+            if one.position_id in found:
+                # What the live view does not show just now says nothing of it.
+                self._watching.set_liquidation(one.position_id, found[one.position_id])
         self._due[user_id] = now + self._between * (_SELDOM if self._far(own) else 1)
 
     def _matter(self) -> dict[str, list[Position]]:

@@ -137,13 +137,14 @@ class Minding:
         await for_each(asking, self._look_back, _VENUE_AT_ONCE)
 
     async def _look_back(self, instrument: Instrument) -> None:
-        since, now = self._watching.owed.get(instrument), self._clock.now()
+        since, now = self._watching.ask(instrument), self._clock.now()
         if since is None:
             return
         try:
             candles = await self._read(instrument, since, now)
         except VenueError as error:
             self._asked[instrument] = now
+            self._watching.not_told(instrument)
             _log.warning("the past is not known", symbol=instrument.symbol, since=since, why=error.kind)
             return
         self._asked.pop(instrument, None)

@@ -57,6 +57,7 @@ class Watching:
         self.due: dict[StateKey, Reach] = {}
         self.arming: dict[StateKey, Entry] = {}
         self.owed: dict[Instrument, datetime] = {}
+        self._asking: dict[Instrument, datetime] = {}
         self.positions = OpenPositions(self._wanted, self._position_changed)
         self._clock = clock
         self._price_of = price_of
@@ -150,12 +151,14 @@ class Watching:
         self._tell_symbols()
 
     def set_liquidation(self, position_id: str, price: Decimal | None) -> None:
-        """Where a position would be liquidated, as the venue says now; None: it does not say."""
-        if price is None:
+        """Where a position would be liquidated, as the venue says now; None: nowhere, as far as it says."""
+        if self._liquidations.get(position_id) == price or self.positions.get(position_id) is None:
             return
-        if self._liquidations.get(position_id) != price and self.positions.get(position_id) is not None:
+        if price is None:
+            del self._liquidations[position_id]
+        else:
             self._liquidations[position_id] = price
-            self._position_changed(position_id)
+        self._position_changed(position_id)
 
     def liquidation(self, position_id: str) -> Decimal | None:
         return self._liquidations.get(position_id)
@@ -179,11 +182,28 @@ class Watching:
     def watched(self, now: datetime) -> dict[Instrument, datetime]:
         """The instruments whose prices were not held against everything up to now, and up to when they were."""
         lagging = {one: held.until for one, held in self._books.items() if now - held.until > self._longest_gap}
-        return {**lagging, **self.owed}
+        behind = {**lagging, **self._asking}
+        return behind | {one: min(since, behind.get(one, since)) for one, since in self.owed.items()}
+
+    def ask(self, instrument: Instrument) -> datetime | None:
+        """What is owed for an instrument is asked for from now on: since when it is, None where nothing is.
+
+        What comes to be owed meanwhile goes on being owed. It ends with `looked_back` or `not_told`.
+        """
+        since = self.owed.pop(instrument, None)
+        if since is not None:
+            self._asking[instrument] = since
+        return since
+
+    def not_told(self, instrument: Instrument) -> None:
+        """What was asked for was not answered: it is owed again."""
+        since = self._asking.pop(instrument, None)
+        if since is not None and instrument in self._books:
+            self._owe(instrument, since)
 
     def looked_back(self, instrument: Instrument, candles: Iterable[Candle]) -> int:
-        """Take in the candles of what was owed for an instrument; how many entries they fired."""
-        self.owed.pop(instrument, None)
+        """Take in the candles of what was asked for; how many entries they fired."""
+        self._asking.pop(instrument, None)
         watched, bars, fired = self._books.get(instrument), tuple(candles), 0
         if watched is None:
             return 0

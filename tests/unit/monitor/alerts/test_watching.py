@@ -218,6 +218,8 @@ def test_a_new_partition_owes_what_nobody_watched_and_candles_pay_it() -> None:
     room.watching.take(PARTITIONS, dict.fromkeys(PARTITIONS, since), {})
     assert room.watching.owed == {BTC: since}
     assert room.watching.watched(room.clock.now()) == {BTC: since}
+    assert room.watching.ask(BTC) == since
+    assert room.watching.watched(room.clock.now()) == {BTC: since}, "not yet answered"
     assert room.watching.looked_back(BTC, [Candle(NOW + timedelta(minutes=6), Decimal(101), Decimal(90))]) == 1
     assert not room.watching.owed
     (reach,) = room.watching.due.values()
@@ -243,6 +245,40 @@ def test_a_gap_between_prices_is_owed() -> None:
     room.clock.advance(60)
     room.price("99")
     assert room.watching.owed == {BTC: NOW}
+
+
+def test_what_comes_to_be_owed_while_candles_are_read_is_still_owed() -> None:
+    room = Room()
+    room.watching.load([an_alert(1, TARGET)], {})
+    room.price("99")
+    room.clock.advance(60)
+    room.price("99")
+    room.watching.ask(BTC)
+    room.clock.advance(60)
+    room.price("99")
+    room.watching.looked_back(BTC, [])
+    assert room.watching.owed == {BTC: NOW + timedelta(minutes=1)}
+
+
+def test_what_the_venue_did_not_tell_is_owed_again() -> None:
+    room = Room()
+    room.clock.advance(60)
+    room.watching.load([an_alert(1, TARGET)], {})
+    room.watching.ask(BTC)
+    assert not room.watching.owed
+    room.watching.not_told(BTC)
+    assert room.watching.owed == {BTC: NOW}
+
+
+def test_who_is_liquidated_nowhere_any_more_is_not_near_it() -> None:
+    room = Room(Decimal(5))
+    position = a_position(entry_price=Decimal(100))
+    room.watching.positions.apply(position)
+    room.watching.set_liquidation(position.position_id, Decimal(95))
+    room.watching.set_liquidation(position.position_id, None)
+    assert room.watching.liquidation(position.position_id) is None
+    room.price("96")
+    assert not room.watching.due
 
 
 def test_an_alert_that_is_heard_of_late_is_owed_what_was_before() -> None:
