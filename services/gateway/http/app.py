@@ -188,8 +188,8 @@ def create_app(parts: Parts) -> FastAPI:
             expose_headers=[*EXPOSED, REQUEST_ID],
             max_age=600,
         )
-    app.add_middleware(Headers)
     app.add_middleware(Observation, instruments=parts.instruments)
+    app.add_middleware(Headers)  # the outermost: what Observation answers has them as well
     install_error_handlers(app)
     install_openapi(app, _TYPES, _DESCRIPTION)
     install_website(app, demo_token=parts.demo_token)

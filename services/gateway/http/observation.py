@@ -39,7 +39,7 @@ class HttpInstruments:
 
 
 class Observation:
-    """The outermost layer of the app."""
+    """The outermost layer of the app that answers anything itself."""
 
     def __init__(self, app: ASGIApp, instruments: HttpInstruments) -> None:
         self._app = app

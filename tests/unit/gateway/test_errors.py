@@ -201,3 +201,13 @@ async def test_an_id_that_cannot_exist_is_not_found(world: World, client: httpx.
     world.books.positions["OP_1_1"] = booked_position()
     answer = await client.get(f"/api/positions/{position_id}")
     assert (answer.status_code, answer.json()["code"]) == (404, "POSITION_NOT_FOUND")
+
+
+async def test_what_nobody_meant_is_as_guarded_as_every_other_answer(world: World, client: httpx.AsyncClient) -> None:
+    world.live.fails = RuntimeError("lost")
+    answer = await client.get("/api/positions/current")
+    assert answer.status_code == 500
+    good = {"x-content-type-options": "nosniff", "x-frame-options": "DENY", "referrer-policy": "no-referrer"}
+    assert good.items() <= dict(answer.headers).items()
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["x-request-id"]
