@@ -218,6 +218,7 @@ class Control:
                 taker_fee=taker, maker_fee=maker, onboarded_ms=venue.now_ms(), minted=True,
             )  # fmt: skip
             venue.mint_symbol(contract)
+            venue.board.make_past(symbol, max(0, wish.past_minutes))
         return {
             "symbol": symbol,
             "ccxtSymbol": f"{symbol.removesuffix('USDT')}/USDT:USDT",

@@ -62,6 +62,8 @@ class SymbolWish(Wish):
     step: Decimal | None = None
     min_notional: Decimal | None = None
     max_leverage: int = 75
+    # For how long it has been traded already; 0 is a symbol just listed.
+    past_minutes: int = 0
 
 
 class AdlWish(Wish):

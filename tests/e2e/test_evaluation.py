@@ -163,7 +163,7 @@ def priced(symbol: str, price: Decimal, rows: dict[str, Json]) -> bool:
 
 
 async def test_the_rules_tighten_a_stop_when_the_model_does_not_answer(advised: Advised, trader: Trader) -> None:
-    symbol = await trader.mint_symbol("66000")
+    symbol = await trader.mint_symbol("66000", past_minutes=120)
     position_id = await managed(trader, symbol, "buy", "0.1")
     for price in ("67200", "68400", "69600"):
         await trader.set_price(symbol, price)

@@ -120,9 +120,10 @@ class Trader:
         assert answer.status_code < 300, f"{path}: {answer.status_code} {answer.text}"
         return exact(answer.text)
 
-    async def mint_symbol(self, price: str) -> str:
-        """A symbol of this test alone, held at a price."""
-        symbol = (await self.control("/sandbox/symbols", {"price": price}))["symbol"]
+    async def mint_symbol(self, price: str, *, past_minutes: int = 0) -> str:
+        """A symbol of this test alone, held at a price, that was traded for so long before."""
+        wish = {"price": price, "pastMinutes": past_minutes}
+        symbol = (await self.control("/sandbox/symbols", wish))["symbol"]
         await self.set_price(symbol, price)
         return str(symbol)
 

@@ -1,7 +1,8 @@
 """The prices of one venue: a seeded random walk, held and released by hand.
 
 Invariants: a held price does not move; last and mark are on or near the tick grid and positive; each
-change bumps the symbol's sequence and its minute candles.
+change bumps the symbol's sequence and its minute candles. A past is made up of minutes that lead to where the price
+began, seeded as the walk is and beside it: the walk is the same with it and without.
 """
 
 import random
@@ -22,6 +23,7 @@ STEP_SIGMA = 0.0002
 STEP_LIMIT = 0.001
 PULL = 0.0005
 MARK_OFFSET = 0.00003
+MINUTE_SIGMA = 0.0004
 
 
 class Depth(NamedTuple):
@@ -113,6 +115,21 @@ class PriceBoard:
         kept = self._mark_candles[symbol] if mark else self._candles[symbol]
         growing = quote.mark_candle if mark else quote.candle
         return [*kept, growing]
+
+    def make_past(self, symbol: str, minutes: int) -> None:
+        """Candles of so many minutes before the first that is known; the same for last and mark."""
+        contract, first = self.contracts[symbol], self.candles(symbol, mark=False)[0]
+        rng = random.Random(f"{self._seed}/{symbol}/past")  # noqa: S311 - prices, not secrets
+        close, start = first.open, first.start_ms
+        for _ in range(min(minutes, KEPT_CANDLES - len(self._candles[symbol]))):
+            start -= MINUTE_MS
+            before = max(contract.tick, contract.round_price(close * Decimal(repr(1 + rng.gauss(0, MINUTE_SIGMA)))))
+            reach = Decimal(repr(abs(rng.gauss(0, MINUTE_SIGMA / 2))))
+            high = contract.round_price(max(before, close) * (1 + reach))
+            low = max(contract.tick, contract.round_price(min(before, close) * (1 - reach)))
+            for kept in (self._candles[symbol], self._mark_candles[symbol]):
+                kept.appendleft(Candle(start, before, high, low, close))
+            close = before
 
     def restore_candles(self) -> None:
         """Take the closed minutes from the state; call once, when all symbols are listed."""

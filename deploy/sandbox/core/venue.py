@@ -28,6 +28,9 @@ from .symbols import Contract, VenueName, list_contracts
 DEFAULT_LEVERAGE: dict[VenueName, int] = {"binance": 20, "bybit": 10}
 KEY_ALPHABET = string.ascii_letters + string.digits
 
+PAST_MINUTES = 360
+"""How long the contracts that are there from the start have been traded."""
+
 
 class Listener(Protocol):
     """Hears of what happened at the venue, to tell those who stream it."""
@@ -69,6 +72,8 @@ class Venue:
         for contract in [*list_contracts(name), *minted]:
             self.board.list_symbol(contract, self.now_ms(), held=contract.minted)
         self.board.restore_candles()
+        for contract in list_contracts(name):
+            self.board.make_past(contract.symbol, PAST_MINUTES)
         self._restore()
 
     def now_ms(self) -> int:

@@ -1,6 +1,7 @@
 """Prices: the walk, holding, candles; and the limits' arithmetic."""
 
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 from deploy.sandbox.core.prices import MINUTE_MS, PriceBoard, merge_candles
@@ -32,6 +33,21 @@ def test_the_walk_is_the_same_for_the_same_seed_and_keeps_its_grid(tmp_path: Pat
                 assert quote.mark > 0
     same, again, other = ([quote.last for quote in board.quotes.values()] for board in boards)
     assert same == again != other
+
+
+def test_a_past_leads_to_where_the_price_began_and_changes_nothing_about_the_walk(tmp_path: Path) -> None:
+    with_past, without = board_of(tmp_path / "one"), board_of(tmp_path / "two")
+    with_past.make_past("BTCUSDT", 90)
+    minutes = with_past.candles("BTCUSDT", mark=True)
+    assert len(minutes) == 91
+    assert all(after.start_ms - before.start_ms == MINUTE_MS for before, after in pairwise(minutes))
+    assert all(before.close == after.open for before, after in pairwise(minutes))
+    assert all(0 < one.low <= min(one.open, one.close) <= max(one.open, one.close) <= one.high for one in minutes)
+    assert len({one.close for one in minutes}) > 30
+    for board in (with_past, without):
+        board.walk("BTCUSDT", START + 1000)
+    assert with_past.quotes["BTCUSDT"].last == without.quotes["BTCUSDT"].last
+    assert len(without.candles("BTCUSDT", mark=True)) == 1
 
 
 def test_a_held_price_does_not_walk(tmp_path: Path) -> None:
