@@ -25,7 +25,7 @@ async def test_a_close_is_followed_through_the_logs_by_its_request(stack: Runnin
     async def told() -> list[str]:
         return [line["event"] for line in lines_of(stack, "monitor", **ids)]
 
-    await until(told, lambda events: {"closing", "closed"} <= set(events), "the monitor's lines")
+    await until(told, lambda events: {"closing", "closing over"} <= set(events), "the monitor's lines")
     (request,) = lines_of(stack, "gateway", event="request", **ids)
     assert (request["route"], request["status"]) == ("/api/positions/{position_id}/close", 200)
 
@@ -45,5 +45,7 @@ async def test_a_stop_that_fires_says_whose_and_which(stack: RunningStack, trade
     async def told() -> list[Json]:
         return lines_of(stack, "monitor", **ids)
 
-    lines = await until(told, lambda lines: {"closing", "closed"} <= {line["event"] for line in lines}, "its lines")
+    lines = await until(
+        told, lambda lines: {"closing", "closing over"} <= {line["event"] for line in lines}, "its lines"
+    )
     assert len({line["intent_id"] for line in lines}) == 1

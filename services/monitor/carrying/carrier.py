@@ -193,6 +193,9 @@ def _facts(work: W) -> dict[str, object]:
     return {
         "intent_id": str(work.intent_id),
         "position_id": work.position_id,
+        "user_id": work.user_id,
         "state": work.state.value,
+        "outcome": work.outcome,
+        "quantity": work.filled_quantity,
         "why": work.reason,
     }

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Protocol, TypeVar
 from uuid import UUID
 
@@ -31,10 +32,19 @@ class Work(Protocol):
     def intent_id(self) -> UUID: ...
 
     @property
+    def user_id(self) -> str: ...
+
+    @property
     def position_id(self) -> str: ...
 
     @property
     def state(self) -> State: ...
+
+    @property
+    def outcome(self) -> object: ...
+
+    @property
+    def filled_quantity(self) -> Decimal: ...
 
     @property
     def reason(self) -> str: ...

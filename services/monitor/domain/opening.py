@@ -156,6 +156,10 @@ class Opening:
         return self.intent_id
 
     @property
+    def user_id(self) -> str:
+        return self.wish.user_id
+
+    @property
     def client_order_id(self) -> str:
         return str(ClientOrderId(OrderCause.OPEN, self.intent_id))
 

@@ -5,6 +5,7 @@ from collections import Counter, deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from enum import Enum, StrEnum, auto
 from uuid import UUID
 
@@ -45,7 +46,10 @@ class Piece:
     claim: Claim | None
     updated_at: datetime
     state: PieceState = PieceState.BEGUN
+    user_id: str = "u"
     position_id: str = "OP_1"
+    outcome: None = None
+    filled_quantity: Decimal = Decimal(0)
     reason: str = ""
 
     @property
