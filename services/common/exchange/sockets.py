@@ -95,24 +95,6 @@ class Backoff:
         await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - spreads attempts, keeps no secret
 
 
-class ConnectionPace:
-    """Keeps new connections under a venue's limit for one address: a burst, then one each so often."""
-
-    def __init__(self, burst: int = 60, per_second: float = 1.0) -> None:
-        self._burst = float(burst)
-        self._per_second = per_second
-        self._left = float(burst)
-        self._at = time.monotonic()
-
-    async def take(self) -> None:
-        """Wait until one more connection may be made."""
-        now = time.monotonic()
-        self._left = min(self._burst, self._left + (now - self._at) * self._per_second) - 1
-        self._at = now
-        if self._left < 0:
-            await asyncio.sleep(-self._left / self._per_second)
-
-
 async def _next_text(socket: Any, times: SocketTimes) -> str:
     while True:
         try:

@@ -24,8 +24,8 @@ from services.common.exchange.bybit.symbols import load_symbols as load_bybit_sy
 from services.common.exchange.client import VenueClient
 from services.common.exchange.credentials import Credentials
 from services.common.exchange.errors import VenueError, VenueErrorKind
+from services.common.exchange.pace import Pace
 from services.common.exchange.redirect import RedirectingSession, is_loopback
-from services.common.exchange.sockets import ConnectionPace
 from services.common.exchange.symbols import SymbolInfo
 from services.common.trading.side import Venue
 
@@ -33,6 +33,7 @@ SYMBOLS_KEPT_SECONDS = 3600.0
 _SYMBOLS_RETRY_SECONDS = 30.0
 _MISS_KEPT_SECONDS = 10.0
 _MISSES_KEPT = 1000
+_CONNECTIONS_AT_ONCE = 60
 _READ_RECEIVE_WINDOW_SECONDS = 5
 _ORDER_RECEIVE_WINDOW_SECONDS = 2
 
@@ -74,7 +75,7 @@ class Venues:
         self._clients: OrderedDict[tuple[Venue, Credentials, bool], VenueClient] = OrderedDict()
         self._symbols: dict[Venue, tuple[float, dict[str, SymbolInfo]]] = {}
         self._missed: dict[tuple[Venue, str], float] = {}
-        self._paces = {venue: ConnectionPace() for venue in Venue}
+        self._paces = {venue: Pace(_CONNECTIONS_AT_ONCE, per_second=1.0) for venue in Venue}
         self._locks = {venue: asyncio.Lock() for venue in Venue}
 
     def budget(self, venue: Venue) -> Budget:
@@ -85,7 +86,7 @@ class Venues:
         """The client for what needs no key."""
         return self._public[venue]
 
-    def connection_pace(self, venue: Venue) -> ConnectionPace:
+    def connection_pace(self, venue: Venue) -> Pace:
         """How fast private streams may be opened: venues limit new connections too."""
         return self._paces[venue]
 

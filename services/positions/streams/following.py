@@ -18,6 +18,7 @@ from services.common.errors import DomainError
 from services.common.exchange.credentials import Credentials
 from services.common.exchange.errors import VenueError
 from services.common.exchange.hints import Hint, OnHint
+from services.common.exchange.pace import Pace
 from services.common.trading.reading import AccountReading
 from services.common.trading.side import Venue
 from services.positions.domain.live import differs
@@ -55,9 +56,14 @@ OpenStream = Callable[[Venue, Credentials, OnHint], Stream]
 class Cadence:
     """In seconds. `spacing`: between two readings; `retry`: after one that failed; `settle`: how long our own writes
     may take to reach the books before a difference is told; `repeats`: after which one that lasts is told again.
+
+    Of an account where something happens all the time, `burst` readings may follow one another, and then one comes
+    every `breather`: it must not use up the rate budget that all accounts share.
     """
 
     spacing: float = 0.25
+    burst: int = 20
+    breather: float = 5.0
     retry: float = 1.0
     settle: float = 0.4
     repeats: tuple[float, ...] = (2.0, 5.0, 10.0, 30.0, 60.0)
@@ -89,6 +95,7 @@ class FollowedAccount:
         self._around = around
         self._hinted = asyncio.Event()
         self._behind = True
+        self._pace = Pace(around.cadence.burst, 1 / around.cadence.breather)
         self._silence = SilenceWatch(around.clock, around.patience, prompt=self._hinted.set, on_deaf=self._deafened)
 
     def tell(self, booked: Booked) -> None:
@@ -177,6 +184,7 @@ class FollowedAccount:
         readings, account = self._around.readings, self.account
         known = None if hinted else readings.last_known(account.account_id)
         if known is None:
+            await self._pace.take()
             self._hinted.clear()
             known = await readings.refresh(account.venue, account.account_id)
             if known.status not in READABLE:

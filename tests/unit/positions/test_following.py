@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -89,6 +89,7 @@ class World:
     booked: list[Position] = field(default_factory=list)
     stirred: list[str] = field(default_factory=list)
     deaf: list[Venue] = field(default_factory=list)
+    cadence: Cadence = field(default_factory=lambda: Cadence(spacing=0, retry=0, settle=0, repeats=(0, 3600)))
     patience: Patience = field(default_factory=lambda: Patience(grace=timedelta()))
 
     def __post_init__(self) -> None:
@@ -118,7 +119,7 @@ class World:
             booked=self.list_booked,
             stir=self.stir,
             on_deaf=self.deaf.append,
-            cadence=Cadence(spacing=0, retry=0, settle=0, repeats=(0, 3600)),
+            cadence=self.cadence,
             patience=self.patience,
         )
         self.followed = FollowedAccount(ACCOUNT, around)
@@ -169,6 +170,21 @@ async def test_a_burst_of_hints_is_one_reading_more(world: World) -> None:
             world.stream.hint()
         await until(lambda: world.readings.followed("a") is not None)
         assert len(world.reader.asked) - asked <= 2
+
+
+async def test_an_account_where_something_happens_all_the_time_leaves_some_of_the_budget_to_others(
+    world: World,
+) -> None:
+    world.cadence = replace(world.cadence, burst=3, breather=3600)
+    async with world.following():
+        for readings in range(1, 4):
+            await until(lambda readings=readings: len(world.reader.asked) == readings)  # type: ignore[misc]
+            await until(lambda: world.readings.followed("a") is not None)
+            world.stream.hint()
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert len(world.reader.asked) == 3
+        assert world.readings.followed("a") is None, "what was read is past: whoever looks asks anew"
 
 
 async def test_a_stream_that_is_lost_vouches_for_nothing(world: World) -> None:
