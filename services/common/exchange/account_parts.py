@@ -36,17 +36,28 @@ class MarginPart:
 
 
 def read_rows(rows: Iterable[Row], parse: Callable[[Row], VenuePosition | None], pages: int = 1) -> PositionsPart:
-    """Parse rows one by one, so that one that cannot be read costs no other."""
+    """Parse rows one by one, so that one that cannot be read costs no other.
+
+    Of a position that is listed twice, with two quantities, nobody knows which is so: neither is taken.
+    """
     found: dict[PositionKey, VenuePosition] = {}
     unreadable = []
+    contradicted: set[PositionKey] = set()
     for row in rows:
         try:
             position = parse(row)
         except ValueError as error:
             unreadable.append(f"{row.get('symbol', 'a row')}: {error}")
             continue
-        if position is not None:
-            found[position.key] = position
+        if position is None:
+            continue
+        before = found.get(position.key, position)
+        if (before.side, before.quantity) != (position.side, position.quantity):
+            contradicted.add(position.key)
+        found[position.key] = position
+    for key in contradicted:
+        del found[key]
+        unreadable.append(f"{key.symbol}: listed twice, with two quantities")
     return PositionsPart(tuple(found.values()), tuple(unreadable), pages)
 
 

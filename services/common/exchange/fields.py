@@ -14,6 +14,9 @@ Row = Mapping[str, Any]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_EARLIEST_MS = 10**12
+_LATEST_MS = 4 * 10**12
+"""Times of a venue lie in the years 2001 to 2096: what does not is in another unit, or no time at all."""
 
 
 def text(row: Row, name: str) -> str:
@@ -47,15 +50,23 @@ def positive_number(row: Row, name: str) -> Decimal | None:
     return value if value is not None and value > 0 else None
 
 
+def price(row: Row, name: str) -> Decimal:
+    """A price that must be there: what is held or traded has one, and it is above zero."""
+    value = number(row, name)
+    if value <= 0:
+        raise ValueError(f"field {name} is no price: {value}")
+    return value
+
+
 def instant(row: Row, name: str) -> datetime:
     """A time that must be there, given in milliseconds since 1970."""
-    return from_milliseconds(int(text(row, name)))
+    return _plausible(int(text(row, name)), name)
 
 
 def optional_instant(row: Row, name: str) -> datetime | None:
     """A time in milliseconds since 1970; None where it is missing or zero."""
     value = optional_text(row, name)
-    return from_milliseconds(int(value)) if value is not None and int(value) > 0 else None
+    return _plausible(int(value), name) if value is not None and int(value) != 0 else None
 
 
 def rows(answer: Any, name: str | None = None) -> list[Row]:
@@ -75,11 +86,20 @@ def nested(answer: Any, name: str) -> Row:
 
 
 def from_milliseconds(milliseconds: int) -> datetime:
-    """Milliseconds since 1970 as an aware UTC datetime, exact."""
+    """Milliseconds since 1970 as an aware UTC datetime, exact. Raises ValueError beyond what a datetime can hold."""
     seconds, rest = divmod(milliseconds, 1000)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * 1000)
+    try:
+        return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * 1000)
+    except (OverflowError, OSError):
+        raise ValueError(f"{milliseconds} ms are beyond what a time can be") from None
 
 
 def to_milliseconds(moment: datetime) -> int:
     """An aware datetime as milliseconds since 1970, rounded down."""
     return (moment - _EPOCH) // _MILLISECOND
+
+
+def _plausible(milliseconds: int, name: str) -> datetime:
+    if not _EARLIEST_MS <= milliseconds <= _LATEST_MS:
+        raise ValueError(f"field {name} is no time in milliseconds: {milliseconds}")
+    return from_milliseconds(milliseconds)

@@ -6,16 +6,22 @@ SCALE = Decimal("1e-18")
 """The books keep 18 decimal places (Numeric(38, 18))."""
 
 _BOOKS = Context(prec=60, rounding=ROUND_HALF_EVEN)
+_MOST_DIGITS = 20
+"""What Numeric(38, 18) holds before the point: what is longer is no amount of anything, and arithmetic overflows."""
 
 
 def parse_decimal(text: str) -> Decimal:
-    """Read a finite decimal number. Raises ValueError for anything else, `NaN` and `Infinity` included."""
+    """Read a finite decimal number. Raises ValueError for anything else: `NaN`, `Infinity`, more than 20 digits before
+    the point.
+    """
     try:
         number = Decimal(text)
     except InvalidOperation as error:
         raise ValueError(f"{text!r} is not a decimal number") from error
     if not number.is_finite():
         raise ValueError(f"{text!r} is not a finite number")
+    if number and number.adjusted() >= _MOST_DIGITS:
+        raise ValueError(f"{text[:40]!r} is not a number that can be kept: it is too large")
     return number
 
 

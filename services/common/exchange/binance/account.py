@@ -18,6 +18,7 @@ from services.common.exchange.fields import (
     optional_instant,
     optional_number,
     positive_number,
+    price,
     rows,
     text,
 )
@@ -83,7 +84,7 @@ def parse_position(row: Row) -> VenuePosition | None:
         side=side,
         quantity=abs(amount),
         entry_price=to_books(number(row, "entryPrice")),
-        mark_price=number(row, "markPrice"),
+        mark_price=price(row, "markPrice"),
         unrealized_pnl=number(row, "unRealizedProfit"),
         notional=abs(number(row, "notional")),
         margin_mode=MarginMode.ISOLATED if positive_number(row, "isolatedWallet") else None,
@@ -102,7 +103,7 @@ def parse_margin(answer: Row) -> MarginPart:
     keys = None
     if "positions" in answer:
         held = [row for row in rows(answer, "positions") if number(row, "positionAmt") != 0]
-        keys = frozenset(PositionKey(text(row, "symbol"), position_sides(row, Decimal(1))[0]) for row in held)
+        keys = frozenset(PositionKey(text(row, "symbol"), _slot(row)) for row in held)
     margin = AccountMargin(
         wallet_balance=number(answer, "totalWalletBalance"),
         equity=number(answer, "totalMarginBalance"),
@@ -135,7 +136,14 @@ def leverage_of(position: VenuePosition, setting: Decimal | None) -> Decimal | N
 
 def position_sides(row: Row, amount: Decimal) -> tuple[PositionSide, Side]:
     """The slot of a row and the direction of an amount in it. Raises ValueError."""
-    position_side = PositionSide(text(row, "positionSide").lower())
+    position_side = _slot(row)
     if position_side is PositionSide.BOTH:
         return position_side, Side.LONG if amount > 0 else Side.SHORT
-    return position_side, Side(position_side.value)
+    side = Side(position_side.value)
+    if amount * side.sign < 0:
+        raise ValueError(f"a {side} leg does not hold {amount}")
+    return position_side, side
+
+
+def _slot(row: Row) -> PositionSide:
+    return PositionSide(text(row, "positionSide").lower())

@@ -15,6 +15,7 @@ from services.common.exchange.fields import (
     optional_instant,
     optional_number,
     positive_number,
+    price,
     rows,
     text,
 )
@@ -82,7 +83,9 @@ def parse_position(row: Row) -> VenuePosition | None:
     slot = _SLOTS.get(text(row, "positionIdx"))
     if side is None or slot is None:
         raise ValueError(f"side {row.get('side')!r} or slot {row.get('positionIdx')!r} is not known")
-    mark_price = number(row, "markPrice")
+    if quantity < 0 or (slot is not PositionSide.BOTH and slot.value != side.value):
+        raise ValueError(f"slot {slot} does not hold {quantity} {side}")
+    mark_price = price(row, "markPrice")
     return VenuePosition(
         symbol=text(row, "symbol"),
         position_side=slot,
