@@ -72,23 +72,27 @@ def _kind(venue: Venue, status: int, code: int | None, message: str) -> Kind:
         return Kind.BANNED
     if status == 429:
         return Kind.RATE_LIMITED
-    if code is not None and code != 0:
-        return _kind_of_code(venue, code, message)
-    if 200 <= status < 300:
-        return Kind.BAD_ANSWER
-    return Kind.VENUE_FAILURE if status >= 500 else Kind.REFUSED
+    by_code = _kind_of_code(venue, code, message) if code is not None and code != 0 else None
+    if by_code is not None:
+        return by_code
+    if status == 408:
+        return Kind.TIMEOUT
+    if status >= 500:
+        # Also where there is a code that is not listed: only a code that is known to mean so is a certain no.
+        return Kind.VENUE_FAILURE
+    return Kind.REFUSED if code or not 200 <= status < 300 else Kind.BAD_ANSWER
 
 
-def _kind_of_code(venue: Venue, code: int, message: str) -> Kind:
+def _kind_of_code(venue: Venue, code: int, message: str) -> Kind | None:
     if venue is Venue.BINANCE:
         same = code == -4028 and _EXISTS.search(message)
-        return Kind.UNCHANGED if same else BINANCE.get(code, Kind.REFUSED)
+        return Kind.UNCHANGED if same else BINANCE.get(code)
     if code == 110017 and _TRUNCATED.search(message):
         # The position is there, but resting reduce-only orders leave nothing of it for this one.
         return Kind.REDUCE_ONLY_CONFLICT
     if code == 10001:
         return next((kind for pattern, kind in _PARAMETERS if pattern.search(message)), Kind.REFUSED)
-    return BYBIT.get(code, Kind.REFUSED)
+    return BYBIT.get(code)
 
 
 def _code_and_message(body: str) -> tuple[int | None, str]:

@@ -14,8 +14,8 @@ from services.common.exchange.binance.orders_seen import OrderFacts, order_kind
 from services.common.exchange.budget import Lane
 from services.common.exchange.client import Endpoint, VenueClient
 from services.common.exchange.errors import VenueError, VenueErrorKind
-from services.common.exchange.fields import Row, instant, number, optional_number, positive_number, rows, text
-from services.common.exchange.orders.following import with_fills
+from services.common.exchange.fields import Row, instant, number, positive_number, rows, text
+from services.common.exchange.orders.following import filled_quantity, with_fills
 from services.common.exchange.orders.gateway import MarketOrder
 from services.common.exchange.orders.outcome import OrderStatus, Swept, VenueOrder
 from services.common.exchange.symbols import SymbolInfo
@@ -69,13 +69,18 @@ class BinanceOrders:
                 return None
             raise
         order = _readable(client, answer)
+        if order.client_order_id != client_order_id:
+            raise _another(client)
         # Ids may be used again once an order is filled: an old order is not the one that was asked for.
         return order if order.updated_at >= since else None
 
     async def refresh(self, client: VenueClient, order: VenueOrder) -> VenueOrder:
         """The order as it is now. Raises VenueError."""
         params = {"symbol": order.symbol, "orderId": order.order_id}
-        return _readable(client, await client.call(QUERY_ORDER, params, lane=Lane.ORDERS))
+        now = _readable(client, await client.call(QUERY_ORDER, params, lane=Lane.ORDERS))
+        if now.order_id != order.order_id:
+            raise _another(client)
+        return now
 
     async def read_fills(self, client: VenueClient, order: VenueOrder, info: SymbolInfo) -> VenueOrder:
         """The order with the fills that are listed so far. Raises VenueError."""
@@ -134,7 +139,7 @@ def reduces_only(row: Row, side: Side, position_side: PositionSide) -> bool:
 
 def parse_order(row: Row) -> VenueOrder:
     """One order. Raises ValueError."""
-    filled = optional_number(row, "executedQty") or Decimal(0)
+    filled = filled_quantity(row, "executedQty", whole=row.get("status") == "FILLED")
     client_order_id = str(row.get("clientOrderId") or "")
     return VenueOrder(
         order_id=text(row, "orderId"),
@@ -165,3 +170,7 @@ def _readable(client: VenueClient, answer: Row) -> VenueOrder:
         return parse_order(answer)
     except ValueError as error:
         raise VenueError(client.venue, VenueErrorKind.BAD_ANSWER, f"the order cannot be read: {error}") from None
+
+
+def _another(client: VenueClient) -> VenueError:
+    return VenueError(client.venue, VenueErrorKind.BAD_ANSWER, "the answer is about another order")

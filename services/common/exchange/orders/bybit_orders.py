@@ -15,8 +15,8 @@ from services.common.exchange.bybit.fills import execution_kind, read_fills_of_o
 from services.common.exchange.bybit.pages import read_pages, read_result
 from services.common.exchange.client import Endpoint, VenueClient
 from services.common.exchange.errors import VenueError, VenueErrorKind
-from services.common.exchange.fields import Row, instant, number, optional_number, positive_number, rows, text
-from services.common.exchange.orders.following import with_fills
+from services.common.exchange.fields import Row, instant, number, positive_number, rows, text
+from services.common.exchange.orders.following import filled_quantity, with_fills
 from services.common.exchange.orders.gateway import MarketOrder
 from services.common.exchange.orders.outcome import OrderStatus, Swept, VenueOrder
 from services.common.exchange.symbols import SymbolInfo
@@ -112,6 +112,9 @@ class BybitOrders:
             except ValueError as error:
                 message = f"the order cannot be read: {error}"
                 raise VenueError(client.venue, VenueErrorKind.BAD_ANSWER, message) from None
+            asked = set(by_id.values())
+            if any(not asked & {order.order_id, order.client_order_id} for order in found):
+                raise VenueError(client.venue, VenueErrorKind.BAD_ANSWER, "the answer is about another order")
             recent = [order for order in found if since is None or order.updated_at >= since]
             if recent:
                 return max(recent, key=lambda order: order.updated_at)
@@ -135,7 +138,7 @@ def parse_order(row: Row) -> VenueOrder:
     slot = _SLOTS.get(text(row, "positionIdx"))
     if slot is None:
         raise ValueError(f"slot {row.get('positionIdx')!r} is not known")
-    filled = optional_number(row, "cumExecQty") or Decimal(0)
+    filled = filled_quantity(row, "cumExecQty", whole=row.get("orderStatus") == "Filled")
     reason = str(row.get("rejectReason") or "")
     return VenueOrder(
         order_id=text(row, "orderId"),

@@ -4,6 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from services.common.exchange.errors import VenueError, VenueErrorKind
+from services.common.exchange.fields import Row, number
 from services.common.exchange.orders.gateway import MarketOrder
 from services.common.exchange.orders.outcome import (
     Filled,
@@ -59,6 +60,14 @@ def orderable_quantity(info: SymbolInfo, quantity: Decimal) -> Decimal | Rejecte
         message = f"{format_decimal(quantity)} is less than the market takes, {format_decimal(info.min_quantity)}"
         return Rejected(RejectionReason.FILTERS, message)
     return rounded
+
+
+def filled_quantity(row: Row, name: str, *, whole: bool) -> Decimal:
+    """How much of an order was filled. Raises ValueError where the venue does not say: that is not nothing."""
+    filled = number(row, name)
+    if filled < 0 or (whole and filled == 0):
+        raise ValueError(f"field {name} is not what was filled: {filled}")
+    return filled
 
 
 def unlisted(order: MarketOrder) -> SymbolInfo:
