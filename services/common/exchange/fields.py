@@ -50,11 +50,11 @@ def positive_number(row: Row, name: str) -> Decimal | None:
     return value if value is not None and value > 0 else None
 
 
-def price(row: Row, name: str) -> Decimal:
-    """A price that must be there: what is held or traded has one, and it is above zero."""
+def above_zero(row: Row, name: str) -> Decimal:
+    """A number that must be there and above zero, as the price of what is held, or the step of what is traded."""
     value = number(row, name)
     if value <= 0:
-        raise ValueError(f"field {name} is no price: {value}")
+        raise ValueError(f"field {name} is not above zero: {value}")
     return value
 
 

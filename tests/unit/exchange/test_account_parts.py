@@ -5,7 +5,8 @@ from decimal import Decimal
 import pytest
 
 from services.common.exchange.account_parts import MarginPart, PositionsPart, assemble, read_rows
-from services.common.exchange.binance.account import parse_position
+from services.common.exchange.binance.account import parse_margin, parse_position
+from services.common.exchange.bybit.account import parse_margin as parse_bybit_margin
 from services.common.exchange.bybit.account import parse_position as parse_bybit_position
 from services.common.exchange.errors import VenueError, VenueErrorKind
 from services.common.trading.reading import (
@@ -133,3 +134,41 @@ def test_a_profit_of_zero_is_zero_and_not_absent() -> None:
 def test_a_bybit_row_that_says_too_little_is_refused(row: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_bybit_position(row)
+
+
+USDC_ROW = {
+    "symbol": "BTCUSDC", "positionSide": "BOTH", "positionAmt": "1", "entryPrice": "100", "markPrice": "100",
+    "unRealizedProfit": "0", "notional": "100", "positionInitialMargin": "10",
+}  # fmt: skip
+
+
+def test_a_position_that_is_margined_in_usdc_is_in_use_though_the_totals_count_usdt_alone() -> None:
+    # Totals are "only for USDT asset" in single-asset mode; each asset has its own.
+    account = {
+        "totalWalletBalance": "0", "totalMarginBalance": "0", "totalPositionInitialMargin": "0", "totalMaintMargin": "0",
+        "assets": [
+            {"asset": "USDT", "positionInitialMargin": "0"}, {"asset": "USDC", "positionInitialMargin": "10"},
+        ],
+        "positions": [USDC_ROW],
+    }  # fmt: skip
+    part = read_rows([USDC_ROW], parse_position)
+    assert judge(part, parse_margin(account)).status is ReadingStatus.COMPLETE
+    hidden = parse_margin({**account, "positions": []})
+    assert judge(read_rows([], parse_position), hidden).status is ReadingStatus.SUSPICIOUS
+
+
+ISOLATED_WALLET = {
+    "accountType": "UNIFIED", "totalEquity": "280.5", "totalWalletBalance": "269.3", "totalInitialMargin": "",
+    "totalMaintenanceMargin": "", "totalMarginBalance": "",
+    "coin": [{"coin": "USDT", "equity": "280.8", "totalPositionIM": "53.9", "totalPositionMM": "1.5"}],
+}  # fmt: skip
+
+
+def test_in_isolated_margin_bybit_leaves_the_accounts_totals_blank_and_its_coin_tells() -> None:
+    # Else an account of this kind could never be seen empty, and no exit of it be confirmed.
+    part = parse_bybit_margin({"list": [ISOLATED_WALLET]})
+    assert part.position_margin == Decimal("53.9")
+    assert part.margin.maintenance_margin == Decimal("1.5")
+    free = {**ISOLATED_WALLET, "coin": [{"coin": "USDT", "totalPositionIM": "0", "totalPositionMM": ""}]}
+    nothing = parse_bybit_margin({"list": [free]})
+    assert judge(PositionsPart(pages=1), nothing).status is ReadingStatus.COMPLETE

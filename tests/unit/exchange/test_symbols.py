@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from services.common.exchange.binance.symbols import parse_symbol as parse_binance_symbol
 from services.common.exchange.bybit.symbols import parse_symbol
 from services.common.exchange.errors import VenueError, VenueErrorKind
 from services.common.exchange.orders.following import orderable_quantity, unlisted
@@ -26,6 +27,24 @@ ROW: dict[str, Any] = {
 def test_a_symbol_that_cannot_be_read_costs_no_other() -> None:
     found = read_symbols(Venue.BYBIT, [{**ROW, "symbol": "NEWUSDT", "priceFilter": {}}, ROW], parse_symbol)
     assert list(found) == ["BTCUSDT"]
+
+
+@pytest.mark.parametrize("step", ["0", "-1", "NaN", None])
+def test_a_step_of_nothing_is_no_symbol_to_trade(step: str | None) -> None:
+    # Rounding to it divided by zero, in the middle of a close.
+    lot = {**ROW["lotSizeFilter"], "qtyStep": step}
+    with pytest.raises(ValueError, match=r"."):
+        parse_symbol({**ROW, "lotSizeFilter": lot})
+    filters = [{"filterType": "LOT_SIZE", "stepSize": step, "minQty": "1"}, {"filterType": "PRICE_FILTER", "tickSize": "1"}]
+    row = {"symbol": "X", "baseAsset": "X", "quoteAsset": "USDT", "status": "TRADING", "filters": filters}
+    with pytest.raises(ValueError, match=r"."):
+        parse_binance_symbol(row)
+
+
+def test_a_symbol_whose_positions_are_not_read_is_not_offered() -> None:
+    # The list of positions is asked for in USDT: what is settled in USDC could be opened and never be seen again.
+    usdc = {**ROW, "symbol": "BTCPERP", "quoteCoin": "USDC", "settleCoin": "USDC"}
+    assert list(read_symbols(Venue.BYBIT, [usdc, {**ROW, "settleCoin": "USDT"}], parse_symbol)) == ["BTCUSDT"]
 
 
 def test_a_list_of_nothing_readable_is_a_bad_answer() -> None:

@@ -14,11 +14,11 @@ from services.common.exchange.client import Endpoint, VenueClient
 from services.common.exchange.errors import VenueError, VenueErrorKind
 from services.common.exchange.fields import (
     Row,
+    above_zero,
     number,
     optional_instant,
     optional_number,
     positive_number,
-    price,
     rows,
     text,
 )
@@ -84,7 +84,7 @@ def parse_position(row: Row) -> VenuePosition | None:
         side=side,
         quantity=abs(amount),
         entry_price=to_books(number(row, "entryPrice")),
-        mark_price=price(row, "markPrice"),
+        mark_price=above_zero(row, "markPrice"),
         unrealized_pnl=number(row, "unRealizedProfit"),
         notional=abs(number(row, "notional")),
         margin_mode=MarginMode.ISOLATED if positive_number(row, "isolatedWallet") else None,
@@ -98,7 +98,8 @@ def parse_position(row: Row) -> VenuePosition | None:
 def parse_margin(answer: Row) -> MarginPart:
     """The answer of `/fapi/v3/account`. Raises ValueError.
 
-    `initial_margin` is that of positions, without open orders.
+    `initial_margin` is that of positions, without open orders. The totals count USDT alone unless the account is in
+    multi-assets mode, and then an asset's own margin is part of them: what is margined in USDC is in its asset.
     """
     keys = None
     if "positions" in answer:
@@ -107,7 +108,7 @@ def parse_margin(answer: Row) -> MarginPart:
     margin = AccountMargin(
         wallet_balance=number(answer, "totalWalletBalance"),
         equity=number(answer, "totalMarginBalance"),
-        initial_margin=number(answer, "totalPositionInitialMargin"),
+        initial_margin=max(number(answer, "totalPositionInitialMargin"), _margin_of_assets(answer)),
         maintenance_margin=number(answer, "totalMaintMargin"),
     )
     return MarginPart(margin, margin.initial_margin, keys)
@@ -147,3 +148,8 @@ def position_sides(row: Row, amount: Decimal) -> tuple[PositionSide, Side]:
 
 def _slot(row: Row) -> PositionSide:
     return PositionSide(text(row, "positionSide").lower())
+
+
+def _margin_of_assets(answer: Row) -> Decimal:
+    listed = rows(answer, "assets") if "assets" in answer else []
+    return sum((optional_number(asset, "positionInitialMargin") or Decimal(0) for asset in listed), start=Decimal(0))

@@ -3,7 +3,7 @@
 from services.common.exchange.budget import Lane
 from services.common.exchange.client import Endpoint, VenueClient
 from services.common.exchange.errors import VenueError, VenueErrorKind
-from services.common.exchange.fields import Row, number, positive_number, rows, text
+from services.common.exchange.fields import Row, above_zero, number, positive_number, rows, text
 from services.common.exchange.symbols import SymbolInfo, read_symbols
 
 EXCHANGE_INFO = Endpoint("fapiPublic", "GET", "exchangeInfo")
@@ -30,8 +30,8 @@ def parse_symbol(row: Row) -> SymbolInfo:
         base=text(row, "baseAsset"),
         quote=text(row, "quoteAsset"),
         trading=row.get("status") == "TRADING",
-        tick_size=number(filters.get("PRICE_FILTER", {}), "tickSize"),
-        quantity_step=positive_number(market_lot, "stepSize") or number(lot, "stepSize"),
+        tick_size=above_zero(filters.get("PRICE_FILTER", {}), "tickSize"),
+        quantity_step=positive_number(market_lot, "stepSize") or above_zero(lot, "stepSize"),
         min_quantity=positive_number(market_lot, "minQty") or number(lot, "minQty"),
         max_market_quantity=positive_number(market_lot, "maxQty"),
         min_notional=positive_number(filters.get("MIN_NOTIONAL", {}), "notional"),

@@ -4,6 +4,8 @@ A list of positions is read to its last page (20 rows by default, 200 at most). 
 none.
 """
 
+from decimal import Decimal
+
 from services.common.exchange.account_parts import MarginPart, PositionsPart, read_rows, with_failure
 from services.common.exchange.budget import Lane
 from services.common.exchange.bybit.pages import read_pages, read_result
@@ -11,11 +13,11 @@ from services.common.exchange.client import Endpoint, VenueClient
 from services.common.exchange.errors import VenueError, VenueErrorKind
 from services.common.exchange.fields import (
     Row,
+    above_zero,
     number,
     optional_instant,
     optional_number,
     positive_number,
-    price,
     rows,
     text,
 )
@@ -85,7 +87,7 @@ def parse_position(row: Row) -> VenuePosition | None:
         raise ValueError(f"side {row.get('side')!r} or slot {row.get('positionIdx')!r} is not known")
     if quantity < 0 or (slot is not PositionSide.BOTH and slot.value != side.value):
         raise ValueError(f"slot {slot} does not hold {quantity} {side}")
-    mark_price = price(row, "markPrice")
+    mark_price = above_zero(row, "markPrice")
     return VenuePosition(
         symbol=text(row, "symbol"),
         position_side=slot,
@@ -105,7 +107,10 @@ def parse_position(row: Row) -> VenuePosition | None:
 
 
 def parse_margin(result: Row) -> MarginPart:
-    """The `result` of wallet-balance. `initial_margin` is that of positions, without open orders. Raises ValueError."""
+    """The `result` of wallet-balance. `initial_margin` is that of positions, without open orders. Raises ValueError.
+
+    An account in isolated margin has no margin as a whole: its totals are blank, and its coins' are not.
+    """
     wallets = rows(result, "list")
     if not wallets:
         raise ValueError("no wallet is listed")
@@ -113,10 +118,13 @@ def parse_margin(result: Row) -> MarginPart:
     coins = {text(row, "coin"): row for row in rows(wallet, "coin")}
     settle = coins.get(SETTLE_COIN, {})
     position_margin = optional_number(settle, "totalPositionIM")
+    maintenance = optional_number(wallet, "totalMaintenanceMargin")
+    if maintenance is None and position_margin is not None:
+        maintenance = optional_number(settle, "totalPositionMM") or Decimal(0)
     margin = AccountMargin(
         wallet_balance=number(wallet, "totalWalletBalance"),
         equity=number(wallet, "totalEquity"),
         initial_margin=position_margin if position_margin is not None else number(wallet, "totalInitialMargin"),
-        maintenance_margin=number(wallet, "totalMaintenanceMargin"),
+        maintenance_margin=maintenance if maintenance is not None else number(wallet, "totalMaintenanceMargin"),
     )
     return MarginPart(margin, position_margin)
