@@ -25,12 +25,18 @@ async def read_key(client: VenueClient, lane: Lane) -> KeyReport:
 
 def parse_key(restrictions: Row, user_id: str) -> KeyReport:
     """The answer of apiRestrictions. Moving money between an owner's wallets is not withdrawing. Raises ValueError."""
-    text(restrictions, "enableReading")
     return KeyReport(
         valid=True,
-        can_read=restrictions.get("enableReading") is True,
+        can_read=_flag(restrictions, "enableReading"),
         can_trade=restrictions.get("enableFutures") is True,
-        can_withdraw=restrictions.get("enableWithdrawals") is True,
+        can_withdraw=_flag(restrictions, "enableWithdrawals"),
         ip_restricted=restrictions.get("ipRestrict") is True,
         venue_user_id=user_id,
     )
+
+
+def _flag(row: Row, name: str) -> bool:
+    value = row.get(name)
+    if not isinstance(value, bool):
+        raise ValueError(f"field {name} is neither true nor false")
+    return value

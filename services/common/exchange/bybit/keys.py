@@ -22,20 +22,25 @@ async def read_key(client: VenueClient, lane: Lane) -> KeyReport:
 
 
 def parse_key(result: Row) -> KeyReport:
-    """The `result` of query-api. Raises ValueError."""
+    """The `result` of query-api. Raises ValueError: what cannot be read might be the right to withdraw."""
     permissions = result.get("permissions")
     if not isinstance(permissions, Mapping):
         raise ValueError("permissions are missing")
+    if not isinstance(permissions.get("Wallet"), list):
+        raise ValueError("the permissions of Wallet are not a list")
     contract = {str(one) for one in permissions.get("ContractTrade") or ()}
     derivatives = {str(one) for one in permissions.get("Derivatives") or ()}
+    every = {str(one).lower() for group in permissions.values() if isinstance(group, list) for one in group}
     addresses = [str(one) for one in result.get("ips") or ()]
-    read_only = str(result.get("readOnly")) != "0"
+    if text(result, "readOnly") not in ("0", "1"):
+        raise ValueError("readOnly is neither 0 nor 1")
+    read_only = text(result, "readOnly") == "1"
     trades = "Order" in contract or "DerivativesTrade" in derivatives
     return KeyReport(
         valid=True,
         can_read=bool(contract or derivatives),
         can_trade=trades and not read_only,
-        can_withdraw="Withdraw" in {str(one) for one in permissions.get("Wallet") or ()} and not read_only,
-        ip_restricted=bool(addresses) and addresses != ["*"],
+        can_withdraw=any("withdraw" in one for one in every) and not read_only,
+        ip_restricted=bool(addresses) and "*" not in addresses,
         venue_user_id=text(result, "userID"),
     )
