@@ -7,7 +7,7 @@ ccxt calls several certain rejections network errors and several unknown outcome
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -17,10 +17,15 @@ import msgspec
 from services.common.exchange.error_codes import BINANCE, BYBIT
 from services.common.exchange.errors import VenueError
 from services.common.exchange.errors import VenueErrorKind as Kind
+from services.common.exchange.fields import to_milliseconds
 from services.common.exchange.scrub import scrub
 from services.common.trading.side import Venue
 
 _BANNED_UNTIL = re.compile(r"banned until (\d{13})")
+_LONGEST_WAIT = timedelta(days=3)
+"""The longest ban that Binance documents. A longer one is not believed: it is tried after that."""
+_NO_WAIT_MS = 10**14
+"""What is given in another unit, or made up, says nothing."""
 _TOO_MANY_ORDERS = -1015
 """Binance's count of one account's orders: no reason for anybody to stop reading."""
 _EXISTS = re.compile(r"already exist", re.IGNORECASE)
@@ -56,7 +61,7 @@ def classify_answer(venue: Venue, answer: Answer, now: datetime) -> VenueError:
     code, message = _code_and_message(answer.body)
     kind = _kind(venue, status, code, message)
     text = scrub(message or f"HTTP {status}, {_describe(answer.body)}")
-    retry_at = _retry_at(answer.headers, message, now) if kind in (Kind.RATE_LIMITED, Kind.BANNED) else None
+    retry_at = _retry_at(kind, answer.headers, message, now) if kind in (Kind.RATE_LIMITED, Kind.BANNED) else None
     return VenueError(venue, kind, text, code=str(code) if code is not None else f"http_{status}", retry_at=retry_at)
 
 
@@ -116,13 +121,18 @@ def _describe(body: str) -> str:
     return "an answer that is HTML" if body.lstrip().startswith("<") else "an answer that cannot be read"
 
 
-def _retry_at(headers: Mapping[str, str], message: str, now: datetime) -> datetime | None:
+def _retry_at(kind: Kind, headers: Mapping[str, str], message: str, now: datetime) -> datetime | None:
+    """When the venue says to come back; None where it does not, or not in a way that can be meant."""
     by_name = {name.lower(): value for name, value in headers.items()}
-    after = by_name.get("retry-after", "")
-    if after.isdigit():
-        return now + timedelta(seconds=int(after))
+    wait_ms = 1000 * _count(by_name.get("retry-after", ""))
     banned_until = _BANNED_UNTIL.search(message)
-    if banned_until is not None:
-        return datetime.fromtimestamp(int(banned_until.group(1)) / 1000, UTC)
-    reset = by_name.get("x-bapi-limit-reset-timestamp", "")
-    return datetime.fromtimestamp(int(reset) / 1000, UTC) if reset.isdigit() and int(reset) > 0 else None
+    if wait_ms == 0 and banned_until is not None:
+        wait_ms = int(banned_until.group(1)) - to_milliseconds(now)
+    elif wait_ms == 0 and kind is Kind.RATE_LIMITED:
+        # Of one account's limit, a moment away: the ban of an address does not end with it.
+        wait_ms = _count(by_name.get("x-bapi-limit-reset-timestamp", "")) - to_milliseconds(now)
+    return now + min(timedelta(milliseconds=wait_ms), _LONGEST_WAIT) if 0 < wait_ms < _NO_WAIT_MS else None
+
+
+def _count(text: str) -> int:
+    return int(text) if len(text) <= 20 and text.isascii() and text.isdigit() else 0

@@ -93,3 +93,51 @@ def test_credentials_show_neither_secret_nor_key() -> None:
     for text in (repr(credentials), str(credentials), f"{credentials}", repr([credentials])):
         assert "hush" not in text
         assert "abcdefghijkl" not in text
+
+
+@pytest.mark.parametrize(
+    ("headers", "message"),
+    [
+        ({"Retry-After": "9" * 30}, ""),
+        ({"Retry-After": "9" * 5000}, ""),
+        ({"Retry-After": "999999999"}, ""),
+        ({"Retry-After": "\u00b2"}, ""),
+        ({"Retry-After": "-5"}, ""),
+        ({"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, ""),
+        ({"X-Bapi-Limit-Reset-Timestamp": "9" * 30}, ""),
+        ({}, "IP(1.2.3.4) banned until 9999999999999."),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 418, 403])
+@pytest.mark.parametrize("venue", list(Venue))
+def test_an_odd_time_to_come_back_is_a_time_all_the_same(
+    venue: Venue, status: int, headers: dict[str, str], message: str
+) -> None:
+    # A ban of years would stop every process until somebody restarts them all.
+    answer = Answer(status=status, headers=headers, body=f'{{"code": -1003, "msg": "{message}"}}')
+    retry_at = classify_answer(venue, answer, NOON).retry_at
+    assert retry_at is None or NOON < retry_at <= NOON + timedelta(days=3)
+
+
+@pytest.mark.parametrize("headers", [{"Retry-After": "0"}, {"Retry-After": "00"}])
+def test_a_ban_that_is_over_at_once_is_none_that_says_when_it_ends(headers: dict[str, str]) -> None:
+    # It would be no ban, and the next request would lengthen the real one.
+    answer = Answer(status=418, headers=headers, body='{"code": -1003, "msg": "banned"}')
+    assert classify_answer(Venue.BINANCE, answer, NOON).retry_at is None
+
+
+def test_the_reset_of_an_accounts_limit_does_not_end_the_ban_of_an_address() -> None:
+    reset = str(int((NOON + timedelta(milliseconds=200)).timestamp() * 1000))
+    for status, body in ((403, "<html>"), (200, '{"retCode": 10018, "retMsg": "Exceeded the IP Rate Limit."}')):
+        answer = Answer(status=status, headers={"X-Bapi-Limit-Reset-Timestamp": reset}, body=body)
+        found = classify_answer(Venue.BYBIT, answer, NOON)
+        assert found.kind is VenueErrorKind.BANNED
+        assert found.retry_at is None
+
+
+def test_a_refused_signature_shows_nothing_of_what_was_signed() -> None:
+    body = '{"retCode": 10004, "retMsg": "error sign! origin_string[1658384431891KEYKEYKEYKEY5000category=linear]"}'
+    found = classify_answer(Venue.BYBIT, Answer(status=200, body=body), NOON)
+    assert found.kind is VenueErrorKind.BAD_KEY
+    assert "KEYKEYKEYKEY" not in str(found)
+    assert "error sign" in str(found)
