@@ -2,7 +2,8 @@
 
 One stream for all symbols, read by one loop that does nothing else, so no symbol waits for another. A socket that
 falls silent is replaced; while there is none, and for any symbol that has gone stale, prices are asked for instead. A
-price is never replaced by one that the venue stamped earlier. Mark and last prices are kept apart.
+price is never replaced by one that the venue stamped earlier, unless its own stamp lies in the future: one such would
+keep out all that follow. Mark and last prices are kept apart.
 """
 
 import asyncio
@@ -20,6 +21,11 @@ from services.common.exchange.prices import FeedMode, FeedState, OnPrice, Price,
 from services.common.exchange.sockets import Backoff, Send, SocketTimes, StreamLost, read_socket
 from services.common.exchange.venues import Venues
 from services.common.trading.side import Venue
+
+_AHEAD_MS = 5_000
+"""How far a venue's clock may be ahead of ours; a stamp beyond that was not true."""
+_DAY_MS = 86_400_000
+"""A stamp that is further away than this is in another unit, or none."""
 
 _DIALECTS: dict[Venue, Callable[[], PriceDialect]] = {Venue.BINANCE: BinancePriceStream, Venue.BYBIT: BybitPriceStream}
 
@@ -176,9 +182,12 @@ class PriceFeed:
                     self._take(price)
 
     def _take(self, price: Price) -> None:
+        now = price.received_time_ms
+        if abs(price.venue_time_ms - now) > _DAY_MS:
+            return
         key = (price.symbol, price.kind)
         before = self._latest.get(key)
-        if before is not None and price.venue_time_ms < before.venue_time_ms:
+        if before is not None and price.venue_time_ms < before.venue_time_ms <= now + _AHEAD_MS:
             return
         self._latest[key] = price
         self._on_price(price)

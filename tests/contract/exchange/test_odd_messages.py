@@ -1,0 +1,79 @@
+"""Messages that are odd, over the wire: none freezes a price, costs another symbol its own, or ends a stream."""
+
+import asyncio
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from services.common.exchange.credentials import Credentials
+from services.common.exchange.feed import FeedTimes, PriceFeed
+from services.common.exchange.fields import to_milliseconds
+from services.common.exchange.hints import Hint, HintKind
+from services.common.exchange.prices import PriceKind
+from services.common.exchange.streams import AccountStream
+from services.common.exchange.venues import Venues
+from services.common.trading.side import Venue
+from tests.contract.exchange.scripted import Script, venues_that
+from tests.contract.exchange.world import eventually
+
+PATIENT = FeedTimes(silence_seconds=20, stale_seconds=20, poll_seconds=20, ping_seconds=20)
+CREDENTIALS = Credentials("key-of-nobody", "secret-of-nobody")
+
+
+def marks(stamp: int, **prices: Any) -> str:
+    """Binance's array of mark prices."""
+    return json.dumps(
+        [{"e": "markPriceUpdate", "E": stamp, "s": symbol, "p": price} for symbol, price in prices.items()]
+    )
+
+
+def ticker(stamp: int, price: str) -> str:
+    """Bybit's snapshot of one symbol."""
+    return json.dumps({"topic": "tickers.X", "type": "snapshot", "ts": stamp, "data": {"symbol": "X", "markPrice": price}})
+
+
+@pytest.mark.parametrize("ahead_ms", [60_000, 3_600_000, 10**15])
+@pytest.mark.parametrize("venue", list(Venue), ids=str)
+async def test_one_price_from_the_future_does_not_freeze_its_symbol(venue: Venue, ahead_ms: int) -> None:
+    script = Script()
+    async with venues_that(script) as venues:
+        feed = PriceFeed(venues, venue, lambda _: None, PATIENT)
+        feed.subscribe(["X"])
+        running = asyncio.create_task(feed.run())
+
+        def say(stamp: int, price: str) -> str:
+            return marks(stamp, X=price) if venue is Venue.BINANCE else ticker(stamp, price)
+
+        def is_now(price: str) -> bool:
+            latest = feed.latest("X", PriceKind.MARK)
+            return latest is not None and latest.price == Decimal(price)
+
+        await eventually(lambda: script.opened == 1)
+        now = to_milliseconds(venues.now())
+        await script.say(say(now, "100"))
+        await eventually(lambda: is_now("100"))
+        await script.say(say(now + ahead_ms, "101"), say(now + 1, "102"))
+        await eventually(lambda: is_now("102"))
+        # An older price is no news all the same.
+        await script.say(say(now - 5, "90"), say(now + 2, "103"))
+        await eventually(lambda: is_now("103"))
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.mark.parametrize("odd", [None, 7, {"a": 1}, "NaN", "", "1e400"])
+async def test_an_odd_row_among_all_marks_costs_no_other_symbol(odd: Any) -> None:
+    script = Script()
+    async with venues_that(script) as venues:
+        feed = PriceFeed(venues, Venue.BINANCE, lambda _: None, PATIENT)
+        feed.subscribe(["X", "ODD"])
+        running = asyncio.create_task(feed.run())
+        await eventually(lambda: script.opened == 1)
+        await script.say(marks(to_milliseconds(venues.now()), ODD=odd, X="100"))
+        await eventually(lambda: feed.latest("X", PriceKind.MARK) is not None)
+        assert feed.latest("ODD", PriceKind.MARK) is None
+        assert script.opened == 1
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
