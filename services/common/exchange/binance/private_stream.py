@@ -74,23 +74,32 @@ class BinancePrivateStream:
 Hints = list[tuple[HintKind, str | None]]
 
 
-def _of_account(event: Row) -> Hints:
-    update = event.get("a")
-    rows = update.get("P") if isinstance(update, dict) else None
-    hints: Hints = [(HintKind.POSITION, row.get("s")) for row in rows or ()]
-    return hints or [(HintKind.ACCOUNT, None)]
+def _within(event: Row, name: str) -> Row:
+    """The object under a field; an empty one where there is another thing: what an event does not say is asked for."""
+    value = event.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _symbol(row: Row) -> str | None:
+    symbol = row.get("s")
+    return symbol if isinstance(symbol, str) else None
+
+
+def _of_rows(listed: object, otherwise: HintKind) -> Hints:
+    rows = [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
+    return [(HintKind.POSITION, _symbol(row)) for row in rows] or [(otherwise, None)]
 
 
 def _of_order(event: Row) -> Hints:
-    order = event.get("o") or {}
-    return [(HintKind.FILL if order.get("x") == "TRADE" else HintKind.ORDER, order.get("s"))]
+    order = _within(event, "o")
+    return [(HintKind.FILL if order.get("x") == "TRADE" else HintKind.ORDER, _symbol(order))]
 
 
 _MEANINGS: dict[str, Callable[[Row], Hints]] = {
-    "ACCOUNT_UPDATE": _of_account,
+    "ACCOUNT_UPDATE": lambda event: _of_rows(_within(event, "a").get("P"), HintKind.ACCOUNT),
     "ORDER_TRADE_UPDATE": _of_order,
-    "ALGO_UPDATE": lambda event: [(HintKind.ORDER, (event.get("o") or {}).get("s"))],
-    "TRADE_LITE": lambda event: [(HintKind.FILL, event.get("s"))],
-    "MARGIN_CALL": lambda event: [(HintKind.POSITION, row.get("s")) for row in event.get("p") or ()],
-    "ACCOUNT_CONFIG_UPDATE": lambda event: [(HintKind.ACCOUNT, (event.get("ac") or {}).get("s"))],
+    "ALGO_UPDATE": lambda event: [(HintKind.ORDER, _symbol(_within(event, "o")))],
+    "TRADE_LITE": lambda event: [(HintKind.FILL, _symbol(event))],
+    "MARGIN_CALL": lambda event: _of_rows(event.get("p"), HintKind.POSITION),
+    "ACCOUNT_CONFIG_UPDATE": lambda event: [(HintKind.ACCOUNT, _symbol(_within(event, "ac")))],
 }

@@ -1,5 +1,6 @@
 """Bybit's private stream: one login by signature, then the topics of positions, orders, executions and the wallet."""
 
+import re
 from collections.abc import Iterable
 
 import msgspec
@@ -15,6 +16,9 @@ from services.common.trading.side import Venue
 
 STREAM = "wss://stream.bybit.com/v5/private"
 _LOGIN_VALID_MS = 10_000
+_TOO_LATE = re.compile(r"request expired|params error", re.IGNORECASE)
+"""What is said of a login whose time has passed (our clock is behind): the key may be as good as ever. Whether it is
+one that is not known any more, readings find out."""
 _TOPICS = {
     "position": HintKind.POSITION,
     "order": HintKind.ORDER,
@@ -68,13 +72,13 @@ class BybitPrivateStream:
         if kind is HintKind.ACCOUNT or not isinstance(rows, list):
             return [(kind, None)]
         symbols = dict.fromkeys(str(row.get("symbol")) for row in rows if isinstance(row, dict) and row.get("symbol"))
-        return [(kind, symbol) for symbol in symbols]
+        return [(kind, symbol) for symbol in symbols] or [(kind, None)]
 
     def _read_control(self, content: Row) -> Iterable[tuple[HintKind, str | None]]:
         operation = content.get("op")
         if content.get("success") is False:
             what = scrub(f"{operation} refused: {content.get('ret_msg')}")
-            if operation == "auth":
+            if operation == "auth" and not _TOO_LATE.search(what):
                 raise VenueError(Venue.BYBIT, VenueErrorKind.BAD_KEY, what)
             raise StreamEnded(what)
         if operation == "auth":
