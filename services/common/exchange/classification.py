@@ -68,6 +68,9 @@ def classify_answer(venue: Venue, answer: Answer, now: datetime) -> VenueError:
 def _transport_kind(error: Exception) -> Kind:
     if isinstance(error, ccxt.RequestTimeout):
         return Kind.TIMEOUT
+    if isinstance(error, ccxt.AuthenticationError):
+        # Without an answer it comes from signing, so nothing was sent.
+        return Kind.BAD_KEY
     # Refused, or its name unknown: the connection never was, so nothing was sent over it.
     return Kind.UNREACHABLE if isinstance(error.__cause__, aiohttp.ClientConnectorError) else Kind.CONNECTION
 
@@ -103,7 +106,7 @@ def _kind_of_code(venue: Venue, code: int, message: str) -> Kind | None:
 def _code_and_message(body: str) -> tuple[int | None, str]:
     try:
         content: Any = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None, ""
     if not isinstance(content, dict):
         return None, ""

@@ -19,18 +19,23 @@ from typing import Any, Literal
 import ccxt
 import ccxt.async_support
 import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
 
 from services.common.exchange.budget import Budget, Lane
 from services.common.exchange.classification import Answer, classify, classify_answer
 from services.common.exchange.credentials import Credentials
 from services.common.exchange.errors import VenueError, VenueErrorKind
-from services.common.exchange.fields import to_milliseconds
+from services.common.exchange.fields import instant, to_milliseconds
 from services.common.tracing import client_span
 from services.common.trading.side import Venue
 
 _DEFAULT_BAN = {Venue.BINANCE: timedelta(seconds=60), Venue.BYBIT: timedelta(minutes=10)}
 _CLOCK_CHECK_SECONDS = 60.0
+_LONGEST_COMPARISON_SECONDS = 1.5
+_LARGEST_OFFSET_MS = 86_400_000
+"""Clocks that are a day apart agree on no certificate either: such a time is not the venue's."""
 
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
 _answer: ContextVar[Answer | None] = ContextVar("exchange_answer", default=None)
 _signed_at: ContextVar[datetime | None] = ContextVar("exchange_signed_at", default=None)
 
@@ -64,7 +69,25 @@ class _Hooks:
     """What the door changes in ccxt's exchange classes, by overriding the methods that ccxt means to be overridden."""
 
     venue_clock: VenueClock
-    on_json_response = staticmethod(msgspec.json.Decoder(float_hook=Decimal).decode)
+    apiKey: str | None  # noqa: N815 - ccxt's name
+
+    @staticmethod
+    def on_json_response(body: str) -> Any:
+        """Read a body. Raises ValueError, which ccxt takes for a body that is no JSON."""
+        try:
+            return _decode(body)
+        except (RecursionError, ArithmeticError):
+            raise ValueError("nested too deeply, or a number too large") from None
+
+    def sign(self, *request: Any, **more: Any) -> Any:
+        """Sign a request. Raises ccxt.AuthenticationError where nothing can be signed or sent with this key."""
+        if not (self.apiKey or "").isprintable():
+            raise ccxt.AuthenticationError("the key holds control characters")
+        try:
+            return super().sign(*request, **more)  # type: ignore[misc]
+        except (ValueError, TypeError, AttributeError, UnsupportedAlgorithm) as error:
+            # Whatever cryptography makes of a secret that is said to be a private key, and is not one.
+            raise ccxt.AuthenticationError(type(error).__name__) from None
 
     def __del__(self) -> None:
         # ccxt warns of an instance that is collected with a session; this session is shared and closed by its owner.
@@ -226,9 +249,16 @@ class VenueClient:
         before = time.time()
         try:
             content = await self._call_once(_TIME[self.venue], {}, lane, None, None)
-            stamp = int(content["serverTime"] if self.venue is Venue.BINANCE else content["time"])
-        except (VenueError, KeyError, ValueError):
+            stamp = to_milliseconds(instant(content, "serverTime" if self.venue is Venue.BINANCE else "time"))
+        except (VenueError, ValueError):
             return False
-        clock.offset_ms = stamp - int((before + time.time()) / 2 * 1000)
+        after = time.time()
+        if after - before > _LONGEST_COMPARISON_SECONDS:
+            # Nobody knows when in between the venue looked at its clock.
+            return False
+        offset_ms = stamp - int((before + after) / 2 * 1000)
+        if abs(offset_ms) > _LARGEST_OFFSET_MS:
+            return False
+        clock.offset_ms = offset_ms
         clock.checked_at = time.monotonic()
         return True

@@ -32,7 +32,9 @@ def marks(stamp: int, **prices: Any) -> str:
 
 def ticker(stamp: int, price: str) -> str:
     """Bybit's snapshot of one symbol."""
-    return json.dumps({"topic": "tickers.X", "type": "snapshot", "ts": stamp, "data": {"symbol": "X", "markPrice": price}})
+    return json.dumps(
+        {"topic": "tickers.X", "type": "snapshot", "ts": stamp, "data": {"symbol": "X", "markPrice": price}}
+    )
 
 
 @pytest.mark.parametrize("ahead_ms", [60_000, 3_600_000, 10**15])

@@ -145,7 +145,8 @@ USDC_ROW = {
 def test_a_position_that_is_margined_in_usdc_is_in_use_though_the_totals_count_usdt_alone() -> None:
     # Totals are "only for USDT asset" in single-asset mode; each asset has its own.
     account = {
-        "totalWalletBalance": "0", "totalMarginBalance": "0", "totalPositionInitialMargin": "0", "totalMaintMargin": "0",
+        "totalWalletBalance": "0", "totalMarginBalance": "0", "totalMaintMargin": "0",
+        "totalPositionInitialMargin": "0",
         "assets": [
             {"asset": "USDT", "positionInitialMargin": "0"}, {"asset": "USDC", "positionInitialMargin": "10"},
         ],

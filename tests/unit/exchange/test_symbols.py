@@ -35,7 +35,10 @@ def test_a_step_of_nothing_is_no_symbol_to_trade(step: str | None) -> None:
     lot = {**ROW["lotSizeFilter"], "qtyStep": step}
     with pytest.raises(ValueError, match=r"."):
         parse_symbol({**ROW, "lotSizeFilter": lot})
-    filters = [{"filterType": "LOT_SIZE", "stepSize": step, "minQty": "1"}, {"filterType": "PRICE_FILTER", "tickSize": "1"}]
+    filters = [
+        {"filterType": "LOT_SIZE", "stepSize": step, "minQty": "1"},
+        {"filterType": "PRICE_FILTER", "tickSize": "1"},
+    ]
     row = {"symbol": "X", "baseAsset": "X", "quoteAsset": "USDT", "status": "TRADING", "filters": filters}
     with pytest.raises(ValueError, match=r"."):
         parse_binance_symbol(row)

@@ -1,0 +1,93 @@
+"""What comes over the wire, however odd, and what a user gives for a key: a VenueError or a typed reading."""
+
+import pytest
+from aiohttp import web
+
+from services.common.exchange.budget import Lane
+from services.common.exchange.client import Endpoint
+from services.common.exchange.credentials import Credentials
+from services.common.exchange.errors import VenueError, VenueErrorKind
+from services.common.exchange.reader import VenueReader
+from services.common.trading.side import Venue
+from tests.contract.exchange.scripted import Script, venues_that
+
+CREDENTIALS = Credentials("key-of-nobody", "secret-of-nobody")
+READ = {
+    Venue.BINANCE: Endpoint("fapiPrivateV3", "GET", "account"),
+    Venue.BYBIT: Endpoint("private", "GET", "v5/account/info"),
+}
+
+
+def of_text(text: str, status: int = 200) -> Script:
+    return Script(answer=lambda _: web.Response(status=status, text=text, content_type="application/json"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"retCode": 0, "a": 1e9999999999999999999}',
+        '{"retCode": 0, "a": NaN}',
+        "[" * 50_000 + "]" * 50_000,
+        '{"a":' * 50_000 + "1" + "}" * 50_000,
+        '{"code": ' + "9" * 400 + ', "retCode": ' + "9" * 400 + "}",
+        '{"code": true, "retCode": [], "msg": {}, "retMsg": {}}',
+        "\ufeff{}",
+        "null",
+        "7",
+        '"text"',
+    ],
+    ids=["exponent", "nan", "deep list", "deep object", "huge code", "odd code", "bom", "null", "number", "text"],
+)
+@pytest.mark.parametrize("status", [200, 400, 503])
+@pytest.mark.parametrize("venue", list(Venue), ids=str)
+async def test_an_answer_that_nothing_can_be_made_of_is_a_venue_error(venue: Venue, status: int, text: str) -> None:
+    async with venues_that(of_text(text, status)) as venues:
+        client = venues.client(venue, CREDENTIALS)
+        try:
+            content = await client.call(READ[venue], lane=Lane.LIVE)
+        except VenueError:
+            return
+        assert isinstance(content, dict)
+
+
+@pytest.mark.parametrize("stamp", ["null", "[]", '"soon"', "1e400", "0", "1700000000", "1500000000000", "9" * 30])
+@pytest.mark.parametrize("venue", list(Venue), ids=str)
+async def test_a_venue_that_does_not_know_the_time_moves_no_clock(venue: Venue, stamp: str) -> None:
+    def answer(request: web.Request) -> web.Response:
+        if request.path.endswith("/time"):
+            text = f'{{"serverTime": {stamp}, "retCode": 0, "result": {{}}, "time": {stamp}}}'
+            return web.Response(text=text, content_type="application/json")
+        refusal = {"code": -1021, "msg": "x"} if venue is Venue.BINANCE else {"retCode": 10002, "retMsg": "x"}
+        return web.json_response(refusal, status=400)
+
+    async with venues_that(Script(answer=answer)) as venues:
+        client = venues.client(venue, CREDENTIALS)
+        with pytest.raises(VenueError) as raised:
+            await client.call(READ[venue], lane=Lane.LIVE)
+        assert raised.value.kind is VenueErrorKind.CLOCK
+        ours = int(venues.now().timestamp() * 1000)
+        assert abs(client.venue_milliseconds() - ours) < 60_000
+
+
+SECRETS = [
+    Credentials("a-key", "-----BEGIN PRIVATE KEY-----\nnot a key\n-----END PRIVATE KEY-----"),
+    Credentials("a-key", "-----BEGIN RSA PRIVATE KEY-----" + "A" * 200),
+    Credentials("a\r\nX-Other: key", "a-secret"),
+    Credentials("a\0key", "a-secret"),
+    Credentials("ключ", "секрет"),
+    Credentials("\ud800", "\ud800"),
+    Credentials("", ""),
+]
+
+
+@pytest.mark.parametrize("credentials", SECRETS, ids=["pem", "rsa", "newline", "null", "cyrillic", "surrogate", "none"])
+@pytest.mark.parametrize("venue", list(Venue), ids=str)
+async def test_a_key_that_nothing_can_be_signed_with_is_a_bad_key(venue: Venue, credentials: Credentials) -> None:
+    code = {"code": -2014} if venue is Venue.BINANCE else {"retCode": 10003}
+    refusal = {**code, "msg": "API-key format invalid.", "retMsg": "API key is invalid."}
+    script = Script(answer=lambda _: web.json_response(refusal, status=401))
+    async with venues_that(script) as venues:
+        report = await VenueReader(venues).verify_key(venue, credentials)
+        assert report.valid is False
+        assert "secret" not in report.reason
+        assert "PRIVATE" not in report.reason
