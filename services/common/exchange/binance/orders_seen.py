@@ -61,6 +61,9 @@ def order_kind(row: Row, client_order_id: str | None) -> OrderKind:
         return OrderKind.LIQUIDATION
     if name.startswith("adl_autoclose"):
         return OrderKind.ADL
+    if name.startswith("settlement_autoclose"):
+        # Of a contract that is delivered or delisted: the venue's doing, by no order of anybody's.
+        return OrderKind.UNKNOWN
     return _KINDS.get(str(row.get("origType") or row.get("type") or ""), OrderKind.UNKNOWN)
 
 

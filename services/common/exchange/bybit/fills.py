@@ -28,10 +28,21 @@ from services.common.trading.reading import ReadingStatus
 from services.common.trading.side import OrderSide, PositionSide
 
 EXECUTIONS = Endpoint("private", "GET", "v5/execution/list")
-POSITION_EXECUTIONS = frozenset({"Trade", "BustTrade", "AdlTrade", "BlockTrade", "MovePosition", "Settle", "Delivery"})
-"""The execution types that change a position; funding does not."""
+POSITION_EXECUTIONS = frozenset(
+    {"Trade", "BustTrade", "AdlTrade", "BlockTrade", "MovePosition", "FutureSpread", "Settle", "Delivery"}
+)
+"""The execution types that change a position; funding does not. Of any other nobody knows."""
+_NO_FILLS = frozenset({"Funding"})
 
-_BY_EXECUTION = {"BustTrade": OrderKind.LIQUIDATION, "AdlTrade": OrderKind.ADL}
+_BY_EXECUTION = {
+    "BustTrade": OrderKind.LIQUIDATION,
+    "AdlTrade": OrderKind.ADL,
+    # The venue's own doing, of no order.
+    "Settle": OrderKind.UNKNOWN,
+    "Delivery": OrderKind.UNKNOWN,
+    "MovePosition": OrderKind.UNKNOWN,
+}
+_CLOSES = frozenset({"BustTrade", "AdlTrade", "Settle", "Delivery"})
 _BY_STOP_TYPE = {
     "StopLoss": OrderKind.STOP,
     "PartialStopLoss": OrderKind.STOP,
@@ -68,6 +79,11 @@ async def read_fills(
         fills = parse_fills(found, quote, hedged=hedged)
     except ValueError as error:
         return FillsReading(ReadingStatus.FAILED, (), since, until, f"fills cannot be read: {error}")
+    strange = sorted({str(row.get("execType")) for row in found} - POSITION_EXECUTIONS - _NO_FILLS)
+    if failure is None and strange:
+        message = f"executions of unknown kinds: {', '.join(strange)}"
+        failure = VenueError(client.venue, VenueErrorKind.BAD_ANSWER, message)
+        return FillsReading(ReadingStatus.PARTIAL, fills, since, until, str(failure))
     if failure is None:
         return FillsReading(ReadingStatus.COMPLETE, fills, since, until)
     status = ReadingStatus.PARTIAL if fills else ReadingStatus.FAILED
@@ -91,7 +107,7 @@ async def read_fills_of_order(
 def parse_fills(executions: Iterable[Row], quote: str, *, hedged: bool) -> tuple[Fill, ...]:
     """Those executions that changed a position, each once and in order. Raises ValueError."""
     return in_order(
-        parse_fill(row, quote, hedged=hedged) for row in executions if text(row, "execType") in POSITION_EXECUTIONS
+        parse_fill(row, quote, hedged=hedged) for row in executions if row.get("execType") in POSITION_EXECUTIONS
     )
 
 
@@ -100,13 +116,12 @@ def parse_fill(row: Row, quote: str, *, hedged: bool) -> Fill:
     fee = optional_number(row, "execFee") or Decimal(0)
     currency = optional_text(row, "feeCurrency") or quote
     side = OrderSide(text(row, "side").lower())
-    closed = optional_number(row, "closedSize") or Decimal(0)
     return Fill(
         fill_id=text(row, "execId"),
         order_id=text(row, "orderId"),
         client_order_id=optional_text(row, "orderLinkId"),
         symbol=text(row, "symbol"),
-        position_side=_slot(side, closed) if hedged else PositionSide.BOTH,
+        position_side=_slot(row, side) if hedged else PositionSide.BOTH,
         order_side=side,
         price=number(row, "execPrice"),
         quantity=number(row, "execQty"),
@@ -134,6 +149,10 @@ def execution_kind(row: Row) -> OrderKind:
     return by_stop or _BY_ORDER_TYPE.get(str(row.get("orderType")), OrderKind.UNKNOWN)
 
 
-def _slot(side: OrderSide, closed: Decimal) -> PositionSide:
-    long_leg = (side is OrderSide.SELL) == (closed > 0)
+def _slot(row: Row, side: OrderSide) -> PositionSide:
+    if row.get("closedSize") is None and row.get("execType") not in _CLOSES:
+        raise ValueError("field closedSize is missing")
+    # Blank is what the venue writes where nothing was closed.
+    closes = row.get("execType") in _CLOSES or (optional_number(row, "closedSize") or 0) > 0
+    long_leg = (side is OrderSide.SELL) == closes
     return PositionSide.LONG if long_leg else PositionSide.SHORT
