@@ -29,7 +29,7 @@ from services.common.exchange.fills import FillsReading
 from services.common.exchange.keys import KeyReport
 from services.common.exchange.leverage import SymbolLeverage
 from services.common.exchange.prices import Candle, CandleSpan, Price, PriceKind
-from services.common.exchange.symbols import SymbolInfo
+from services.common.exchange.symbols import SymbolInfo, likely_quote
 from services.common.exchange.venues import Venues
 from services.common.trading.reading import AccountReading, MarginMode, ReadingStatus
 from services.common.trading.side import Venue
@@ -89,13 +89,13 @@ class VenueReader:
         client = self._venues.client(venue, credentials)
         end = until or self._venues.now()
         try:
-            info = await self._venues.symbol(venue, symbol, lane)
+            quote = await self._quote(venue, symbol, lane)
             if venue is Venue.BINANCE:
-                return await self._binance_fills.read(client, symbol, info.quote, since, end, lane)
+                return await self._binance_fills.read(client, symbol, quote, since, end, lane)
             hedged = await bybit_account.read_hedge_mode(client, symbol, lane)
         except VenueError as error:
             return FillsReading(ReadingStatus.FAILED, (), since, end, str(error))
-        return await bybit_fills.read_fills(client, symbol, info.quote, since, end, lane, hedged=hedged)
+        return await bybit_fills.read_fills(client, symbol, quote, since, end, lane, hedged=hedged)
 
     async def read_cash_flows(
         self,
@@ -153,6 +153,15 @@ class VenueReader:
             return await binance_leverage.read_leverage(client, symbol, Lane.ORDERS)
         mode = await self._margin_modes.get(client)
         return await bybit_leverage.read_leverage(client, symbol, mode, Lane.ORDERS)
+
+    async def _quote(self, venue: Venue, symbol: str, lane: Lane) -> str:
+        """Also of a symbol that is not listed any more: its fills tell how a position ended. Raises VenueError."""
+        try:
+            return (await self._venues.symbol(venue, symbol, lane)).quote
+        except VenueError as error:
+            if error.kind is not VenueErrorKind.UNKNOWN_SYMBOL:
+                raise
+            return likely_quote(symbol)
 
     async def _complete_rows(self, client: VenueClient, part: PositionsPart) -> PositionsPart:
         """Join what the venue's rows lack: leverage and margin mode, from settings that are read seldom."""

@@ -10,6 +10,8 @@ from services.common.exchange.errors import VenueError, VenueErrorKind
 from services.common.exchange.fields import Row
 from services.common.trading.side import Venue
 
+_QUOTES = ("USDT", "USDC")
+
 
 @dataclass(frozen=True, slots=True)
 class SymbolInfo:
@@ -32,6 +34,11 @@ class SymbolReader(Protocol):
     async def read_symbol(self, venue: Venue, symbol: str) -> SymbolInfo:
         """What the venue says about a symbol, at most an hour old. Raises VenueError (UNKNOWN_SYMBOL)."""
         ...
+
+
+def likely_quote(symbol: str) -> str:
+    """The quote currency by a symbol's name, for one that is not listed (any more)."""
+    return next((quote for quote in _QUOTES if symbol.endswith(quote)), _QUOTES[0])
 
 
 def read_symbols(venue: Venue, rows: Iterable[Row], parse: Callable[[Row], SymbolInfo]) -> dict[str, SymbolInfo]:

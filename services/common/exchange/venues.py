@@ -31,6 +31,7 @@ from services.common.trading.side import Venue
 
 SYMBOLS_KEPT_SECONDS = 3600.0
 _SYMBOLS_RETRY_SECONDS = 30.0
+_ORDERS_PATIENCE_SECONDS = 1.0
 _MISS_KEPT_SECONDS = 10.0
 _MISSES_KEPT = 1000
 _CONNECTIONS_AT_ONCE = 60
@@ -108,13 +109,18 @@ class Venues:
         known = self._symbols.get(venue)
         if known is not None and time.monotonic() < known[0]:
             return known[1]
+        if lane is Lane.ORDERS and self._locks[venue].locked():
+            # Whoever holds it may be in no hurry, and wait for the budget of another lane: no order waits for that.
+            return known[1] if known is not None else await _LOADERS[venue](self._public[venue], lane)
         async with self._locks[venue]:
             known = self._symbols.get(venue)
             if known is not None and time.monotonic() < known[0]:
                 return known[1]
+            patience = _ORDERS_PATIENCE_SECONDS if lane is Lane.ORDERS and known is not None else None
             try:
-                loaded = await _LOADERS[venue](self._public[venue], lane)
-            except VenueError:
+                async with asyncio.timeout(patience):
+                    loaded = await _LOADERS[venue](self._public[venue], lane)
+            except (VenueError, TimeoutError):
                 if known is None:
                     raise
                 # Yesterday's filters are better than none; ask again soon.

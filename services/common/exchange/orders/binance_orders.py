@@ -18,7 +18,6 @@ from services.common.exchange.fields import Row, instant, number, positive_numbe
 from services.common.exchange.orders.following import filled_quantity, with_fills
 from services.common.exchange.orders.gateway import MarketOrder
 from services.common.exchange.orders.outcome import OrderStatus, Swept, VenueOrder
-from services.common.exchange.symbols import SymbolInfo
 from services.common.trading.money import format_decimal
 from services.common.trading.side import OrderSide, PositionSide, Side
 
@@ -82,10 +81,10 @@ class BinanceOrders:
             raise _another(client)
         return now
 
-    async def read_fills(self, client: VenueClient, order: VenueOrder, info: SymbolInfo) -> VenueOrder:
+    async def read_fills(self, client: VenueClient, order: VenueOrder, quote: str) -> VenueOrder:
         """The order with the fills that are listed so far. Raises VenueError."""
         facts = OrderFacts(order.client_order_id or None, order.kind)
-        fills = await self._fills.read_of_order(client, order.symbol, info.quote, order.order_id, facts, Lane.ORDERS)
+        fills = await self._fills.read_of_order(client, order.symbol, quote, order.order_id, facts, Lane.ORDERS)
         return with_fills(order, fills)
 
     async def set_leverage(self, client: VenueClient, symbol: str, leverage: int) -> int:

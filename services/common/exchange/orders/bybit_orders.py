@@ -19,7 +19,6 @@ from services.common.exchange.fields import Row, instant, number, positive_numbe
 from services.common.exchange.orders.following import filled_quantity, with_fills
 from services.common.exchange.orders.gateway import MarketOrder
 from services.common.exchange.orders.outcome import OrderStatus, Swept, VenueOrder
-from services.common.exchange.symbols import SymbolInfo
 from services.common.trading.money import format_decimal
 from services.common.trading.side import OrderSide, PositionSide, Side
 
@@ -66,10 +65,10 @@ class BybitOrders:
         """The order with the venue's own id; None while it is not listed yet. Raises VenueError."""
         return await self._newest(client, {"symbol": symbol, "orderId": order_id}, None)
 
-    async def read_fills(self, client: VenueClient, order: VenueOrder, info: SymbolInfo) -> VenueOrder:
+    async def read_fills(self, client: VenueClient, order: VenueOrder, quote: str) -> VenueOrder:
         """The order with the fills that are listed so far. Raises VenueError."""
         hedged = order.position_side is not PositionSide.BOTH
-        fills = await read_fills_of_order(client, order.symbol, info.quote, order.order_id, Lane.ORDERS, hedged=hedged)
+        fills = await read_fills_of_order(client, order.symbol, quote, order.order_id, Lane.ORDERS, hedged=hedged)
         return with_fills(order, fills)
 
     async def set_leverage(self, client: VenueClient, symbol: str, leverage: int) -> int:

@@ -16,11 +16,10 @@ from services.common.exchange.orders.outcome import (
     Unresolved,
     VenueOrder,
 )
-from services.common.exchange.symbols import SymbolInfo
+from services.common.exchange.symbols import SymbolInfo, likely_quote
 from services.common.trading.fill import Fill
 from services.common.trading.money import format_decimal, round_down_to_step
 
-_LIKELY_QUOTE = "USDT"
 _REASONS = {
     VenueErrorKind.UNREACHABLE: RejectionReason.UNREACHABLE,
     VenueErrorKind.OVERLOADED: RejectionReason.OVERLOADED,
@@ -76,7 +75,7 @@ def unlisted(order: MarketOrder) -> SymbolInfo:
     return SymbolInfo(
         symbol=order.symbol,
         base="",
-        quote=_LIKELY_QUOTE,
+        quote=likely_quote(order.symbol),
         trading=True,
         tick_size=Decimal(0),
         quantity_step=step,

@@ -30,7 +30,7 @@ from services.common.exchange.orders.outcome import (
     Unresolved,
     VenueOrder,
 )
-from services.common.exchange.symbols import SymbolInfo
+from services.common.exchange.symbols import SymbolInfo, likely_quote
 from services.common.exchange.venues import Venues
 from services.common.trading.side import PositionSide, Side, Venue
 
@@ -66,13 +66,12 @@ class VenueOrders:
         """Look an order up by its client order id; never raises for a venue's error."""
         client = self._venues.order_client(venue, credentials)
         try:
-            info = await self._venues.symbol(venue, symbol, Lane.ORDERS)
             order = await self._find(client, symbol, client_order_id, since)
         except VenueError as error:
             return Unresolved(str(error))
         if order is None:
             return NotFound()
-        return Found(await self._with_fills(client, order, info))
+        return Found(await self._with_fills(client, order, await self._quote(venue, symbol)))
 
     async def cancel_reduce_only(
         self, venue: Venue, credentials: Credentials, symbol: str, side: Side, position_side: PositionSide
@@ -134,7 +133,7 @@ class VenueOrders:
             return await self._outcome_of_duplicate(client, order, info, sent_at, error)
         if isinstance(final, Unresolved):
             return final
-        return ended(await self._with_fills(client, final, info), order.quantity, info.quantity_step)
+        return ended(await self._with_fills(client, final, info.quote), order.quantity, info.quantity_step)
 
     async def _outcome_of_duplicate(
         self, client: VenueClient, order: MarketOrder, info: SymbolInfo, sent_at: datetime, error: VenueError
@@ -147,12 +146,19 @@ class VenueOrders:
             return Unresolved(f"{error}; then {failure}")
         if found is None:
             return Unresolved(f"{error}; but no such order is listed")
-        return ended(await self._with_fills(client, found, info), order.quantity, info.quantity_step)
+        return ended(await self._with_fills(client, found, info.quote), order.quantity, info.quantity_step)
 
     async def _find(self, client: VenueClient, symbol: str, client_order_id: str, since: datetime) -> VenueOrder | None:
         if client.venue is Venue.BINANCE:
             return await self._binance.find(client, symbol, client_order_id, since)
         return await self._bybit.find(client, symbol, client_order_id, since)
+
+    async def _quote(self, venue: Venue, symbol: str) -> str:
+        """An order is looked up also while the list of symbols cannot be had, or holds its symbol no more."""
+        try:
+            return (await self._venues.symbol(venue, symbol, Lane.ORDERS)).quote
+        except VenueError:
+            return likely_quote(symbol)
 
     async def _follow(
         self, start: VenueOrder | str, ask: Callable[[], Awaitable[VenueOrder | None]]
@@ -175,7 +181,7 @@ class VenueOrders:
                 why = "the order was acknowledged and is still working"
         return Unresolved(why, order_id)
 
-    async def _with_fills(self, client: VenueClient, order: VenueOrder, info: SymbolInfo) -> VenueOrder:
+    async def _with_fills(self, client: VenueClient, order: VenueOrder, quote: str) -> VenueOrder:
         """The order with its fills, as far as the venue lists them within a second."""
         if order.filled_quantity == 0:
             return order
@@ -183,7 +189,7 @@ class VenueOrders:
         for delay in _FILLS_DELAYS_SECONDS:
             await asyncio.sleep(delay)
             try:
-                order = await reader.read_fills(client, order, info)
+                order = await reader.read_fills(client, order, quote)
             except VenueError:
                 continue
             if order.fills_complete:
