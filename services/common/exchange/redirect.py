@@ -17,6 +17,8 @@ import yarl
 VENUE_HOSTS: frozenset[str] = frozenset(
     {"api.binance.com", "fapi.binance.com", "fstream.binance.com", "api.bybit.com", "stream.bybit.com"}
 )
+_STAY = {"allow_redirects": False}
+"""An answer that points elsewhere would be followed by the wrapped session, past the table."""
 
 
 class RedirectRefused(Exception):
@@ -73,22 +75,22 @@ class RedirectingSession:
         )
 
     def get(self, url: str | yarl.URL, **options: Any) -> Any:
-        return self._session.get(self._rewrite(url), **options)
+        return self._session.get(self._rewrite(url), **{**options, **_STAY})
 
     def post(self, url: str | yarl.URL, **options: Any) -> Any:
-        return self._session.post(self._rewrite(url), **options)
+        return self._session.post(self._rewrite(url), **{**options, **_STAY})
 
     def put(self, url: str | yarl.URL, **options: Any) -> Any:
-        return self._session.put(self._rewrite(url), **options)
+        return self._session.put(self._rewrite(url), **{**options, **_STAY})
 
     def patch(self, url: str | yarl.URL, **options: Any) -> Any:
-        return self._session.patch(self._rewrite(url), **options)
+        return self._session.patch(self._rewrite(url), **{**options, **_STAY})
 
     def delete(self, url: str | yarl.URL, **options: Any) -> Any:
-        return self._session.delete(self._rewrite(url), **options)
+        return self._session.delete(self._rewrite(url), **{**options, **_STAY})
 
     def request(self, method: str, url: str | yarl.URL, **options: Any) -> Any:
-        return self._session.request(method, self._rewrite(url), **options)
+        return self._session.request(method, self._rewrite(url), **{**options, **_STAY})
 
     def ws_connect(self, url: str | yarl.URL, **options: Any) -> Any:
         return self._session.ws_connect(self._rewrite(url), **options)

@@ -181,7 +181,9 @@ async def open_venues(
     """
     # Made once: loading the authorities takes some 20 ms, and ccxt would do it for each instance.
     context = ssl.create_default_context(cafile=certifi.where())
-    connector = aiohttp.TCPConnector(ssl=context, limit=256, limit_per_host=128)
+    # Without a limit: streams hold their connections for good, and none of them may cost a request its own. How many
+    # requests there can be at a time is the budget's affair.
+    connector = aiohttp.TCPConnector(ssl=context, limit=0)
     async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
         door: Any = session if settings.sandbox_url is None else RedirectingSession(session, settings.sandbox_url)
         clients = {

@@ -1,5 +1,7 @@
 """What comes over the wire, however odd, and what a user gives for a key: a VenueError or a typed reading."""
 
+import asyncio
+
 import pytest
 from aiohttp import web
 
@@ -7,11 +9,14 @@ from services.common.exchange.budget import Lane
 from services.common.exchange.client import Endpoint
 from services.common.exchange.credentials import Credentials
 from services.common.exchange.errors import VenueError, VenueErrorKind
+from services.common.exchange.feed import FeedTimes, PriceFeed
 from services.common.exchange.reader import VenueReader
 from services.common.trading.side import Venue
 from tests.contract.exchange.scripted import Script, venues_that
+from tests.contract.exchange.world import eventually
 
 CREDENTIALS = Credentials("key-of-nobody", "secret-of-nobody")
+PATIENT = FeedTimes(silence_seconds=20, stale_seconds=20, poll_seconds=20, ping_seconds=20)
 READ = {
     Venue.BINANCE: Endpoint("fapiPrivateV3", "GET", "account"),
     Venue.BYBIT: Endpoint("private", "GET", "v5/account/info"),
@@ -91,3 +96,31 @@ async def test_a_key_that_nothing_can_be_signed_with_is_a_bad_key(venue: Venue, 
         assert report.valid is False
         assert "secret" not in report.reason
         assert "PRIVATE" not in report.reason
+
+
+async def test_however_many_streams_are_kept_a_request_has_a_connection() -> None:
+    # Streams hold their connections for good: 256 of them left none for readings and orders, which timed out unsent.
+    script = of_text('{"uid": 1}')
+    async with venues_that(script, read_timeout_seconds=2.0) as venues:
+        feeds = [PriceFeed(venues, Venue.BYBIT, lambda _: None, PATIENT) for _ in range(260)]
+        running = [asyncio.create_task(feed.run()) for feed in feeds]
+        try:
+            await eventually(lambda: script.opened == len(feeds), seconds=5)
+            assert await venues.client(Venue.BINANCE, CREDENTIALS).call(READ[Venue.BINANCE], lane=Lane.LIVE) == {
+                "uid": 1
+            }
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+
+def elsewhere(request: web.Request) -> web.Response:
+    return web.Response(status=302, headers={"Location": "https://fapi.binance.com/fapi/v1/time"})
+
+
+async def test_a_redirection_is_not_followed_out_of_the_sandbox() -> None:
+    async with venues_that(Script(answer=elsewhere), read_timeout_seconds=2.0) as venues:
+        with pytest.raises(VenueError) as raised:
+            await venues.client(Venue.BINANCE, CREDENTIALS).call(READ[Venue.BINANCE], lane=Lane.LIVE)
+    assert raised.value.code == "http_302"

@@ -71,7 +71,7 @@ async def test_no_order_waits_for_a_list_of_symbols_that_somebody_else_is_waitin
     asking = asyncio.create_task(world.reader.read_symbol(world.venue, f"N{token_hex(4).upper()}USDT"))
 
     async def asked() -> bool:
-        return (await world.sandbox.get("faults"))["faults"] == []
+        return bool((await world.sandbox.get("faults"))["faults"] == [])
 
     await eventually(asked)
     send = world.orders.close_position if how == "close" else world.orders.open_position
