@@ -144,6 +144,12 @@ class Budget:
         self._roll()
         return self._address_spent / self._limits.address_limit
 
+    @property
+    def window(self) -> int:
+        """The number of the present window."""
+        self._roll()
+        return self._window
+
     def state(self) -> BudgetState:
         """What the budget looks like now."""
         self._roll()
@@ -179,10 +185,14 @@ class Budget:
                 turn.cancel()
         self._check_ban()
 
-    def observe_used(self, used: int) -> None:
-        """Take over the venue's own count for the present window, which covers the whole address."""
+    def observe_used(self, used: int, window: int | None = None) -> None:
+        """Take over the venue's own count, which covers the whole address, of the window in which it was asked.
+
+        What was asked in a window that is over is the count of that one.
+        """
         self._roll()
-        self._address_spent = max(self._address_spent, used)
+        if window is None or window == self._window:
+            self._address_spent = max(self._address_spent, used)
 
     def apply_ban(self, until: datetime, reason: str, *, announce: bool = True) -> None:
         """Stop everything until an instant. `announce=False` for a ban that another process told us of."""

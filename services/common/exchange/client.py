@@ -32,6 +32,7 @@ from services.common.trading.side import Venue
 _DEFAULT_BAN = {Venue.BINANCE: timedelta(seconds=60), Venue.BYBIT: timedelta(minutes=10)}
 _CLOCK_CHECK_SECONDS = 60.0
 _LONGEST_COMPARISON_SECONDS = 1.5
+_LONGEST_COUNT = 9
 _LARGEST_OFFSET_MS = 86_400_000
 """Clocks that are a day apart agree on no certificate either: such a time is not the venue's."""
 
@@ -207,7 +208,7 @@ class VenueClient:
         signed_at: datetime | None,
     ) -> Any:
         await self.budget.acquire(endpoint.weight if weight is None else weight, lane)
-        answer = Answer()
+        answer, window = Answer(), self.budget.window
         failure: VenueError | None = None
         content: Any = None
         answer_token = _answer.set(answer)
@@ -220,7 +221,7 @@ class VenueClient:
         finally:
             _answer.reset(answer_token)
             _signed_at.reset(signed_token)
-        self._take_notice(endpoint, answer, failure)
+        self._take_notice(endpoint, answer, failure, window)
         if failure is None and not isinstance(content, endpoint.answer):
             failure = classify_answer(self.venue, answer, datetime.now(UTC))
         if failure is not None:
@@ -228,15 +229,15 @@ class VenueClient:
             raise failure
         return content
 
-    def _take_notice(self, endpoint: Endpoint, answer: Answer, failure: VenueError | None) -> None:
+    def _take_notice(self, endpoint: Endpoint, answer: Answer, failure: VenueError | None, window: int) -> None:
         # The limits of Binance's other hosts (the key's permissions are asked there) are counted apart.
         counted = self.venue is not Venue.BINANCE or endpoint.section.startswith("fapi")
         if not counted:
             return
         if self.venue is Venue.BINANCE:
             used = next((v for name, v in answer.headers.items() if name.lower() == "x-mbx-used-weight-1m"), "")
-            if used.isdigit():
-                self.budget.observe_used(int(used))
+            if used.isascii() and used.isdigit() and len(used) < _LONGEST_COUNT:
+                self.budget.observe_used(int(used), window)
         if failure is not None and failure.kind is VenueErrorKind.BANNED and answer.status is not None:
             until = failure.retry_at or datetime.now(UTC) + _DEFAULT_BAN[self.venue]
             failure.retry_at = until

@@ -118,6 +118,19 @@ async def test_the_venues_own_count_only_ever_corrects_upwards() -> None:
     assert budget.state().address_spent == 90
 
 
+async def test_an_answer_that_comes_after_its_window_does_not_spend_the_next_one() -> None:
+    # In a busy process one does so each minute: every other minute was lost to reading.
+    budget, hand = make(limit=1000)
+    assert await spend(budget, Lane.LIVE, 5) == 975
+    asked_in = budget.window
+    hand.seconds += 60
+    budget.observe_used(975, asked_in)
+    assert budget.state().address_spent == 0
+    assert await spend(budget, Lane.LIVE, 5) == 975
+    budget.observe_used(980, budget.window)
+    assert budget.state().address_spent == 980
+
+
 async def test_who_waits_is_let_through_by_lane_and_then_in_turn() -> None:
     budget, hand = make(limit=10, window=1, clock=Hand(100.999))
     await budget.acquire(9, Lane.LIVE)
