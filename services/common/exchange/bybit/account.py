@@ -5,6 +5,7 @@ none.
 """
 
 from decimal import Decimal
+from typing import Any
 
 from services.common.exchange.account_parts import MarginPart, PositionsPart, read_rows, with_failure
 from services.common.exchange.budget import Lane
@@ -28,6 +29,7 @@ from services.common.trading.side import PositionSide, Side
 POSITION_LIST = Endpoint("private", "GET", "v5/position/list")
 WALLET_BALANCE = Endpoint("private", "GET", "v5/account/wallet-balance")
 ACCOUNT_INFO = Endpoint("private", "GET", "v5/account/info")
+ORDER_HISTORY = Endpoint("private", "GET", "v5/order/history")
 
 SETTLE_COIN = "USDT"
 _SLOTS = {"0": PositionSide.BOTH, "1": PositionSide.LONG, "2": PositionSide.SHORT}
@@ -65,15 +67,30 @@ async def read_margin_mode(client: VenueClient, lane: Lane) -> MarginMode | None
 
 
 async def read_hedge_mode(client: VenueClient, symbol: str, lane: Lane) -> bool:
-    """Whether a symbol is in hedge mode: the venue lists its slots even where they are empty. Raises VenueError."""
-    answer = await client.call(POSITION_LIST, {"category": "linear", "symbol": symbol}, lane=lane)
+    """Whether a symbol is in hedge mode: the venue lists its slots even where they are empty. Raises VenueError.
+
+    Of a symbol that is not traded any more it may list none; then its orders tell.
+    """
+    of_symbol = {"category": "linear", "symbol": symbol}
+    refused = VenueError(client.venue, VenueErrorKind.BAD_ANSWER, f"no position slot is listed for {symbol}")
     try:
-        slots = {text(row, "positionIdx") for row in rows(read_result(answer), "list")}
+        slots = _slots_of(client, await client.call(POSITION_LIST, of_symbol, lane=lane))
+    except VenueError as error:
+        if error.kind is not VenueErrorKind.UNKNOWN_SYMBOL:
+            raise
+        slots, refused = set(), error
+    if not slots:
+        slots = _slots_of(client, await client.call(ORDER_HISTORY, of_symbol, lane=lane))
+    if not slots:
+        raise refused
+    return bool(slots & {"1", "2"})
+
+
+def _slots_of(client: VenueClient, answer: Any) -> set[str]:
+    try:
+        return {text(row, "positionIdx") for row in rows(read_result(answer), "list")}
     except ValueError as error:
         raise VenueError(client.venue, VenueErrorKind.BAD_ANSWER, f"positions cannot be read: {error}") from None
-    if not slots:
-        raise VenueError(client.venue, VenueErrorKind.BAD_ANSWER, f"no position slot is listed for {symbol}")
-    return bool(slots & {"1", "2"})
 
 
 def parse_position(row: Row) -> VenuePosition | None:

@@ -24,7 +24,6 @@ from services.common.trading.side import OrderSide, PositionSide, Side
 
 CREATE = Endpoint("private", "POST", "v5/order/create")
 REALTIME = Endpoint("private", "GET", "v5/order/realtime")
-HISTORY = Endpoint("private", "GET", "v5/order/history")
 SET_LEVERAGE = Endpoint("private", "POST", "v5/position/set-leverage")
 CANCEL = Endpoint("private", "POST", "v5/order/cancel")
 
@@ -104,7 +103,7 @@ class BybitOrders:
         return Swept(tuple(canceled), complete=not failures, reason="; ".join(failures))
 
     async def _newest(self, client: VenueClient, by_id: dict[str, Any], since: datetime | None) -> VenueOrder | None:
-        for endpoint in (REALTIME, HISTORY):
+        for endpoint in (REALTIME, bybit_account.ORDER_HISTORY):
             answer = await client.call(endpoint, {"category": "linear", **by_id}, lane=Lane.ORDERS)
             try:
                 found = [parse_order(row) for row in rows(read_result(answer), "list")]
