@@ -69,3 +69,12 @@ def test_less_than_the_least_is_refused() -> None:
 def test_a_symbol_that_cannot_be_asked_about_leaves_the_quantity_as_it_is(quantity: str) -> None:
     order = MarketOrder("XUSDT", Side.LONG, PositionSide.BOTH, Decimal(quantity), "tdm")
     assert orderable_quantity(unlisted(order), order.quantity) == Decimal(quantity)
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent"), [("100.5", "99.5"), ("101", "100"), ("100.999", "99.999"), ("100", "100"), ("200.4", "100")]
+)
+def test_what_is_more_than_one_order_leaves_no_rest_that_no_order_takes(asked: str, sent: str) -> None:
+    # A rest below the least could never be closed.
+    lot = {**ROW["lotSizeFilter"], "minOrderQty": "1"}
+    assert orderable_quantity(parse_symbol({**ROW, "lotSizeFilter": lot}), Decimal(asked)) == Decimal(sent)

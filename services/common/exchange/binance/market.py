@@ -62,8 +62,11 @@ async def read_candles(client: VenueClient, span: CandleSpan, lane: Lane) -> tup
         candles.update({candle.opened_at: candle for candle in page})
         if len(page) < PAGE:
             break
-        start = max(candle.opened_at for candle in page) + timedelta(minutes=span.interval_minutes)
-    return tuple(candles[at] for at in sorted(candles))
+        following = max(candle.opened_at for candle in page) + timedelta(minutes=span.interval_minutes)
+        if following <= start:
+            raise VenueError(client.venue, VenueErrorKind.BAD_ANSWER, "the list of candles has no end")
+        start = following
+    return tuple(candles[at] for at in sorted(candles) if span.since <= at < span.until)
 
 
 def interval_name(minutes: int) -> str:

@@ -40,6 +40,10 @@ _KINDS = {
 }
 
 
+_Number = tuple[str, str]
+"""Symbol and number of an order: each symbol counts its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class OrderFacts:
     """What never changes about an order."""
@@ -71,7 +75,7 @@ class OrdersSeen:
     """Facts about orders by number, kept beside each client."""
 
     def __init__(self) -> None:
-        self._known: WeakKeyDictionary[VenueClient, OrderedDict[str, OrderFacts]] = WeakKeyDictionary()
+        self._known: WeakKeyDictionary[VenueClient, OrderedDict[_Number, OrderFacts]] = WeakKeyDictionary()
 
     async def facts(
         self, client: VenueClient, symbol: str, order_ids: Collection[str], first: datetime, last: datetime, lane: Lane
@@ -81,12 +85,12 @@ class OrdersSeen:
         An order that the venue does not know any more is left out.
         """
         known = self._known.setdefault(client, OrderedDict())
-        missing = [order_id for order_id in dict.fromkeys(order_ids) if order_id not in known]
+        missing = [order_id for order_id in dict.fromkeys(order_ids) if (symbol, order_id) not in known]
         if missing:
             found = await self._ask(client, symbol, missing, first, last, lane)
             found = await _tell_algo_orders(client, symbol, found, first, last, lane)
-            known.update(found)
-        answer = {order_id: known[order_id] for order_id in order_ids if order_id in known}
+            known.update({(symbol, order_id): facts for order_id, facts in found.items()})
+        answer = {order_id: known[symbol, order_id] for order_id in order_ids if (symbol, order_id) in known}
         while len(known) > KEPT_PER_CLIENT:
             known.popitem(last=False)
         return answer

@@ -60,7 +60,10 @@ async def read_candles(client: VenueClient, span: CandleSpan, lane: Lane) -> tup
         candles.update({candle.opened_at: candle for candle in page})
         if len(page) < PAGE:
             break
-        end = min(candle.opened_at for candle in page)
+        earliest = min(candle.opened_at for candle in page)
+        if earliest >= end:
+            raise VenueError(client.venue, VenueErrorKind.BAD_ANSWER, "the list of candles has no end")
+        end = earliest
     return tuple(candles[at] for at in sorted(candles) if span.since <= at < span.until)
 
 

@@ -52,9 +52,14 @@ def refusal(error: VenueError) -> Rejected | Unresolved:
 
 
 def orderable_quantity(info: SymbolInfo, quantity: Decimal) -> Decimal | Rejected:
-    """The quantity that the market takes in one order: whole steps, not above its maximum."""
+    """The quantity that the market takes in one order: whole steps, not above its maximum.
+
+    Of what is above it as much is left as the market takes in the order after this one.
+    """
     most = quantity if info.max_market_quantity is None else min(quantity, info.max_market_quantity)
     rounded = round_down_to_step(most, info.quantity_step)
+    if 0 < round_down_to_step(quantity - rounded, info.quantity_step) < info.min_quantity < rounded:
+        rounded = round_down_to_step(quantity - info.min_quantity, info.quantity_step)
     if rounded <= 0 or rounded < info.min_quantity:
         message = f"{format_decimal(quantity)} is less than the market takes, {format_decimal(info.min_quantity)}"
         return Rejected(RejectionReason.FILTERS, message)
