@@ -183,7 +183,7 @@ class PriceFeed:
 
     def _take(self, price: Price) -> None:
         now = price.received_time_ms
-        if abs(price.venue_time_ms - now) > _DAY_MS:
+        if price.price <= 0 or abs(price.venue_time_ms - now) > _DAY_MS:
             return
         key = (price.symbol, price.kind)
         before = self._latest.get(key)

@@ -66,7 +66,7 @@ async def test_one_price_from_the_future_does_not_freeze_its_symbol(venue: Venue
         await asyncio.gather(running, return_exceptions=True)
 
 
-@pytest.mark.parametrize("odd", [None, 7, {"a": 1}, "NaN", "", "1e400"])
+@pytest.mark.parametrize("odd", [None, 7, {"a": 1}, "NaN", "", "1e400", "0.00000000", "-1"])
 async def test_an_odd_row_among_all_marks_costs_no_other_symbol(odd: Any) -> None:
     script = Script()
     async with venues_that(script) as venues:

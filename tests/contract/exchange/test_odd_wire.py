@@ -1,6 +1,7 @@
 """What comes over the wire, however odd, and what a user gives for a key: a VenueError or a typed reading."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -10,6 +11,7 @@ from services.common.exchange.client import Endpoint
 from services.common.exchange.credentials import Credentials
 from services.common.exchange.errors import VenueError, VenueErrorKind
 from services.common.exchange.feed import FeedTimes, PriceFeed
+from services.common.exchange.prices import PriceKind
 from services.common.exchange.reader import VenueReader
 from services.common.trading.side import Venue
 from tests.contract.exchange.scripted import Script, venues_that
@@ -124,3 +126,18 @@ async def test_a_redirection_is_not_followed_out_of_the_sandbox() -> None:
         with pytest.raises(VenueError) as raised:
             await venues.client(Venue.BINANCE, CREDENTIALS).call(READ[Venue.BINANCE], lane=Lane.LIVE)
     assert raised.value.code == "http_302"
+
+
+@pytest.mark.parametrize("price", ["0", "0.00000000", "-1", "", None, 0])
+@pytest.mark.parametrize("venue", list(Venue), ids=str)
+async def test_a_price_of_nothing_is_no_price(venue: Venue, price: Any) -> None:
+    # Of a contract that does not trade yet, or no more: whoever divides by it, or sets a stop by it, must not have it.
+    stamp = 1_700_000_000_000
+    row = {"symbol": "X", "markPrice": price, "lastPrice": price, "price": price, "time": stamp}
+    answer = row if venue is Venue.BINANCE else {"retCode": 0, "result": {"list": [row]}, "time": stamp}
+    script = Script(answer=lambda _: web.json_response(answer))
+    async with venues_that(script) as venues:
+        for kind in PriceKind:
+            with pytest.raises(VenueError) as raised:
+                await VenueReader(venues).read_price(venue, "X", kind)
+            assert raised.value.kind is VenueErrorKind.BAD_ANSWER

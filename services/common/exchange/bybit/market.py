@@ -8,7 +8,7 @@ from services.common.exchange.budget import Lane
 from services.common.exchange.bybit.pages import read_result
 from services.common.exchange.client import Endpoint, VenueClient
 from services.common.exchange.errors import VenueError, VenueErrorKind
-from services.common.exchange.fields import from_milliseconds, number, rows, text, to_milliseconds
+from services.common.exchange.fields import above_zero, from_milliseconds, rows, text, to_milliseconds
 from services.common.exchange.prices import Candle, CandleSpan, Price, PriceKind
 from services.common.trading.money import parse_decimal
 
@@ -89,6 +89,6 @@ async def _read_tickers(
         for kind in kinds:
             # A symbol that is not traded yet may have no price; that must not cost the others.
             with suppress(ValueError):
-                price = number(row, _FIELDS[kind])
+                price = above_zero(row, _FIELDS[kind])
                 prices.append(Price(client.venue, text(row, "symbol"), kind, price, stamp, received, polled=True))
     return prices
