@@ -141,3 +141,14 @@ async def test_a_price_of_nothing_is_no_price(venue: Venue, price: Any) -> None:
             with pytest.raises(VenueError) as raised:
                 await VenueReader(venues).read_price(venue, "X", kind)
             assert raised.value.kind is VenueErrorKind.BAD_ANSWER
+
+
+@pytest.mark.parametrize("stamp", [None, "", 0, 1_700_000_000, 10**15, 10**30, "soon"])
+@pytest.mark.parametrize("venue", list(Venue), ids=str)
+async def test_a_price_without_a_time_that_can_be_meant_is_no_price(venue: Venue, stamp: Any) -> None:
+    row = {"symbol": "X", "markPrice": "1", "lastPrice": "1", "price": "1", "time": stamp}
+    answer = row if venue is Venue.BINANCE else {"retCode": 0, "result": {"list": [row]}, "time": stamp}
+    async with venues_that(Script(answer=lambda _: web.json_response(answer))) as venues:
+        with pytest.raises(VenueError) as raised:
+            await VenueReader(venues).read_price(venue, "X")
+        assert raised.value.kind is VenueErrorKind.BAD_ANSWER

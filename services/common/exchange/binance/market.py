@@ -7,7 +7,7 @@ from typing import Any
 from services.common.exchange.budget import Lane
 from services.common.exchange.client import Endpoint, VenueClient
 from services.common.exchange.errors import VenueError, VenueErrorKind
-from services.common.exchange.fields import above_zero, from_milliseconds, rows, text, to_milliseconds
+from services.common.exchange.fields import above_zero, from_milliseconds, instant, rows, text, to_milliseconds
 from services.common.exchange.prices import Candle, CandleSpan, Price, PriceKind
 from services.common.trading.money import parse_decimal
 from services.common.trading.side import Venue
@@ -88,7 +88,7 @@ def parse_price(row: Any, kind: PriceKind, now: datetime) -> Price:
     try:
         [row] = rows([row])
         price = above_zero(row, "markPrice" if kind is PriceKind.MARK else "price")
-        stamp = int(text(row, "time"))
+        stamp = to_milliseconds(instant(row, "time"))
         return Price(Venue.BINANCE, text(row, "symbol"), kind, price, stamp, to_milliseconds(now), polled=True)
     except ValueError as error:
         raise VenueError(Venue.BINANCE, VenueErrorKind.BAD_ANSWER, f"a price cannot be read: {error}") from None

@@ -8,7 +8,7 @@ from services.common.exchange.budget import Lane
 from services.common.exchange.bybit.pages import read_result
 from services.common.exchange.client import Endpoint, VenueClient
 from services.common.exchange.errors import VenueError, VenueErrorKind
-from services.common.exchange.fields import above_zero, from_milliseconds, rows, text, to_milliseconds
+from services.common.exchange.fields import above_zero, from_milliseconds, instant, rows, text, to_milliseconds
 from services.common.exchange.prices import Candle, CandleSpan, Price, PriceKind
 from services.common.trading.money import parse_decimal
 
@@ -80,7 +80,7 @@ async def _read_tickers(
     answer = await client.call(TICKERS, {"category": "linear", **params}, lane=lane)
     received = to_milliseconds(now)
     try:
-        stamp = int(text(answer, "time"))
+        stamp = to_milliseconds(instant(answer, "time"))
         listed = rows(read_result(answer), "list")
     except ValueError as error:
         raise VenueError(client.venue, VenueErrorKind.BAD_ANSWER, f"tickers cannot be read: {error}") from None
