@@ -11,6 +11,7 @@ from decimal import Decimal
 from services.common.exchange.errors import VenueError
 from services.common.exchange.fields import Row
 from services.common.trading.reading import AccountMargin, AccountReading, PositionKey, ReadingStatus, VenuePosition
+from services.common.trading.side import PositionSide
 
 _MARGIN_TOLERANCE = Decimal("0.8")
 """Margin follows the mark price between two calls; positions that account for less than this are short of some."""
@@ -38,11 +39,12 @@ class MarginPart:
 def read_rows(rows: Iterable[Row], parse: Callable[[Row], VenuePosition | None], pages: int = 1) -> PositionsPart:
     """Parse rows one by one, so that one that cannot be read costs no other.
 
-    Of a position that is listed twice, with two quantities, nobody knows which is so: neither is taken.
+    Of a position that is listed twice, with two quantities, or in both position modes, nobody knows which is so:
+    neither is taken.
     """
     found: dict[PositionKey, VenuePosition] = {}
     unreadable = []
-    contradicted: set[PositionKey] = set()
+    contradicted: dict[PositionKey, None] = {}
     for row in rows:
         try:
             position = parse(row)
@@ -53,11 +55,14 @@ def read_rows(rows: Iterable[Row], parse: Callable[[Row], VenuePosition | None],
             continue
         before = found.get(position.key, position)
         if (before.side, before.quantity) != (position.side, position.quantity):
-            contradicted.add(position.key)
+            contradicted[position.key] = None
         found[position.key] = position
+    one_way = {key.symbol for key in found if key.position_side is PositionSide.BOTH}
+    hedged = {key.symbol for key in found if key.position_side is not PositionSide.BOTH}
+    contradicted.update((key, None) for key in found if key.symbol in one_way & hedged)
     for key in contradicted:
         del found[key]
-        unreadable.append(f"{key.symbol}: listed twice, with two quantities")
+    unreadable.extend(f"{symbol}: listed twice" for symbol in dict.fromkeys(key.symbol for key in contradicted))
     return PositionsPart(tuple(found.values()), tuple(unreadable), pages)
 
 

@@ -76,18 +76,22 @@ def _transport_kind(error: Exception) -> Kind:
 
 
 def _kind(venue: Venue, status: int, code: int | None, message: str) -> Kind:
-    if status in (403, 418) or (status == 429 and venue is Venue.BINANCE and code != _TOO_MANY_ORDERS):
+    by_code = _kind_of_code(venue, code, message) if code is not None and code != 0 else None
+    # What is said of one key, by the venue's own code, is no reason for anybody else to stop.
+    of_one_key = by_code in (Kind.BAD_KEY, Kind.NOT_PERMITTED)
+    if (
+        status == 418
+        or (status == 403 and not of_one_key)
+        or (status == 429 and venue is Venue.BINANCE and code != _TOO_MANY_ORDERS)
+    ):
         return Kind.BANNED
     if status == 429:
         return Kind.RATE_LIMITED
-    by_code = _kind_of_code(venue, code, message) if code is not None and code != 0 else None
     if by_code is not None:
         return by_code
-    if status == 408:
-        return Kind.TIMEOUT
-    if status >= 500:
+    if status == 408 or status >= 500:
         # Also where there is a code that is not listed: only a code that is known to mean so is a certain no.
-        return Kind.VENUE_FAILURE
+        return Kind.TIMEOUT if status == 408 else Kind.VENUE_FAILURE
     return Kind.REFUSED if code or not 200 <= status < 300 else Kind.BAD_ANSWER
 
 

@@ -141,3 +141,10 @@ def test_a_refused_signature_shows_nothing_of_what_was_signed() -> None:
     assert found.kind is VenueErrorKind.BAD_KEY
     assert "KEYKEYKEYKEY" not in str(found)
     assert "error sign" in str(found)
+
+
+@pytest.mark.parametrize("code", [10003, 10005, 10010])
+def test_one_users_key_does_not_stop_all_reading_whatever_the_status(code: int) -> None:
+    answer = Answer(status=403, body=f'{{"retCode": {code}, "retMsg": "Unmatched IP"}}')
+    kind = classify_answer(Venue.BYBIT, answer, NOON).kind
+    assert kind in (VenueErrorKind.BAD_KEY, VenueErrorKind.NOT_PERMITTED)

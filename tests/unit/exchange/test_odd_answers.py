@@ -87,6 +87,16 @@ def test_a_position_that_is_listed_with_two_quantities_is_not_known(venue: str) 
 
 
 @pytest.mark.parametrize("venue", PARSERS)
+def test_a_symbol_that_is_listed_in_both_position_modes_is_not_known(venue: str) -> None:
+    # An account is in one mode or in the other: taken for two positions, one of them would be made up.
+    parse, row = PARSERS[venue]
+    leg = {"positionSide": "LONG"} if venue == "binance" else {"positionIdx": 1}
+    part = read_rows([row, {**row, "symbol": "ETHUSDT"}, {**row, **leg}], parse)
+    assert [position.symbol for position in part.positions] == ["ETHUSDT"]
+    assert len(part.unreadable) == 1
+
+
+@pytest.mark.parametrize("venue", PARSERS)
 @given(data=st.data())
 def test_whatever_a_field_of_a_position_holds_no_reading_ends_in_a_crash(venue: str, data: st.DataObject) -> None:
     parse, row = PARSERS[venue]
