@@ -133,13 +133,22 @@ async def test_an_odd_event_ends_no_private_stream(venue: Venue, event: Any) -> 
 async def test_a_login_that_came_too_late_does_not_say_that_the_key_is_bad(message: str) -> None:
     # Where our clock is behind, the login has expired when it arrives: readings mend the clock, the next login is good.
     expired = json.dumps({"op": "auth", "success": False, "ret_msg": message})
-    script = Script(greeting=[expired])
+    script = Script(answer=lambda _: web.json_response({"retCode": 0, "result": {}}), greeting=[expired])
     async with venues_that(script) as venues:
         running = asyncio.create_task(AccountStream(venues, Venue.BYBIT, CREDENTIALS, lambda _: None).run())
         await eventually(lambda: running.done() or script.opened >= 2)
         assert not running.done()
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_refused_login_that_may_be_the_keys_fault_is_settled_by_a_reading() -> None:
+    expired = json.dumps({"op": "auth", "success": False, "ret_msg": "Params Error"})
+    unknown = {"retCode": 10003, "retMsg": "API key is invalid."}
+    async with venues_that(Script(answer=lambda _: web.json_response(unknown), greeting=[expired])) as venues:
+        with pytest.raises(VenueError) as raised:
+            await AccountStream(venues, Venue.BYBIT, CREDENTIALS, lambda _: None).run()
+    assert raised.value.kind is VenueErrorKind.BAD_KEY
 
 
 @pytest.mark.parametrize("message", ["Your api key has expired.", "error sign!", "invalid apikey"])

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 
 import msgspec
 
+from services.common.exchange.budget import Lane
+from services.common.exchange.bybit.account import ACCOUNT_INFO
 from services.common.exchange.client import VenueClient
 from services.common.exchange.errors import VenueError, VenueErrorKind
 from services.common.exchange.fields import Row
@@ -17,8 +19,7 @@ from services.common.trading.side import Venue
 STREAM = "wss://stream.bybit.com/v5/private"
 _LOGIN_VALID_MS = 10_000
 _TOO_LATE = re.compile(r"request expired|params error", re.IGNORECASE)
-"""What is said of a login whose time has passed (our clock is behind): the key may be as good as ever. Whether it is
-one that is not known any more, readings find out."""
+"""What is said of a login whose time has passed (our clock is behind), and of a key that is not known."""
 _TOPICS = {
     "position": HintKind.POSITION,
     "order": HintKind.ORDER,
@@ -35,9 +36,14 @@ class BybitPrivateStream:
 
     def __init__(self) -> None:
         self._replies: list[str] = []
+        self._doubted = False
 
-    async def address(self, _client: VenueClient) -> str:
-        """The same for everybody."""
+    async def address(self, client: VenueClient) -> str:
+        """The same for everybody. Raises VenueError (BAD_KEY) where a login was refused and the key is bad."""
+        if self._doubted:
+            # Whether it was the key or the clock, a reading tells; and it sets the clock right.
+            await client.call(ACCOUNT_INFO, lane=Lane.LIVE)
+            self._doubted = False
         return STREAM
 
     async def greet(self, client: VenueClient, send: Send) -> bool:
@@ -80,6 +86,7 @@ class BybitPrivateStream:
             what = scrub(f"{operation} refused: {content.get('ret_msg')}")
             if operation == "auth" and not _TOO_LATE.search(what):
                 raise VenueError(Venue.BYBIT, VenueErrorKind.BAD_KEY, what)
+            self._doubted = operation == "auth"
             raise StreamEnded(what)
         if operation == "auth":
             self._replies.append(msgspec.json.encode({"op": "subscribe", "args": list(_TOPICS)}).decode())
