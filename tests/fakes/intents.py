@@ -7,7 +7,7 @@ from uuid import UUID
 
 from services.common.errors import FieldInvalid, LeaseLost
 from services.common.trading.partition import partition_of
-from services.monitor.domain.attempts import Begun, Joined, Opening, Settled, begin
+from services.monitor.domain.attempts import Begun, Joined, Opening, Settled, answers, begin
 from services.monitor.domain.errors import IntentMoved
 from services.monitor.domain.intent import Claim, Decision, Intent, Outcome
 from tests.fakes.crashes import CrashPlan
@@ -112,7 +112,7 @@ class MemoryIntents:
         )
         if isinstance(opening, Begun):
             self.rows[opening.intent.intent_id] = opening.intent
-        if decision.request_id is not None:
+        if decision.request_id is not None and answers(decision, opening):
             self._requests[position.user_id, decision.request_id] = opening.intent.closing_id
         self._check()
         return opening

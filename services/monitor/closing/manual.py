@@ -11,7 +11,7 @@ from services.common.errors import FieldInvalid, PositionAlreadyClosed, TradingN
 from services.common.trading.client_order_id import OrderCause
 from services.common.trading.fill import summarize_exit
 from services.monitor.closing.ports import Books, Intents, TradingKeys
-from services.monitor.domain.attempts import Opening
+from services.monitor.domain.attempts import Opening, answers
 from services.monitor.domain.errors import CloseRejected, CloseUnresolved
 from services.monitor.domain.intent import Decision, Evidence, Intent, Outcome
 
@@ -50,7 +50,7 @@ class ManualCloses:
         self._wait_seconds = wait_seconds
 
     async def close(self, user_id: str, position_id: str, request_id: str, quantity: Decimal | None = None) -> Closed:
-        """Close a position, or that quantity of it (base units), and wait for it.
+        """Close a position, or that quantity of it (base units), and wait for it; first for a part that another closes.
 
         Raises PositionNotFound (another user's as well), PositionAlreadyClosed, TradingNotEnabled, CloseRejected,
         CloseUnresolved (the close goes on), FieldInvalid, and what is unavailable.
@@ -60,28 +60,33 @@ class ManualCloses:
                 raise FieldInvalid(field=field, problem="is empty")
         if len(request_id) > LONGEST_REQUEST_ID:
             raise FieldInvalid(field="request_id", problem=f"is longer than {LONGEST_REQUEST_ID} characters")
-        known = await self._intents.requested(user_id, request_id)
-        if known is None:
-            known = await self._begin(user_id, position_id, request_id, quantity)
-        elif known.position_id != position_id:
+        until = asyncio.get_running_loop().time() + self._wait_seconds
+        while (known := await self._intents.requested(user_id, request_id)) is None:
+            decision = await self._decide(user_id, position_id, request_id, quantity)
+            opening = await self._closes.close(decision)
+            if answers(decision, opening):
+                known = opening.intent
+                break
+            await self._wait(opening.intent.closing_id, until, until_over=True)
+        if known.position_id != position_id:
             raise FieldInvalid(field="request_id", problem="was used for another position")
+        return await self._answer(await self._wait(known.closing_id, until))
+
+    async def _wait(self, closing_id: UUID, until: float, *, until_over: bool = False) -> Intent:
         try:
-            async with asyncio.timeout(self._wait_seconds):
-                over = await self._closes.wait(known.closing_id)
+            async with asyncio.timeout_at(until):
+                return await self._closes.wait(closing_id, until_over=until_over)
         except TimeoutError:
             raise CloseUnresolved from None
-        return await self._answer(over)
 
-    async def _begin(self, user_id: str, position_id: str, request_id: str, quantity: Decimal | None) -> Intent:
+    async def _decide(self, user_id: str, position_id: str, request_id: str, quantity: Decimal | None) -> Decision:
         position = await self._books.get_position(position_id, user_id)
         if not position.is_open:
             raise PositionAlreadyClosed(position_id=position_id)
         if quantity is not None and not 0 < quantity <= position.quantity:
             raise FieldInvalid(field="quantity", problem=f"is not above 0 and at most {position.quantity}")
         await self._keys.credentials(position.account_id)
-        evidence = Evidence(self._clock.now())
-        opening = await self._closes.close(Decision(position, OrderCause.MANUAL, evidence, request_id, quantity))
-        return opening.intent
+        return Decision(position, OrderCause.MANUAL, Evidence(self._clock.now()), request_id, quantity)
 
     async def _answer(self, intent: Intent) -> Closed:
         match intent.outcome:

@@ -23,7 +23,8 @@ class Intents(Rows[Intent], Protocol):
     async def open(
         self, decision: Decision, claim: Claim | None, now: datetime, deadline: datetime | None = None
     ) -> Opening:
-        """Write the intent of a decision, or tell what stands in its stead. The same request id gives the same closing.
+        """Write the intent of a decision, or tell what stands in its stead. The same request id gives the same closing,
+        once there is one that answers it (see `answers`).
 
         Without a claim the intent waits for the holder of its partition. With a deadline a new one begins as SENT: its
         order is signed as of `now` and may reach the venue until then.

@@ -20,7 +20,7 @@ from services.common.outbox import append
 from services.monitor.carrying.claiming import Fence, as_it_was, take_over, unmoved
 from services.monitor.closing.rows import from_row, to_row
 from services.monitor.domain.alert import alert_of_intent
-from services.monitor.domain.attempts import Begun, Joined, Opening, Settled, begin
+from services.monitor.domain.attempts import Begun, Joined, Opening, Settled, answers, begin
 from services.monitor.domain.errors import IntentMoved
 from services.monitor.domain.intent import Claim, Decision, Intent, Outcome
 from services.monitor.events.told import alert_triggered
@@ -70,7 +70,7 @@ class PostgresIntents:
                         raise FieldInvalid(field="request_id", problem="was used for another position")
                     return Settled(known) if known.state.over else Joined(known)
             opening = await self._begin_or_join(connection, decision, claim, now, deadline)
-            if decision.request_id is not None:
+            if decision.request_id is not None and answers(decision, opening):
                 await connection.execute(
                     insert(CLOSE_REQUESTS).values(
                         user_id=position.user_id,

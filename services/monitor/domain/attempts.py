@@ -1,7 +1,8 @@
 """How attempts begin, and how one follows another.
 
 Invariants: a position with an intent under way gets no second one; a version of a position that was settled gets none
-either; a level that was refused waits until the price has recovered and crosses it anew, a person who asks does not.
+either; a level that was refused waits until the price has recovered and crosses it anew, a person who asks does not; a
+person is never answered with somebody's close of a part in place of the close that was asked for.
 """
 
 from dataclasses import dataclass, replace
@@ -47,6 +48,15 @@ class Begun:
 Opening = Settled | Paused | Joined | Begun
 
 
+def answers(decision: Decision, opening: Opening) -> bool:
+    """Whether what stands in a decision's stead does what was decided.
+
+    The close of a part that is under way does not: who asked for more, or for another part, waits for its end and asks
+    again. A level does so by itself.
+    """
+    return decision.request_id is None or not isinstance(opening, Joined) or opening.intent.whole
+
+
 def begin(
     decision: Decision,
     last: Intent | None,
@@ -65,7 +75,7 @@ def begin(
     position = decision.position
     if last is not None and not last.state.over:
         return Joined(last)
-    if last is not None and last.outcome and last.outcome.settles and last.position_version >= position.version:
+    if last is not None and _settles(last, decision):
         return Settled(last)
     if last is not None and last.outcome is Outcome.REFUSED and decision.request_id is None and not decision.afresh:
         until = last.updated_at + REFUSED_PAUSE
@@ -96,6 +106,15 @@ def begin(
             whole=decision.quantity is None or decision.quantity == position.quantity,
         )
     )
+
+
+def _settles(last: Intent, decision: Decision) -> bool:
+    """Whether the last intent leaves nothing to do of a decision. A part that was closed leaves the rest to a person
+    who asks for it, though the books may not have that part yet.
+    """
+    if last.outcome is None or not last.outcome.settles or last.position_version < decision.position.version:
+        return False
+    return last.whole or last.outcome is not Outcome.CLOSED or decision.request_id is None
 
 
 def follow_up(

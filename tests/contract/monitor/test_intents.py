@@ -114,6 +114,22 @@ async def test_whoever_decides_joins_what_is_under_way(table: Table) -> None:
         assert opening.intent == intent
 
 
+async def test_a_part_that_is_under_way_answers_nobody_else(table: Table) -> None:
+    """Who asks for all of it is not bound to the close of a part: the next time there is a closing of their own."""
+    claim = await table.take("one")
+    part = replace(a_decision(OrderCause.MANUAL, "r1"), quantity=Decimal("0.001"))
+    intent = await begun(table, claim, part)
+    whole = a_decision(OrderCause.MANUAL, "r2")
+    assert await table.intents.open(whole, claim, NOW) == Joined(intent)
+    assert await table.intents.requested("demo", "r2") is None
+    done = replace(intent, state=IntentState.DONE, outcome=Outcome.CLOSED)
+    await table.intents.save(intent, done)
+    assert isinstance(await table.intents.open(a_decision(), claim, NOW), Settled)
+    own = await begun(table, claim, whole)
+    assert own.whole
+    assert await table.intents.requested("demo", "r2") == own
+
+
 async def test_many_at_once_make_one_intent(table: Table) -> None:
     claim = await table.take("one")
     decisions = [a_decision(OrderCause.MANUAL, f"r{number}") for number in range(4)] + [a_decision()] * 4

@@ -167,6 +167,33 @@ async def test_a_close_by_hand_during_a_trigger_is_the_same_order() -> None:
     assert await monitor.manual.close("demo", monitor.position.position_id, "r1") == closed
 
 
+async def test_a_close_of_all_during_that_of_a_part_closes_all() -> None:
+    monitor = Monitor(Answer.ACKNOWLEDGED)
+    part, whole = await asyncio.gather(
+        monitor.manual.close("demo", monitor.position.position_id, "r1", Decimal("0.0005")),
+        monitor.manual.close("demo", monitor.position.position_id, "r2"),
+    )
+    await monitor.settle()
+    assert (part.quantity, whole.quantity) == (Decimal("0.0005"), Decimal("0.0015"))
+    assert monitor.venue.state.quantity == 0
+    assert not monitor.books.positions[monitor.position.position_id].is_open
+    assert await monitor.manual.close("demo", monitor.position.position_id, "r2") == whole
+
+
+async def test_two_parts_at_once_are_two_parts_and_the_same_one_twice_is_one() -> None:
+    monitor = Monitor(Answer.ACKNOWLEDGED)
+    asked = [("r1", "0.0005"), ("r1", "0.0005"), ("r2", "0.0003")]
+    closed = await asyncio.gather(
+        *(
+            monitor.manual.close("demo", monitor.position.position_id, request_id, Decimal(quantity))
+            for request_id, quantity in asked
+        )
+    )
+    await monitor.settle()
+    assert [one.quantity for one in closed] == [Decimal(quantity) for _, quantity in asked]
+    assert monitor.venue.state.quantity == Decimal("0.0012")
+
+
 async def test_a_close_in_two_parts_is_answered_as_one() -> None:
     monitor = Monitor(Answer.HALF_FILLS)
     closed = await monitor.manual.close("demo", monitor.position.position_id, "r1")
