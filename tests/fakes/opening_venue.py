@@ -34,6 +34,7 @@ from services.common.trading.side import OrderSide, Side, Venue
 from services.monitor.domain.opening import Opening
 from services.monitor.domain.position import Position
 from services.monitor.opening.ports import AccountFacts
+from services.positions.domain.errors import OpeningConflict
 from tests.fakes.clock import FixedClock
 from tests.fakes.crashes import CrashPlan
 from tests.fakes.orders import RECEIVE_WINDOW, Answer
@@ -230,13 +231,16 @@ class OpeningVenue:
 
 
 class OpeningBooks:
-    """One user's account, and what was booked, by intent; `down` makes it unreachable for so many calls."""
+    """One user's account, and what was booked, by intent; `down` makes it unreachable for so many calls, and so many
+    openings are refused while the slot is `taken` by the other side.
+    """
 
     def __init__(self, crashes: CrashPlan, account: AccountFacts, user_id: str) -> None:
         self.account = account
         self.user_id = user_id
         self.booked: dict[str, tuple[Opening, Position]] = {}
         self.down = 0
+        self.taken = 0
         self._crashes = crashes
 
     async def find_account(self, user_id: str, account_id: str) -> AccountFacts:
@@ -253,6 +257,9 @@ class OpeningBooks:
         await self._crashes.point("record_opening: about to be sent")
         self._reach()
         wish = opening.wish
+        if self.taken:
+            self.taken -= 1
+            raise OpeningConflict(symbol=wish.symbol, position_id="OP_1_9")
         position = Position(
             position_id=f"OP_1_{len(self.booked) + 1}",
             user_id=wish.user_id,

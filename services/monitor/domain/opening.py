@@ -180,14 +180,18 @@ class Opening:
 
 def alert_of_opening(before: Opening, after: Opening) -> Alert | None:
     """What a step of an opening is worth telling of."""
-    if after.state is not OpeningState.UNRESOLVED or before.state is OpeningState.UNRESOLVED:
-        return None
     what = f"{after.wish.side} {after.plan.quantity} {after.wish.symbol}"
+    if after.state is OpeningState.UNRESOLVED and before.state is not OpeningState.UNRESOLVED:
+        reason = f"nobody tells whether the order that was to open {what} took effect; it is not sent again"
+    elif after.state is OpeningState.FILLED and after.reason and not before.reason:
+        reason = f"the order that was to open {what} is filled, and no position in the books yet: {after.reason}"
+    else:
+        return None
     return Alert(
         kind=AlertKind.OPEN_UNRESOLVED,
         user_id=after.wish.user_id,
         account_id=after.wish.account_id,
-        reason=f"nobody tells whether the order that was to open {what} took effect; it is not sent again",
+        reason=reason,
         venue=after.plan.venue,
         symbol=after.wish.symbol,
         price=after.plan.price,

@@ -26,6 +26,7 @@ from services.monitor.config import MonitorSettings
 from services.monitor.domain.opening import Opening
 from services.monitor.domain.position import Position
 from services.monitor.events.executions import FOLLOWED
+from services.monitor.events.told import account_stirred
 from services.monitor.flows.care import Care
 from services.monitor.flows.executions import Executions
 from services.monitor.flows.following import ExecutionFollower
@@ -95,6 +96,9 @@ def build(process: Process, world: World, gate: OpeningGate | None = None) -> Ro
         pause=asyncio.sleep,
         timing=world.timing,
         unresolved_after=timedelta(seconds=settings.open_unresolved_seconds),
+        stir=lambda opening: world.bus.publish_ephemeral(
+            *account_stirred(opening.user_id, opening.wish.account_id, opening.plan.venue, clock.now())
+        ),
     )
     care = Care(
         store, openings, books, world.closes, world.claims, clock, check_seconds=settings.executions_check_seconds

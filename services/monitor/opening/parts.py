@@ -1,6 +1,6 @@
 """What every step of opening stands on."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -13,6 +13,13 @@ from services.monitor.opening.ports import OpeningBooks, OpeningOrders, Openings
 
 OnBooked = Callable[[Opening, Position], None]
 """Told of a position as the books have it, once they do; quick, and never waits."""
+
+Stir = Callable[[Opening], Awaitable[object]]
+"""Has the account of an opening reconciled at once: its books do not fit what was opened."""
+
+
+async def _unheard(_: Opening) -> None:
+    """Where nobody reconciles: the books follow at their next turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +35,7 @@ class OpeningParts(Waiting):
     planner: Planner
     keys: TradingKeys
     unresolved_after: timedelta
+    stir: Stir = _unheard
 
     async def advance(self, before: Opening, after: Opening) -> Opening:
         """Write the next state of an opening."""

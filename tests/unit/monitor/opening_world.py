@@ -66,6 +66,7 @@ class OpeningWorld:
         self.keys = FakeKeys(self.clock)
         self.held: dict[int, Claim] = {}
         self.booked: list[tuple[Opening, Position]] = []
+        self.stirred: list[Opening] = []
         self._epoch = 0
 
     def claims(self) -> Mapping[int, Claim]:
@@ -84,10 +85,15 @@ class OpeningWorld:
             pause=self.pause,
             timing=Timing(),
             unresolved_after=timedelta(seconds=10),
+            stir=self.stir,
         )
 
     def opener(self, parts: OpeningParts, on_progress: Callable[[Opening], None] = lambda _: None) -> Opener:
         return Opener(parts, self, patience=timedelta(seconds=30), on_booked=self._on_booked, on_progress=on_progress)
+
+    async def stir(self, opening: Opening) -> None:
+        """Reconciliation is asked for."""
+        self.stirred.append(opening)
 
     async def pause(self, seconds: float) -> None:
         """Wait, on the fake clock."""

@@ -20,7 +20,7 @@ from services.monitor.domain.opening_errors import OpenRejected, OpenUnresolved,
 from services.monitor.opening.manual import ManualOpens
 from tests.fakes.crashes import ProcessKilled
 from tests.fakes.orders import Answer
-from tests.unit.monitor.opening_world import PARTITION, OpeningWorld, a_wish, prepared
+from tests.unit.monitor.opening_world import ACCOUNT, PARTITION, OpeningWorld, a_wish, prepared
 from tests.waiting import until
 
 OPENS = {
@@ -167,6 +167,18 @@ async def test_books_that_are_away_get_it_later() -> None:
     world.books.down = 5
     await world.carry_out(parts, opening, checked=True)
     assert_at_most_one(world)
+
+
+async def test_books_that_refuse_it_are_reconciled_and_somebody_is_told_once() -> None:
+    world = OpeningWorld(Answer.FILLS)
+    world.books.taken = 3
+    await world.life()
+    assert [alert.kind for alert in world.openings.alerts] == [AlertKind.OPEN_UNRESOLVED]
+    assert "long 2 BTCUSDT is filled" in world.openings.alerts[0].reason
+    assert "OP_1_9" in world.openings.alerts[0].reason
+    assert [(one.wish.account_id, one.wish.symbol) for one in world.stirred] == [(ACCOUNT, "BTCUSDT")] * 3
+    assert_at_most_one(world)
+    assert (world.only.state, world.only.reason) == (OpeningState.BOOKED, "")
 
 
 async def test_what_waited_too_long_is_not_sent() -> None:
