@@ -168,7 +168,7 @@ class _Batch:
             tally(position, booked),
             fills=booked,
             actor=Actor.RECONCILER,
-            evidence=f"{evidence}{care}",
+            evidence=f"{evidence}{_was_here(found.latest, act)}{care}",
             now=self.now,
         )
         return position.position_id
@@ -276,6 +276,16 @@ class _Batch:
             evidence=evidence,
             now=self.now,
         )
+
+
+def _was_here(latest: rows.LatestRow | None, act: Adopt) -> str:
+    """That it is the position whose end was estimated, where the venue has not changed it since that was known."""
+    if latest is None or latest.position.exit is None or not latest.position.exit.estimated:
+        return ""
+    before, updated_at = latest.position, act.seen.updated_at
+    if before.side is not act.seen.side or updated_at is None or updated_at > before.settlement.until:
+        return ""
+    return f" It is what {before.position_id} was, whose end was estimated: it has not changed since."
 
 
 def _says_nothing_about(act: Adopt, latest: rows.LatestRow) -> bool:

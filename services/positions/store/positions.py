@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -11,6 +11,7 @@ from sqlalchemy import (
     Select,
     Text,
     all_,
+    and_,
     bindparam,
     func,
     literal_column,
@@ -74,6 +75,9 @@ class PageCursor:
 
 # Written out, not bound: a plan that is kept for any parameter must still see that the partial index serves.
 _IS_OPEN: ColumnElement[bool] = literal_column("status = 'open'")
+
+_VENUE_CLOCKS = timedelta(seconds=1)
+"""By how much two clocks of one venue, that of positions and that of fills, may differ."""
 
 _CHANGED_LATELY = 50
 """Of how many rows of a key the one that was opened last is looked for."""
@@ -162,10 +166,30 @@ async def lock_open(connection: AsyncConnection, account_id: str) -> list[Positi
 
 
 async def list_estimated(connection: AsyncConnection, account_id: str, position_ids: Collection[str]) -> list[Position]:
-    """Those of an account's rows that are closed and whose exits are still estimated."""
-    asked = positions.c.position_id.in_(position_ids)
+    """Those of an account's rows that are closed and whose exits are still estimated.
+
+    Not those that did not end: a slot holds one position at a time, so that another row of it which began by when the
+    estimated one was known to be there, and lasted longer, is the same position: how that ended is told there.
+    """
+    asked, other = positions.c.position_id.in_(position_ids), positions.alias()
+    lasted = or_(
+        other.c.closed_at.is_(None),
+        and_(other.c.exit_estimated, other.c.closed_at > positions.c.closed_at),
+        and_(~other.c.exit_estimated, other.c.closed_at > positions.c.settled_until + _VENUE_CLOCKS),
+    )
+    goes_on = select(other.c.position_id).where(
+        other.c.account_id == positions.c.account_id,
+        other.c.symbol == positions.c.symbol,
+        other.c.position_side == positions.c.position_side,
+        other.c.side == positions.c.side,
+        other.c.position_id != positions.c.position_id,
+        other.c.opened_at <= positions.c.settled_until,
+        lasted,
+    )
     rows = await connection.execute(
-        select(positions).where(positions.c.account_id == account_id, positions.c.exit_estimated, asked)
+        select(positions).where(
+            positions.c.account_id == account_id, positions.c.exit_estimated, asked, ~goes_on.exists()
+        )
     )
     return [position_from_row(row) for row in rows]
 

@@ -83,6 +83,58 @@ async def test_a_position_that_was_there_all_along_is_adopted_again(books: Books
     assert fees == [Decimal("26.4"), None]  # a fill opens one position
 
 
+async def test_what_is_listed_again_waits_for_no_fills_of_its_end(books: Books, account: Account) -> None:
+    """It goes on in another row, whose fills are that row's alone."""
+    first = await books.adopt(account, updated_at=at(0))
+    await books.apply(account, CloseEstimated(first, 1, at(15)))
+    await show(books, account)
+    assert (await books.observation.observe(account.account_id, estimated_ids=[first])).estimated
+    books.clock.set(at(90))
+    [again] = await books.apply(account, Adopt(make_seen(updated_at=at(0)), at(100), at(100.2)))
+    history = await books.queries.read_timeline(again.position_id, account.user_id)
+    assert f"It is what {first} was" in history[0].evidence
+    await show(books, account, make_seen(updated_at=at(0)), fills=(make_fill("a", executed_at=at(110)),))
+    assert (await books.observation.observe(account.account_id, estimated_ids=[first])).estimated == ()
+    ended = await books.fills.record_fills(again.position_id, [make_fill("a", executed_at=at(110))], "intent")
+    assert ended.exit is not None
+    assert (await books.observation.observe(account.account_id, estimated_ids=[first])).estimated == ()
+
+
+async def test_a_row_whose_fills_another_row_of_it_took_waits_for_none(books: Books, account: Account) -> None:
+    """Our own order ended the first row after all, while the second, of the same position, was missed again."""
+    first = await books.adopt(account, updated_at=at(0))
+    await books.apply(account, CloseEstimated(first, 1, at(15)))
+    books.clock.set(at(90))
+    [again] = await books.apply(account, Adopt(make_seen(updated_at=at(0)), at(100), at(100.2)))
+    await books.fills.record_fills(first, [make_fill("a", executed_at=at(110))], "intent")
+    await books.apply(account, CloseEstimated(again.position_id, 1, at(120)))
+    await show(books, account)
+    asked = [first, again.position_id]
+    assert (await books.observation.observe(account.account_id, estimated_ids=asked)).estimated == ()
+
+
+async def test_what_began_after_an_estimated_end_settles_nothing_of_it(books: Books, account: Account) -> None:
+    first = await books.adopt(account, updated_at=at(0))
+    await books.apply(account, CloseEstimated(first, 1, at(15)))
+    books.clock.set(at(90))
+    [_] = await books.apply(account, Adopt(make_seen(updated_at=at(50)), at(100), at(100.2)))
+    await show(books, account, make_seen(updated_at=at(50)))
+    [row] = (await books.observation.observe(account.account_id, estimated_ids=[first])).estimated
+    assert row.position.position_id == first
+
+
+async def test_two_estimated_rows_of_one_position_leave_the_later_one_waiting(books: Books, account: Account) -> None:
+    first = await books.adopt(account, updated_at=at(0))
+    await books.apply(account, CloseEstimated(first, 1, at(15)))
+    books.clock.set(at(90))
+    [again] = await books.apply(account, Adopt(make_seen(updated_at=at(0)), at(100), at(100.2)))
+    await books.apply(account, CloseEstimated(again.position_id, 1, at(120)))
+    await show(books, account, fills=(make_fill("a", executed_at=at(110)),))
+    asked = [first, again.position_id]
+    [row] = (await books.observation.observe(account.account_id, estimated_ids=asked)).estimated
+    assert (row.position.position_id, [fill.fill_id for fill in row.fills]) == (again.position_id, ["a"])
+
+
 async def test_a_stale_list_brings_no_position_back_that_fills_ended(books: Books, account: Account) -> None:
     position_id = await books.adopt(account, updated_at=at(9))
     await books.apply(account, Close(position_id, 1, (make_fill("a", executed_at=at(12)),), Decimal(0)))
