@@ -175,13 +175,14 @@ async def serve(settings: PositionsSettings, process: Process) -> None:
     )
     facts = bus.follow(OWN_FACTS, own.handle, on_gap=own.missed)
     process.spawn("own facts", follow_own(facts, own))
+    observing = ObservationQueries(engine, readings, reader, keys)
     services = [
         accounts.registration(accounts.AccountsRpc(account_commands, trigger_prices, requests)),
         positions.registration(
             positions.PositionsRpc(
                 books,
                 LevelCommands(journal, readings, prices, clock),
-                FillCommands(journal, readings, clock),
+                FillCommands(journal, readings, clock, observing.read_late),
                 OpeningCommands(journal, readings, prices, clock),
                 OrderCommands(journal, clock),
                 DocumentQueries(engine),
@@ -194,9 +195,7 @@ async def serve(settings: PositionsSettings, process: Process) -> None:
         ),
         history.registration(history.HistoryRpc(books, clock)),
         observation.registration(
-            observation.ObservationRpc(
-                ObservationQueries(engine, readings, reader, keys), DecisionCommands(journal, readings, prices, clock)
-            )
+            observation.ObservationRpc(observing, DecisionCommands(journal, readings, prices, clock))
         ),
         standing.offer(process, status.reading(venues.budget), bus.publish_ephemeral, clock),
     ]

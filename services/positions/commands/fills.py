@@ -1,6 +1,6 @@
 """Book what an order of Tandem's did to a position."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -18,36 +18,49 @@ from services.positions.domain.position import BookedFill, Origin, Position, boo
 from services.positions.domain.timeline import Actor, Change
 from services.positions.readings import AccountReadings
 from services.positions.store import positions as rows
-from services.positions.store.fills import list_fills
+from services.positions.store.fills import list_fills, unbooked
 
 _log = structlog.get_logger(__name__)
+
+
+ReadLate = Callable[[str], Awaitable[Sequence[Fill]]]
+"""Reads the fills of an open position that its venue did not list yet when its size was booked."""
 
 
 class FillCommands:
     """Fills that the monitor brings."""
 
-    def __init__(self, journal: Journal, readings: AccountReadings, clock: Clock) -> None:
+    def __init__(self, journal: Journal, readings: AccountReadings, clock: Clock, read_late: ReadLate) -> None:
         self._journal = journal
         self._readings = readings
         self._clock = clock
+        self._read_late = read_late
 
     async def record_fills(
         self, position_id: str, fills: Sequence[Fill], intent_id: str, evidence: str = ""
     ) -> Position:
         """Book fills on a position and close it where they end it. Those that are booked already change nothing.
 
-        Those of a position whose exit is estimated complete it. Raises PositionNotFound, and FillsExceedPosition where
+        Those of a position whose exit is estimated complete it; those of an open one bring along what led to its size
+        and was listed too late to be booked with it: once it is over, nobody asks for that. Raises PositionNotFound, and FillsExceedPosition where
         they take more than the books hold: then the books lag behind the venue, and the reconciler explains it from all
         the fills.
         """
+        late = await self._read_late(position_id)
         async with self._journal.writing() as connection:
             position = await rows.lock_position(connection, position_id)
-            changed = await self._book(connection, position, fills, intent_id, evidence)
+            changed = await self._book(connection, position, fills, late, intent_id, evidence)
         self._readings.drop(changed.account_id)
         return changed
 
     async def _book(
-        self, connection: AsyncConnection, position: Position, fills: Sequence[Fill], intent_id: str, evidence: str
+        self,
+        connection: AsyncConnection,
+        position: Position,
+        fills: Sequence[Fill],
+        late: Sequence[Fill],
+        intent_id: str,
+        evidence: str,
     ) -> Position:
         earlier = await list_fills(connection, position.position_id)
         known = {one.fill.fill_id for one in earlier}
@@ -55,7 +68,9 @@ class FillCommands:
         if not new:
             return position
         if position.is_open:
-            run = _explain(position, new)
+            settled = [one for one in late if one.executed_at <= position.settlement.since and one.fill_id not in known]
+            found = await unbooked(connection, position.account_id, position.symbol, settled)
+            run = _explain(position, in_order((*new, *found)))
             booked = book_fills(position, run, earlier)
             all_fills = (*earlier, *booked)
             position = _known_as_ours(position, new)

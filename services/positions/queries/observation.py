@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.common.database import transaction
+from services.common.database import statement, transaction
+from services.common.errors import DomainError, PositionNotFound
 from services.common.exchange.budget import Lane
 from services.common.exchange.fills import FillsReader
 from services.common.trading.fill import Fill
@@ -21,6 +23,8 @@ from services.positions.store import accounts
 from services.positions.store import positions as rows
 from services.positions.store.fills import list_fills, unbooked
 
+_log = structlog.get_logger(__name__)
+
 _CLOCK_MARGIN = timedelta(seconds=5)
 """How far this machine's clock may be from the venue's."""
 
@@ -31,6 +35,9 @@ it. A venue gives fills by the week, so that the furthest costs four questions.
 
 _LISTED_WITHIN = timedelta(days=7)
 """How far back fills are looked for that were not listed when a size was booked: a venue gives fills by the week."""
+
+_LATE_PATIENCE_SECONDS = 2.0
+"""How long the booking of an order waits for what else a venue may list."""
 
 _MOST_OPENINGS = 10
 """Of how many new positions the opening is looked for at a time: it costs as much of the rate budget as a reading, and
@@ -118,6 +125,29 @@ class ObservationQueries:
         completable = await asyncio.gather(*(self._read_fills_of(account, row, lane) for row in estimated))
         opened = await asyncio.gather(*(self._read_opening(account, seen, lane) for seen in rest[:_MOST_OPENINGS]))
         return Observation(account, tuple(observed), reading, tuple(completable), tuple(opened))
+
+    async def read_late(self, position_id: str) -> tuple[Fill, ...]:
+        """Fills of an open row that were not listed yet when its size was booked, as far as its venue lists them now.
+
+        Empty where none are missing, and where the venue does not tell soon. Raises PositionNotFound.
+        """
+        async with statement(self._engine) as connection:
+            row = await rows.find_position(connection, position_id, None)
+            booked = await list_fills(connection, position_id)
+        if row is None:
+            raise PositionNotFound(position_id=position_id)
+        since = row.settlement.since
+        if not row.is_open or _missing_since(row, booked) >= since:
+            return ()
+        try:
+            async with asyncio.timeout(_LATE_PATIENCE_SECONDS):
+                async with transaction(self._engine) as connection:
+                    account = await accounts.get_account(connection, row.account_id)
+                late = await self._read_fills_of(account, row, Lane.LIVE)
+        except (TimeoutError, DomainError) as error:
+            _log.warning("fills listed late are not asked for", position_id=position_id, error=repr(error))
+            return ()
+        return tuple(fill for fill in late.fills if fill.executed_at <= since) if late.fills_complete else ()
 
     async def _observe_row(self, account: Account, row: Position, reading: AccountReading, lane: Lane) -> ObservedRow:
         seen = next((one for one in reading.positions if one.key == row.key), None)

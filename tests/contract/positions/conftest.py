@@ -67,14 +67,14 @@ class Books:
         self.trigger_prices = TriggerPriceCommands(journal, self.accounts, prices, self.clock)
         self.decisions = DecisionCommands(journal, self.readings, prices, self.clock)
         self.levels = LevelCommands(journal, self.readings, prices, self.clock)
-        self.fills = FillCommands(journal, self.readings, self.clock)
+        self.observation = ObservationQueries(self.engine, self.readings, self.reader, self.keys)
+        self.fills = FillCommands(journal, self.readings, self.clock, self.observation.read_late)
         self.openings = OpeningCommands(journal, self.readings, prices, self.clock)
         self.orders = OrderCommands(journal, self.clock)
         self.requests = Requests(self.engine, self.clock)
         self.documents = DocumentQueries(self.engine)
         self.queries = BookQueries(self.engine, self.clock)
         self.live = LiveQueries(self.engine, self.readings, self.guards, self.clock)
-        self.observation = ObservationQueries(self.engine, self.readings, self.reader, self.keys)
 
     async def apply(self, account: Account, *acts: object, run_id: str | None = None) -> list[DecisionResult]:
         """Carry out acts as one run of the reconciler."""

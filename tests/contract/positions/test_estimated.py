@@ -91,8 +91,8 @@ async def test_what_is_listed_again_waits_for_no_fills_of_its_end(books: Books, 
     assert (await books.observation.observe(account.account_id, estimated_ids=[first])).estimated
     books.clock.set(at(90))
     [again] = await books.apply(account, Adopt(make_seen(updated_at=at(0)), at(100), at(100.2)))
-    history = await books.queries.read_timeline(again.position_id, account.user_id)
-    assert f"It is what {first} was" in history[0].evidence
+    history = await books.documents.list_timeline(None, again.position_id, None, 10)
+    assert f"It is what {first} was" in history.items[0].evidence
     await show(books, account, make_seen(updated_at=at(0)), fills=(make_fill("a", executed_at=at(110)),))
     assert (await books.observation.observe(account.account_id, estimated_ids=[first])).estimated == ()
     ended = await books.fills.record_fills(again.position_id, [make_fill("a", executed_at=at(110))], "intent")

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.common.errors import PositionNotFound
 from services.common.trading.fill import Fill
+from services.common.trading.reading import ReadingStatus
 from services.common.trading.side import OrderSide, Side
 from services.positions.domain.account import Account
 from services.positions.domain.decision import Adjust, Adopt, Close, CloseEstimated, CompleteExit
@@ -117,6 +119,45 @@ async def test_a_part_whose_fills_were_listed_late_counts_when_it_is_over(
     assert position.exit is not None
     assert position.exit.quantity == 1
     assert money(position.exit.realized_pnl, position.exit.fee) == [3 + 4.5 + 8 - 4, 4]
+
+
+@pytest.mark.parametrize("opening_known", [True, False])
+async def test_a_part_whose_fills_were_listed_late_counts_when_our_own_order_ends_the_rest(
+    books: Books, account: Account, opening_known: bool
+) -> None:
+    """As above, but the rest is sold by an order of ours, which the monitor brings: no reconciliation comes between."""
+    first, rest = fill(BUY, "1", "100", 1), fill(SELL, "0.4", "120", 90)
+    parts = (fill(SELL, "0.3", "110", 10), fill(SELL, "0.3", "115", 18))
+    if opening_known:
+        position_id = await open_by(books, account, first)
+    else:
+        position_id = await books.adopt(account, entry_price=Decimal(100), updated_at=at(1))
+    left = make_seen(quantity=Decimal("0.4"), entry_price=Decimal(100), updated_at=at(18))
+    await books.apply(account, Adjust(position_id, 1, left, at(20), at(20.2)))
+    credentials = await books.keys.credentials(account.account_id)
+    books.reader.fills[credentials.api_key] = [first, *parts, rest]
+    position = await books.fills.record_fills(position_id, [rest], "intent")
+    assert position.exit is not None
+    assert position.exit.quantity == 1
+    assert money(position.exit.realized_pnl, position.exit.fee) == [3 + 4.5 + 8 - 4, 4]
+
+
+async def test_what_is_listed_late_is_not_asked_for_where_nothing_is_missing(books: Books, account: Account) -> None:
+    position_id = await open_by(books, account, fill(BUY, "1", "100", 1))
+    credentials = await books.keys.credentials(account.account_id)
+    books.reader.fills[credentials.api_key] = [fill(SELL, "0.3", "110", 0)]
+    assert await books.observation.read_late(position_id) == ()
+    with pytest.raises(PositionNotFound):
+        await books.observation.read_late("OP_1_999999")
+
+
+async def test_a_venue_that_does_not_tell_keeps_no_order_from_being_booked(books: Books, account: Account) -> None:
+    position_id = await open_by(books, account, fill(BUY, "1", "100", 1))
+    left = make_seen(quantity=Decimal("0.4"), entry_price=Decimal(100), updated_at=at(18))
+    await books.apply(account, Adjust(position_id, 1, left, at(20), at(20.2)))
+    books.reader.fills_status = ReadingStatus.FAILED
+    position = await books.fills.record_fills(position_id, [fill(SELL, "0.4", "120", 90)], "intent")
+    assert position.exit is not None
 
 
 async def test_later_fills_of_an_estimated_exit_are_reckoned_alike(books: Books, account: Account) -> None:
