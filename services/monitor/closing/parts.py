@@ -24,17 +24,6 @@ Stir = Callable[[Intent], Awaitable[object]]
 Report = Callable[[Intent, OrderStanding], None]
 """Takes note of how an order stands that has no fills; quick, and never fails."""
 
-_ENDED_UNFILLED = frozenset(
-    {
-        Outcome.GONE,
-        Outcome.REFUSED,
-        Outcome.POSTPONED,
-        Outcome.BLOCKED,
-        Outcome.NEVER_ARRIVED,
-        Outcome.NOT_FILLED,
-    }
-)
-
 
 class Meter(Protocol):
     """Counts what closing does; quick, and never fails."""
@@ -107,7 +96,7 @@ class Parts(Waiting):
     def _report_end(self, over: Intent) -> None:
         if self.meter is not None:
             self.meter.ended(over)
-        if over.outcome in _ENDED_UNFILLED and over.deadline is not None:
+        if over.outcome is not None and not over.outcome.filled and over.deadline is not None:
             self.report(over, OrderStanding.CANCELLED)
 
     async def held(self, intent: Intent, credentials: Credentials) -> VenuePosition | None:

@@ -10,12 +10,12 @@ from functools import partial
 import structlog
 
 from services.common.errors import DomainError
-from services.monitor.carrying.reporting import Reporter
+from services.monitor.carrying.reporting import Reminder, Reporter
 from services.monitor.carrying.timing import Timing
 from services.monitor.closing.closer import Closer
 from services.monitor.closing.manual import ManualCloses
 from services.monitor.closing.parts import Parts
-from services.monitor.closing.reporting import OrderNews
+from services.monitor.closing.reporting import OrderNews, OrderStanding
 from services.monitor.closing.store import PostgresIntents
 from services.monitor.events.told import account_stirred
 from services.monitor.ground import Ground
@@ -42,6 +42,10 @@ def build(ground: Ground, check: Callable[[str], None]) -> Closing:
     reporter = Reporter(ground.books.record_order)
     reporter.start(process, "orders without fills")
     intents = PostgresIntents(ground.engine, fence, uuid.uuid4)
+    reminder = Reminder(
+        intents.unfilled, lambda intent: reporter.tell(OrderNews(intent, OrderStanding.CANCELLED)), ground.holder
+    )
+    process.attend("orders told again", reminder.run)
     timing = Timing(
         settling=timedelta(seconds=settings.order_settling_seconds),
         asking=timedelta(seconds=settings.order_asking_seconds),

@@ -5,7 +5,7 @@ one position take turns, so that an intent never begins beside one that is about
 has none to end beside it: it is one statement, on which the order waits.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -129,6 +129,23 @@ class PostgresIntents:
         """The last attempt of the decision that a request led to, if it was made before."""
         async with transaction(self._engine) as connection:
             return await _requested(connection, user_id, request_id)
+
+    async def unfilled(self, partitions: Collection[int], limit: int) -> tuple[Intent, ...]:
+        """The last attempts in these partitions whose orders ended without a fill, in order of their ends."""
+        filled = [outcome.value for outcome in Outcome if outcome.filled]
+        query = (
+            select(INTENTS)
+            .where(
+                INTENTS.c.partition.in_(partitions),
+                ~_LIVE,
+                INTENTS.c.deadline.is_not(None),
+                INTENTS.c.outcome.not_in(filled),
+            )
+            .order_by(INTENTS.c.updated_at.desc(), INTENTS.c.place.desc())
+            .limit(limit)
+        )
+        async with transaction(self._engine) as connection:
+            return tuple(from_row(row) for row in reversed((await connection.execute(query)).mappings().all()))
 
     async def earlier(self, intent: Intent) -> tuple[Intent, ...]:
         """The position's other intents whose order the venue did not know when it was asked, the newest first."""

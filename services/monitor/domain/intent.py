@@ -69,6 +69,11 @@ class Outcome(StrEnum):
         """Whether this version of the position needs no further order."""
         return self in (Outcome.CLOSED, Outcome.GONE, Outcome.NOT_OPEN)
 
+    @property
+    def filled(self) -> bool:
+        """Whether the order of the attempt has fills, which tell of it themselves."""
+        return self in (Outcome.CLOSED, Outcome.PARTLY_CLOSED)
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:

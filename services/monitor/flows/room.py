@@ -17,7 +17,7 @@ from services.common.exchange.orders.market_orders import VenueOrders
 from services.common.exchange.reader import VenueReader
 from services.common.process import Process
 from services.common.relay import Relay
-from services.monitor.carrying.reporting import Reporter
+from services.monitor.carrying.reporting import Reminder, Reporter
 from services.monitor.carrying.timing import Timing
 from services.monitor.carrying.work import Claims
 from services.monitor.clients.openings import PositionsOpenings
@@ -111,6 +111,9 @@ def build(process: Process, world: World, gate: OpeningGate | None = None) -> Ro
     patience = timedelta(seconds=settings.open_patience_seconds)
     reporter = Reporter(books.record_order)
     reporter.start(process, "orders that opened nothing yet")
+
+    reminder = Reminder(openings.unfilled, reporter.tell, world.claims)
+    process.attend("orders that opened nothing told again", reminder.run)
 
     def on_progress(opening: Opening) -> None:
         if is_news(opening):

@@ -4,7 +4,7 @@ Invariants: a claimed opening is written only while its claim's lease is held, c
 at most one opening that is not over; whoever follows openings is told of each state in the transaction that makes it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -109,6 +109,21 @@ class PostgresOpenings:
         """The opening that a request led to, if it was made before."""
         async with transaction(self._engine) as connection:
             return await _requested(connection, user_id, request_id)
+
+    async def unfilled(self, partitions: Collection[int], limit: int) -> tuple[Opening, ...]:
+        """The last openings in these partitions whose orders opened nothing, in order of their ends."""
+        query = (
+            select(OPENINGS)
+            .where(
+                OPENINGS.c.partition.in_(partitions),
+                OPENINGS.c.state == OpeningState.FAILED.value,
+                OPENINGS.c.deadline.is_not(None),
+            )
+            .order_by(OPENINGS.c.updated_at.desc(), OPENINGS.c.intent_id)
+            .limit(limit)
+        )
+        async with transaction(self._engine) as connection:
+            return tuple(from_row(row) for row in reversed((await connection.execute(query)).mappings().all()))
 
     async def cancel(self, intent_id: UUID, reason: str, now: datetime) -> bool:
         """End an opening whose order was not sent yet. Whoever was about to send it finds that it has moved."""

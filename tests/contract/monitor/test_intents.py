@@ -274,6 +274,27 @@ async def test_a_refusal_is_told_with_the_write_that_makes_it_true(engine: Async
     assert (alert.price, alert.level_price) == ("63990.5", "64000")
 
 
+async def test_the_last_orders_without_a_fill_are_found(engine: AsyncEngine) -> None:
+    """Not what never had an order, nor what has fills, nor what is under way."""
+    intents = PostgresIntents(engine, fence, uuid.uuid4)
+    sent = NOW + timedelta(seconds=2)
+    ends = [(outcome, sent) for outcome in Outcome] + [(Outcome.REFUSED, None)]
+    found = {}
+    for number, (outcome, deadline) in enumerate(ends):
+        opening = await intents.open(a_decision(position_id=f"OP_unfilled_{number}"), None, NOW)
+        state = IntentState.DONE if outcome.filled else IntentState.FAILED
+        at = NOW + timedelta(seconds=number)
+        over = replace(opening.intent, state=state, outcome=outcome, deadline=deadline, updated_at=at)
+        await intents.save(opening.intent, over)
+        found[outcome, deadline] = over
+    await intents.open(a_decision(position_id="OP_unfilled_live"), None, NOW)
+    expected = [found[end] for end in ends if end[1] is not None and not end[0].filled]
+    here = [PARTITION]
+    assert await intents.unfilled(here, 100) == tuple(expected)
+    assert await intents.unfilled(here, 2) == tuple(expected[-2:])
+    assert await intents.unfilled([PARTITION + 1], 100) == ()
+
+
 async def test_what_has_been_over_for_long_is_pruned_but_the_last_of_a_position(engine: AsyncEngine) -> None:
     intents = PostgresIntents(engine, fence, uuid.uuid4)
     for number in range(3):

@@ -228,6 +228,21 @@ async def test_that_nobody_knows_is_told_once(engine: AsyncEngine) -> None:
     assert "long 2 BTCUSDT" in alert.reason
 
 
+async def test_the_last_orders_that_opened_nothing_are_found(engine: AsyncEngine) -> None:
+    openings = in_postgres(engine)
+    sent = {"deadline": NOW + timedelta(seconds=2)}
+    failed = {"state": OpeningState.FAILED, "outcome": OpeningOutcome.REJECTED, "reason": "no"}
+    booked = {"state": OpeningState.BOOKED, "outcome": OpeningOutcome.OPENED, "position_id": "OP_1"}
+    over = []
+    for number, values in enumerate(({**failed, **sent}, failed, {**booked, **sent}, {**failed, **sent})):
+        opening = await openings.begin(an_opening(None, f"r{number}"))
+        over.append(replace(opening, **values, updated_at=NOW + timedelta(seconds=number)))  # type: ignore[arg-type]
+        await openings.save(opening, over[-1])
+    assert await openings.unfilled([PARTITION], 10) == (over[0], over[3])
+    assert await openings.unfilled([PARTITION], 1) == (over[3],)
+    assert await openings.unfilled([PARTITION + 1], 10) == ()
+
+
 async def test_what_has_been_over_for_long_is_pruned(engine: AsyncEngine) -> None:
     openings = in_postgres(engine)
     for number, state in enumerate(("live", "over")):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum, auto
 from uuid import UUID
@@ -10,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.common.errors import PositionNotFound, ServiceUnavailable, TransactionConflict
+from services.common.errors import DatabaseUnavailable, PositionNotFound, ServiceUnavailable, TransactionConflict
 from services.common.process import Process
-from services.monitor.carrying.reporting import Reporter
+from services.monitor.carrying.reporting import Reminder, Reporter
+from services.monitor.domain.intent import Claim
 from tests.simulated_time import run_simulated
 
 
@@ -135,6 +137,51 @@ def test_books_that_stay_away_do_not_hold_up_the_end() -> None:
         return asyncio.get_running_loop().time() - started
 
     assert run_simulated(scenario()) == 2
+
+
+class Partitions:
+    """What a process holds."""
+
+    def __init__(self) -> None:
+        self.held: dict[int, Claim] = {}
+
+    def claims(self) -> dict[int, Claim]:
+        return self.held
+
+
+def test_how_the_last_orders_ended_is_told_again_by_whoever_takes_their_partition() -> None:
+    """Who held it may have died with that written and not told: an order would look as if it still waited, for ever."""
+
+    async def scenario() -> list[list[int]]:
+        books, partitions, asked = Notebook(), Partitions(), list[list[int]]()
+        reporter = Reporter(books.record)
+
+        async def unfilled(taken: Collection[int], limit: int) -> list[News]:
+            asked.append(sorted(taken))
+            if len(asked) == 1:
+                raise DatabaseUnavailable
+            return [News(partition) for partition in sorted(taken)][:limit]
+
+        reminder = Reminder(unfilled, reporter.tell, partitions)
+        tasks = [asyncio.create_task(reporter.run()), asyncio.create_task(reminder.run())]
+        await asyncio.sleep(5)
+        partitions.held = {3: Claim("one", 3, 1), 4: Claim("one", 4, 1)}
+        await asyncio.sleep(5)
+        assert books.taken == [3, 4]
+        kept, partitions.held = partitions.held, {}
+        await asyncio.sleep(5)
+        partitions.held = kept
+        await asyncio.sleep(5)
+        assert books.taken == [3, 4], "it was not taken anew"
+        partitions.held = {**kept, 4: Claim("one", 4, 3)}
+        await asyncio.sleep(5)
+        assert books.taken == [3, 4, 4]
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        return asked
+
+    assert run_simulated(scenario()) == [[3, 4], [3, 4], [4]]
 
 
 def test_news_that_cannot_be_told_keeps_no_other_from_being_told() -> None:
