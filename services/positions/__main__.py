@@ -173,8 +173,7 @@ async def serve(settings: PositionsSettings, process: Process) -> None:
         on_position=keeper.tell,
         on_missed=keys.drop_all,
     )
-    facts = bus.follow(OWN_FACTS, own.handle, on_gap=own.missed)
-    process.spawn("own facts", follow_own(facts, own))
+    process.spawn("own facts", follow_own(bus.follow(OWN_FACTS, own.handle, on_gap=own.missed), own))
     observing = ObservationQueries(engine, readings, reader, keys)
     services = [
         accounts.registration(accounts.AccountsRpc(account_commands, trigger_prices, requests)),

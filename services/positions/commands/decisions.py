@@ -14,7 +14,7 @@ from services.common.trading.fill import Fill, Run, in_order, run_to
 from services.common.trading.money import format_decimal
 from services.positions.commands.completion import completed
 from services.positions.commands.journal import Journal, write_change, write_new
-from services.positions.domain.care import DEFAULT_LEVELS, manage, opening_intent
+from services.positions.domain.care import DEFAULT_LEVELS, go_on, manage, opening_intent
 from services.positions.domain.decision import (
     Adjust,
     Adopt,
@@ -45,7 +45,7 @@ from services.positions.readings import AccountReadings
 from services.positions.store import accounts
 from services.positions.store import decisions as applied
 from services.positions.store import positions as rows
-from services.positions.store.fills import list_fills, unbooked, unopened
+from services.positions.store.fills import find_opened, list_fills, unbooked, unopened
 
 _log = structlog.get_logger(__name__)
 
@@ -161,17 +161,35 @@ class _Batch:
         if self._account.trigger_price is TriggerPrice.LAST:
             # Where a stop begins to trail; without a last price the mark is near enough for that.
             price = self._last_prices.get(position.symbol, price)
-        position, care = self._take_care(position, fills, price)
+        before = await self._missed_before(act, found.latest)
+        if before is None:
+            position, care = self._take_care(position, fills, price)
+        else:
+            position, care = go_on(before, position, price, self.now), f" {_went_on(before)}"
         booked = book_fills(position, Run(position.quantity, (), (), (), settled=fills))
         await write_new(
             self._connection,
             tally(position, booked),
             fills=booked,
             actor=Actor.RECONCILER,
-            evidence=f"{evidence}{_was_here(found.latest, act)}{care}",
+            evidence=f"{evidence}{care}",
             now=self.now,
         )
         return position.position_id
+
+    async def _missed_before(self, act: Adopt, latest: rows.LatestRow | None) -> Position | None:
+        """The row of the same position whose end was estimated, though it had none: the venue has not changed it since
+        it was known to be there, or lists what opened that row as what led to this size.
+        """
+        before = None if latest is None else latest.position
+        if before is None or before.exit is None or not before.exit.estimated or before.side is not act.seen.side:
+            return None
+        if act.seen.updated_at is not None and act.seen.updated_at <= before.settlement.until:
+            return before
+        if not act.fills:
+            return None
+        opened = await find_opened(self._connection, self._account.account_id, before.symbol, act.fills)
+        return before if opened == before.position_id else None
 
     def _take_care(self, position: Position, fills: tuple[Fill, ...], price: Decimal) -> tuple[Position, str]:
         """What an order of Tandem's opened is managed, as is what the account's user wants managed from the start."""
@@ -278,14 +296,9 @@ class _Batch:
         )
 
 
-def _was_here(latest: rows.LatestRow | None, act: Adopt) -> str:
-    """That it is the position whose end was estimated, where the venue has not changed it since that was known."""
-    if latest is None or latest.position.exit is None or not latest.position.exit.estimated:
-        return ""
-    before, updated_at = latest.position, act.seen.updated_at
-    if before.side is not act.seen.side or updated_at is None or updated_at > before.settlement.until:
-        return ""
-    return f" It is what {before.position_id} was, whose end was estimated: it has not changed since."
+def _went_on(before: Position) -> str:
+    held = "in Tandem's care" if before.managed else "observed"
+    return f"It is what {before.position_id} was, which did not end when it was missed: it goes on, {held} as before."
 
 
 def _says_nothing_about(act: Adopt, latest: rows.LatestRow) -> bool:

@@ -42,9 +42,10 @@ class FillCommands:
         """Book fills on a position and close it where they end it. Those that are booked already change nothing.
 
         Those of a position whose exit is estimated complete it; those of an open one bring along what led to its size
-        and was listed too late to be booked with it: once it is over, nobody asks for that. Raises PositionNotFound, and FillsExceedPosition where
-        they take more than the books hold: then the books lag behind the venue, and the reconciler explains it from all
-        the fills.
+        and was listed too late to be booked with it: once it is over, nobody asks for that.
+
+        Raises PositionNotFound, and FillsExceedPosition where they take more than the books hold: then the books lag
+        behind the venue, and the reconciler explains it from all the fills.
         """
         late = await self._read_late(position_id)
         async with self._journal.writing() as connection:

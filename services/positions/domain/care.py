@@ -94,6 +94,26 @@ def manage(position: Position, stated: StatedLevels, price: Decimal, author: Act
     return replace(position, managed=True, levels=levels, stop_set_by=author)
 
 
+def go_on(before: Position, position: Position, price: Decimal, now: datetime) -> Position:
+    """A row for the position that another row was, which has not ended: whose it is and its levels stay as they were.
+
+    `price` is the one that triggers its levels now: they are armed at it where another kind of price did before.
+    """
+    same = replace(
+        position,
+        origin=before.origin,
+        managed=before.managed,
+        opened_at=before.opened_at,
+        intent_id=before.intent_id,
+        provenance=before.provenance,
+        stop_set_by=before.stop_set_by,
+        levels=before.levels,
+    )
+    if before.trigger_price is position.trigger_price:
+        return same
+    return replace(triggered_by(same, position.trigger_price, price, now), version=position.version)
+
+
 def release(position: Position) -> Position:
     """The row given back: observed, with indicative levels."""
     if not position.is_open:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    Interval,
     Row,
     Select,
     Text,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     func,
+    literal,
     literal_column,
     or_,
     select,
@@ -103,7 +105,9 @@ def _of_key() -> Select[Any]:
         .subquery("changed_last")
     )
     either = union_all(is_open, select(changed_last)).subquery("either")
-    latest = select(either).order_by(either.c.place, either.c.opened_at.desc()).limit(1).subquery("latest")
+    # Of two rows of one position, whose first end was estimated, the one that lasted longer.
+    newest = (either.c.place, either.c.opened_at.desc(), either.c.closed_at.desc())
+    latest = select(either).order_by(*newest).limit(1).subquery("latest")
     number = select(position_numbers.next_value().label("number")).subquery("numbered")
     return select(number, latest).select_from(number.outerjoin(latest, true()))
 
@@ -175,7 +179,7 @@ async def list_estimated(connection: AsyncConnection, account_id: str, position_
     lasted = or_(
         other.c.closed_at.is_(None),
         and_(other.c.exit_estimated, other.c.closed_at > positions.c.closed_at),
-        and_(~other.c.exit_estimated, other.c.closed_at > positions.c.settled_until + _VENUE_CLOCKS),
+        and_(~other.c.exit_estimated, other.c.closed_at > positions.c.settled_until + literal(_VENUE_CLOCKS, Interval)),
     )
     goes_on = select(other.c.position_id).where(
         other.c.account_id == positions.c.account_id,

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,7 +11,10 @@ from sqlalchemy import update
 from sqlalchemy.exc import DBAPIError
 
 from services.common.database import transaction
+from services.common.exchange.prices import PriceKind
+from services.common.trading.client_order_id import ClientOrderId, OrderCause
 from services.common.trading.exit_reason import ExitReason
+from services.common.trading.extremes import TriggerPrice
 from services.common.trading.fill import Fill
 from services.common.trading.side import OrderSide, Side
 from services.positions.domain.account import Account
@@ -92,12 +96,63 @@ async def test_what_is_listed_again_waits_for_no_fills_of_its_end(books: Books, 
     books.clock.set(at(90))
     [again] = await books.apply(account, Adopt(make_seen(updated_at=at(0)), at(100), at(100.2)))
     history = await books.documents.list_timeline(None, again.position_id, None, 10)
-    assert f"It is what {first} was" in history.items[0].evidence
+    assert f"It is what {first} was" in history.rows[0].evidence
     await show(books, account, make_seen(updated_at=at(0)), fills=(make_fill("a", executed_at=at(110)),))
     assert (await books.observation.observe(account.account_id, estimated_ids=[first])).estimated == ()
     ended = await books.fills.record_fills(again.position_id, [make_fill("a", executed_at=at(110))], "intent")
     assert ended.exit is not None
     assert (await books.observation.observe(account.account_id, estimated_ids=[first])).estimated == ()
+
+
+@pytest.mark.parametrize("added", [False, True])
+async def test_what_was_missed_and_is_listed_again_keeps_its_stop(books: Books, account: Account, added: bool) -> None:
+    """It never ended: whose it is, and the levels that guard it, are what they were, also where it has grown since."""
+    intent_id = uuid4()
+    ours = str(ClientOrderId(OrderCause.OPEN, intent_id))
+    opening = make_fill("o", order_side=OrderSide.BUY, executed_at=at(0), client_order_id=ours)
+    [first] = await books.apply(account, Adopt(make_seen(updated_at=at(0)), at(10), at(10.2), (opening,)))
+    before = await books.queries.get_position(first.position_id, None)
+    assert (before.managed, before.enforced) == (True, True)
+    await books.apply(account, CloseEstimated(first.position_id, 1, at(15)))
+    books.clock.set(at(90))
+    fills: tuple[Fill, ...] = (opening,)
+    seen = make_seen(updated_at=at(0))
+    if added:
+        fills = (opening, make_fill("b", order_side=OrderSide.BUY, executed_at=at(60)))
+        seen = make_seen(quantity=Decimal(2), updated_at=at(60))
+    [again] = await books.apply(account, Adopt(seen, at(100), at(100.2), fills))
+    after = await books.queries.get_position(again.position_id, None)
+    assert (after.managed, after.origin, after.intent_id) == (True, before.origin, str(intent_id))
+    assert (after.levels, after.stop_set_by, after.opened_at) == (before.levels, before.stop_set_by, at(0))
+    assert after.quantity == seen.quantity
+    await show(books, account, seen)
+    asked = await books.observation.observe(account.account_id, estimated_ids=[first.position_id])
+    assert asked.estimated == ()
+
+
+async def test_levels_of_what_goes_on_are_armed_anew_where_another_price_triggers_them(
+    books: Books, account: Account
+) -> None:
+    position_id = await books.adopt(account, updated_at=at(0))
+    books.reader.prices["BTCUSDT", PriceKind.LAST] = Decimal(65900)
+    await books.apply(account, CloseEstimated(position_id, 1, at(15)))
+    await books.trigger_prices.set(account.user_id, account.account_id, TriggerPrice.LAST)
+    books.clock.set(at(90))
+    [again] = await books.apply(account, Adopt(make_seen(updated_at=at(0)), at(100), at(100.2)))
+    after = await books.queries.get_position(again.position_id, None)
+    assert (after.trigger_price, after.version, after.managed) == (TriggerPrice.LAST, 1, False)
+
+
+async def test_a_stale_list_brings_nothing_back_that_ended_in_its_second_row(books: Books, account: Account) -> None:
+    first = await books.adopt(account, updated_at=at(0))
+    await books.apply(account, CloseEstimated(first, 1, at(15)))
+    books.clock.set(at(90))
+    [again] = await books.apply(account, Adopt(make_seen(updated_at=at(0)), at(100), at(100.2)))
+    ended = make_fill("a", executed_at=at(110))
+    await books.apply(account, Close(again.position_id, 1, (ended,), Decimal(0)))
+    books.clock.set(at(120))
+    [ghost] = await books.apply(account, Adopt(make_seen(updated_at=at(0)), at(130), at(130.2)))
+    assert ghost.outcome is Outcome.STALE
 
 
 async def test_a_row_whose_fills_another_row_of_it_took_waits_for_none(books: Books, account: Account) -> None:
