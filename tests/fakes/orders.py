@@ -53,6 +53,7 @@ class Answer(Enum):
     BLOCKED = auto()
     """Resting reduce-only orders take up the position."""
     FILTERED = auto()
+    KEY_REFUSED = auto()
     EXPIRES = auto()
     """It is taken and ends without a fill."""
 
@@ -185,6 +186,8 @@ class FakeVenue:
                 return Rejected(RejectionReason.NOTHING_TO_REDUCE, "ReduceOnly Order is rejected", code="-2022")
             case Answer.FILTERED:
                 return Rejected(RejectionReason.FILTERS, "below the minimum")
+            case Answer.KEY_REFUSED:
+                return Rejected(RejectionReason.BAD_KEY, "Invalid API-key", code="-2015")
             case Answer.LOST:
                 return Unresolved("timeout")
             case Answer.ARRIVES_LATE:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from services.common.errors import Conflict, DomainError, PositionNotFound, Unavailable
 from services.common.exchange.credentials import Credentials
 from services.common.exchange.orders.outcome import Found, NotFound, OrderStatus, Unresolved, VenueOrder
 from services.monitor.closing.parts import Parts, VenueSilent
@@ -24,7 +25,20 @@ _LOOK_BACK = timedelta(minutes=1)
 
 async def resolve(parts: Parts, intent: Intent) -> Intent:
     """Find the order of a sent intent, and follow it until it has ended."""
-    credentials = await parts.keys.credentials(intent.account_id)
+    try:
+        credentials = await parts.keys.credentials(intent.account_id)
+    except (Unavailable, Conflict):
+        raise
+    except DomainError as error:
+        if await _is_open(parts, intent):
+            raise
+        # The account has no key to ask with any more, and nothing is left to close: there is no end to wait for.
+        reason = f"the books had closed it before its order could be looked up: {error.reason}"
+        return await parts.end(intent, IntentState.FAILED, Outcome.NOT_OPEN, reason)
+    return await _follow(parts, intent, credentials)
+
+
+async def _follow(parts: Parts, intent: Intent, credentials: Credentials) -> Intent:
     gone_after = _deadline(intent) + parts.timing.settling
     if intent.order_id is None:
         await parts.wait_until(gone_after)
@@ -86,6 +100,13 @@ async def look_for_earlier(parts: Parts, intent: Intent, credentials: Credential
     over = await parts.end(intent, IntentState.FAILED, Outcome.GONE, reason)
     await parts.stir(over)
     return over
+
+
+async def _is_open(parts: Parts, intent: Intent) -> bool:
+    try:
+        return (await parts.books.get_position(intent.position_id)).is_open
+    except PositionNotFound:
+        return False
 
 
 async def _find(parts: Parts, intent: Intent, credentials: Credentials) -> Found | NotFound | Unresolved:

@@ -99,7 +99,7 @@ async def _rejected(parts: Parts, intent: Intent, credentials: Credentials, reje
     reason = " ".join(part for part in (rejected.reason.value, rejected.code, rejected.message) if part)
     _log.warning("order rejected", intent_id=str(intent.intent_id), position_id=intent.position_id, why=reason)
     wait = parts.timing.backoff.delay(intent.attempt)
-    match remedy(rejected.reason, intent.attempt):
+    match remedy(rejected.reason, first=intent.intent_id == intent.closing_id):
         case Remedy.LOOK:
             held = await parts.held(intent, credentials)
             if held is None:

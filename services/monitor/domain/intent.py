@@ -52,7 +52,7 @@ class Outcome(StrEnum):
     GONE = "gone"
     """The venue has no such position any more, and no order of ours took it."""
     NOT_OPEN = "not_open"
-    """The books had closed it before an order was sent."""
+    """The books had closed it before an order was sent, or before one could be looked up."""
     REFUSED = "refused"
     """The venue refused the order for a reason that sending it again does not mend."""
     POSTPONED = "postponed"

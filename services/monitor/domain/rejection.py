@@ -24,8 +24,8 @@ _WAIT = frozenset(
 )
 
 
-def remedy(reason: str, attempt: int) -> Remedy:
-    """The remedy for a rejection, by the door's name for its reason.
+def remedy(reason: str, *, first: bool) -> Remedy:
+    """The remedy for a rejection, by the door's name for its reason. `first`: it was the first order of its decision.
 
     A key that is refused may just have been rotated, so it is asked for afresh once.
     """
@@ -33,6 +33,6 @@ def remedy(reason: str, attempt: int) -> Remedy:
         return Remedy.LOOK
     if reason in _CLEAR:
         return Remedy.CLEAR
-    if reason in _WAIT or (reason == "bad_key" and attempt == 1):
+    if reason in _WAIT or (reason == "bad_key" and first):
         return Remedy.WAIT
     return Remedy.GIVE_UP

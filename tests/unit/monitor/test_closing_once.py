@@ -5,18 +5,20 @@ Exhaustive over the first kill and the second one after it, for each way in whic
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
-from services.common.errors import LeaseLost
+from services.common.errors import LeaseLost, TradingNotEnabled
 from services.common.trading.client_order_id import OrderCause
+from services.monitor.closing.carrying import step
 from services.monitor.closing.reporting import OrderStanding
 from services.monitor.domain.attempts import Begun, Joined, Settled
 from services.monitor.domain.intent import IntentState, Outcome
 from tests.fakes.crashes import ProcessKilled
 from tests.fakes.orders import Answer
-from tests.unit.monitor.world import World
+from tests.unit.monitor.world import ACCOUNT, World
 
 WAYS = {
     "fills": (Answer.FILLS,),
@@ -122,6 +124,36 @@ async def test_the_books_are_told_of_orders_that_have_no_fills_yet_or_never_get_
     world = World(*WAYS[way], key_at_hand=True)
     await world.life()
     assert world.reported == told
+
+
+async def test_an_order_whose_account_gives_no_key_any_more_ends_once_the_books_have_closed_its_position() -> None:
+    """The account was removed, or its key may not trade any more: nobody can look the order up, ever."""
+    world = World(Answer.FILLS_UNHEARD)
+    claim, parts = world.take_partition(), world.parts()
+    opening = await world.intents.open(world.decision(), claim, world.clock.now())
+    sent = await step(parts, opening.intent, checked=True)
+    world.keys.refused.add(ACCOUNT)
+    parts.keys.forget(ACCOUNT)
+    with pytest.raises(TradingNotEnabled):
+        await step(parts, sent, checked=False)
+    position_id = world.position.position_id
+    world.books.positions[position_id] = replace(world.books.positions[position_id], is_open=False)
+    over = await step(parts, sent, checked=False)
+    assert (over.state, over.outcome) == (IntentState.FAILED, Outcome.NOT_OPEN)
+    assert world.venue.state.sent == 1
+
+
+async def test_a_key_that_was_just_rotated_is_asked_for_afresh_whatever_was_tried_before() -> None:
+    """An earlier decision about the position had attempts of its own: the stop must not wait for them."""
+    world = World(Answer.FILTERED, Answer.KEY_REFUSED, Answer.FILLS)
+    claim = world.take_partition()
+    await world.carry_out(await world.intents.open(world.decision(), claim, world.clock.now()))
+    (refused,) = world.intents.rows.values()
+    assert refused.outcome is Outcome.REFUSED
+    world.clock.advance(600)
+    await world.life()
+    assert_closed_once(world)
+    assert len(world.keys.leases) >= 2
 
 
 async def test_two_triggers_and_a_hand_make_one_order() -> None:
