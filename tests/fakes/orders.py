@@ -86,6 +86,8 @@ class FakeVenue:
         self.state = VenueState()
         self.answers = deque(answers or [])
         self.reads_fail = 0
+        self.partial = False
+        """A row of another symbol cannot be understood."""
         self.reopen_after_close: Decimal | None = None
         """The user opens so much anew a second after our order has closed the position."""
         self.reopened: list[Fill] = []
@@ -151,6 +153,8 @@ class FakeVenue:
                     notional=state.quantity * state.price,
                 ),
             )
+        if self.partial:
+            return AccountReading(ReadingStatus.PARTIAL, now, now, rows, reason="a row cannot be understood")
         return AccountReading(ReadingStatus.COMPLETE, now, now, rows)
 
     async def read_fills(self, venue: Venue, credentials: Credentials, symbol: str, since: datetime) -> FillsReading:

@@ -10,7 +10,7 @@ from uuid import UUID
 from services.common.errors import Unavailable
 from services.common.exchange.credentials import Credentials
 from services.common.trading.fill import Fill
-from services.common.trading.reading import AccountReading, PositionKey, VenuePosition
+from services.common.trading.reading import AccountReading, PositionKey, ReadingStatus, VenuePosition
 from services.monitor.carrying.timing import Waiting
 from services.monitor.closing.ports import Accounts, Books, Intents, Orders, TradingKeys
 from services.monitor.closing.reporting import OrderStanding
@@ -100,12 +100,16 @@ class Parts(Waiting):
             self.report(over, OrderStanding.CANCELLED)
 
     async def held(self, intent: Intent, credentials: Credentials) -> VenuePosition | None:
-        """The position as its venue shows it now, None where it is gone. Raises VenueSilent."""
+        """The position as its venue shows it now, None where it is gone. Raises VenueSilent.
+
+        A reading without the rows that could not be understood still shows those it has; of others it says nothing.
+        """
         reading: AccountReading = await self.accounts.read_account(intent.venue, credentials, with_margin=False)
-        if not reading.complete:
-            raise VenueSilent(venue=intent.venue, why=reading.reason)
         key = PositionKey(intent.symbol, intent.position_side)
-        return next((row for row in reading.positions if row.key == key and row.side is intent.side), None)
+        shown = next((row for row in reading.positions if row.key == key and row.side is intent.side), None)
+        if reading.complete or (reading.status is ReadingStatus.PARTIAL and shown is not None):
+            return shown
+        raise VenueSilent(venue=intent.venue, why=reading.reason)
 
     async def left(
         self, intent: Intent, fills: Iterable[Fill], credentials: Credentials, held: VenuePosition

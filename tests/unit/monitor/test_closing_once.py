@@ -13,6 +13,7 @@ import pytest
 from services.common.errors import LeaseLost, TradingNotEnabled
 from services.common.trading.client_order_id import OrderCause
 from services.monitor.closing.carrying import step
+from services.monitor.closing.parts import VenueSilent
 from services.monitor.closing.reporting import OrderStanding
 from services.monitor.domain.attempts import Begun, Joined, Settled
 from services.monitor.domain.intent import IntentState, Outcome
@@ -141,6 +142,20 @@ async def test_an_order_whose_account_gives_no_key_any_more_ends_once_the_books_
     over = await step(parts, sent, checked=False)
     assert (over.state, over.outcome) == (IntentState.FAILED, Outcome.NOT_OPEN)
     assert world.venue.state.sent == 1
+
+
+async def test_a_row_of_another_symbol_that_cannot_be_understood_keeps_no_rest_from_being_closed() -> None:
+    world = World(Answer.HALF_FILLS)
+    world.venue.partial = True
+    claim, parts = world.take_partition(), world.parts()
+    credentials = await parts.keys.credentials(ACCOUNT)
+    opening = await world.intents.open(world.decision(), claim, world.clock.now())
+    intent = opening.intent
+    while len(world.venue.state.executions) < 2:
+        intent = await step(parts, intent, checked=intent.state is IntentState.PREPARED)
+    assert world.venue.state.quantity == 0
+    with pytest.raises(VenueSilent):
+        await parts.held(intent, credentials)  # what such a reading does not list may be there all the same
 
 
 async def test_a_key_that_was_just_rotated_is_asked_for_afresh_whatever_was_tried_before() -> None:
