@@ -181,7 +181,7 @@ async def serve(settings: PositionsSettings, process: Process) -> None:
             positions.PositionsRpc(
                 books,
                 LevelCommands(journal, readings, prices, clock),
-                FillCommands(journal, readings, clock, observing.read_late),
+                FillCommands(journal, readings, clock, observing),
                 OpeningCommands(journal, readings, prices, clock),
                 OrderCommands(journal, clock),
                 DocumentQueries(engine),

@@ -1,8 +1,9 @@
 """Book what an order of Tandem's did to a position."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
+from typing import Protocol
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,9 +13,10 @@ from services.common.trading.fill import Fill, Run, in_order, run_fills, run_to
 from services.common.trading.money import format_decimal
 from services.positions.commands.completion import completed
 from services.positions.commands.journal import Journal, write_change
+from services.positions.commands.rest import book_rest
 from services.positions.domain.care import opening_intent
 from services.positions.domain.errors import FillsExceedPosition
-from services.positions.domain.position import BookedFill, Origin, Position, book_fills, close, reduce, tally
+from services.positions.domain.position import Origin, Position, book_fills, close, reduce, tally
 from services.positions.domain.timeline import Actor, Change
 from services.positions.readings import AccountReadings
 from services.positions.store import positions as rows
@@ -23,18 +25,26 @@ from services.positions.store.fills import list_fills, unbooked
 _log = structlog.get_logger(__name__)
 
 
-ReadLate = Callable[[str], Awaitable[Sequence[Fill]]]
-"""Reads the fills of an open position that its venue did not list yet when its size was booked."""
+class Listed(Protocol):
+    """What a venue lists besides what an order did. Both answer nothing where it does not tell soon."""
+
+    async def read_late(self, position_id: str) -> Sequence[Fill]:
+        """Fills of an open position that were not listed yet when its size was booked. Raises PositionNotFound."""
+        ...
+
+    async def read_rest(self, ended: Position) -> Sequence[Fill]:
+        """Fills in the slot of a position that has ended, since it was settled, which are booked nowhere."""
+        ...
 
 
 class FillCommands:
     """Fills that the monitor brings."""
 
-    def __init__(self, journal: Journal, readings: AccountReadings, clock: Clock, read_late: ReadLate) -> None:
+    def __init__(self, journal: Journal, readings: AccountReadings, clock: Clock, listed: Listed) -> None:
         self._journal = journal
         self._readings = readings
         self._clock = clock
-        self._read_late = read_late
+        self._listed = listed
 
     async def record_fills(
         self, position_id: str, fills: Sequence[Fill], intent_id: str, evidence: str = ""
@@ -42,17 +52,22 @@ class FillCommands:
         """Book fills on a position and close it where they end it. Those that are booked already change nothing.
 
         Those of a position whose exit is estimated complete it; those of an open one bring along what led to its size
-        and was listed too late to be booked with it: once it is over, nobody asks for that.
+        and was listed too late to be booked with it: once it is over, nobody asks for that. What they closed beyond a
+        position that has ended is booked as one of its own.
 
         Raises PositionNotFound, and FillsExceedPosition where they take more than the books hold: then the books lag
         behind the venue, and the reconciler explains it from all the fills.
         """
-        late = await self._read_late(position_id)
+        late = await self._listed.read_late(position_id)
         async with self._journal.writing() as connection:
             position = await rows.lock_position(connection, position_id)
             changed = await self._book(connection, position, fills, late, intent_id, evidence)
-        self._readings.drop(changed.account_id)
-        return changed
+        if changed is None:
+            rest = await self._listed.read_rest(position)
+            async with self._journal.writing() as connection:
+                await book_rest(connection, position, fills, rest, self._clock.now())
+        self._readings.drop(position.account_id)
+        return changed or position
 
     async def _book(
         self,
@@ -62,7 +77,8 @@ class FillCommands:
         late: Sequence[Fill],
         intent_id: str,
         evidence: str,
-    ) -> Position:
+    ) -> Position | None:
+        """None where the position has ended, with exact figures, without these fills."""
         earlier = await list_fills(connection, position.position_id)
         known = {one.fill.fill_id for one in earlier}
         new = [fill for fill in fills if fill.fill_id not in known]
@@ -78,9 +94,11 @@ class FillCommands:
             changed = close(position, all_fills) if run.ended else tally(reduce(position, run), all_fills)
             change = Change.CLOSED if run.ended else Change.FILLED
         else:
-            completion = await self._complete(connection, position, new)
+            _log.warning("fills for a closed position", position_id=position.position_id, fills=len(new))
+            if position.exit is None or not position.exit.estimated:
+                return None
+            completion = await completed(connection, position, new)
             if completion is None:
-                _log.warning("fills for a closed position", position_id=position.position_id, fills=len(new))
                 return position
             changed, booked = completion
             change = Change.EXIT_COMPLETED
@@ -94,13 +112,6 @@ class FillCommands:
             now=self._clock.now(),
         )
         return changed
-
-    async def _complete(
-        self, connection: AsyncConnection, position: Position, new: Sequence[Fill]
-    ) -> tuple[Position, tuple[BookedFill, ...]] | None:
-        if position.exit is None or not position.exit.estimated:
-            return None
-        return await completed(connection, position, new)
 
 
 def _explain(position: Position, new: Sequence[Fill]) -> Run:

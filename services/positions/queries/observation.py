@@ -139,15 +139,25 @@ class ObservationQueries:
         since = row.settlement.since
         if not row.is_open or _missing_since(row, booked) >= since:
             return ()
+        return tuple(fill for fill in await self._read_soon(row) if fill.executed_at <= since)
+
+    async def read_rest(self, ended: Position) -> tuple[Fill, ...]:
+        """Fills in the slot of a row that has ended, since it was settled, which are booked nowhere.
+
+        Empty where its venue does not tell soon.
+        """
+        return tuple(fill for fill in await self._read_soon(ended) if fill.executed_at > ended.settlement.since)
+
+    async def _read_soon(self, row: Position) -> tuple[Fill, ...]:
         try:
             async with asyncio.timeout(_LATE_PATIENCE_SECONDS):
                 async with transaction(self._engine) as connection:
                     account = await accounts.get_account(connection, row.account_id)
-                late = await self._read_fills_of(account, row, Lane.LIVE)
+                found = await self._read_fills_of(account, row, Lane.LIVE)
         except (TimeoutError, DomainError) as error:
-            _log.warning("fills listed late are not asked for", position_id=position_id, error=repr(error))
+            _log.warning("what a venue lists besides is not known", position_id=row.position_id, error=repr(error))
             return ()
-        return tuple(fill for fill in late.fills if fill.executed_at <= since) if late.fills_complete else ()
+        return found.fills if found.fills_complete else ()
 
     async def _observe_row(self, account: Account, row: Position, reading: AccountReading, lane: Lane) -> ObservedRow:
         seen = next((one for one in reading.positions if one.key == row.key), None)

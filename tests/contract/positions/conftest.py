@@ -68,7 +68,7 @@ class Books:
         self.decisions = DecisionCommands(journal, self.readings, prices, self.clock)
         self.levels = LevelCommands(journal, self.readings, prices, self.clock)
         self.observation = ObservationQueries(self.engine, self.readings, self.reader, self.keys)
-        self.fills = FillCommands(journal, self.readings, self.clock, self.observation.read_late)
+        self.fills = FillCommands(journal, self.readings, self.clock, self.observation)
         self.openings = OpeningCommands(journal, self.readings, prices, self.clock)
         self.orders = OrderCommands(journal, self.clock)
         self.requests = Requests(self.engine, self.clock)

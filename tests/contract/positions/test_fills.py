@@ -11,11 +11,13 @@ from services.common.errors import PositionNotFound
 from services.common.trading.client_order_id import ClientOrderId, OrderCause
 from services.common.trading.exit_reason import ExitReason
 from services.common.trading.fill import Fill
+from services.common.trading.reading import ReadingStatus
 from services.common.trading.side import OrderSide
 from services.positions.domain.account import Account
-from services.positions.domain.decision import Adjust, Close
+from services.positions.domain.decision import Adjust, Adopt, Close
 from services.positions.domain.errors import FillsExceedPosition
 from services.positions.domain.position import Origin, PositionStatus
+from services.positions.store.positions import PositionFilter
 from tests.contract.positions.conftest import Books, NewAccount
 from tests.factories import at, make_fill, make_seen
 
@@ -108,6 +110,56 @@ async def test_more_than_the_books_hold_is_left_to_the_reconciler(books: Books, 
     with pytest.raises(FillsExceedPosition):
         await books.fills.record_fills(position_id, [stop_fill("a", "2")], str(INTENT))
     assert (await books.queries.get_position(position_id, None)).is_open
+
+
+async def added_to(books: Books, account: Account, *others: Fill) -> tuple[str, list[Fill]]:
+    """A close of the 1 BTC that the books knew, and of half a BTC more that had been bought a moment before."""
+    position_id = await books.adopt(account, updated_at=at(9))
+    bought = make_fill("u", order_side=OrderSide.BUY, quantity=Decimal("0.5"), price=Decimal(65500), executed_at=at(14))
+    first, second = stop_fill("a", "1", 15), stop_fill("b", "0.5", 16)
+    credentials = await books.keys.credentials(account.account_id)
+    books.reader.fills[credentials.api_key] = [bought, first, second, *others]
+    whole = await books.fills.record_fills(position_id, [first], str(INTENT))
+    assert not whole.is_open
+    return position_id, [second]
+
+
+async def test_what_was_added_unseen_and_closed_with_the_rest_is_a_position_of_its_own(
+    books: Books, account: Account
+) -> None:
+    """The venue held more than the books knew; the second order of the close took it. Its profit must not be lost."""
+    position_id, rest = await added_to(books, account)
+    for _ in range(2):  # the monitor may hand the same over again
+        closed = await books.fills.record_fills(position_id, rest, str(INTENT))
+        assert closed.position_id == position_id
+    found = (await books.documents.list_positions(account.user_id, PositionFilter(), None, 10)).rows
+    [other] = [row for row in found if row.position_id != position_id]
+    assert other.exit is not None
+    assert (other.quantity, other.entry_price, other.opened_at) == (Decimal("0.5"), Decimal(65500), at(14))
+    assert (other.exit.price, other.exit.quantity) == (Decimal(66000), Decimal("0.5"))
+    assert other.exit.reason is ExitReason.STOP_LOSS
+    assert (other.origin, other.managed, other.enforced) == (Origin.EXTERNAL, False, False)
+    assert other.exit.realized_pnl == Decimal("0.5") * 500 - 2 * Decimal("26.4")
+    assert await books.events(other.position_id) == ["position_opened", "position_closed"]
+
+
+async def test_what_closed_more_than_is_listed_is_left_to_the_reconciler(books: Books, account: Account) -> None:
+    position_id, rest = await added_to(books, account)
+    books.reader.fills_status = ReadingStatus.FAILED
+    with pytest.raises(FillsExceedPosition):
+        await books.fills.record_fills(position_id, rest, str(INTENT))
+
+
+async def test_what_the_reconciler_has_taken_in_meanwhile_is_left_to_it(books: Books, account: Account) -> None:
+    position_id, rest = await added_to(books, account)
+    books.clock.set(at(40))
+    seen = make_seen(quantity=Decimal("0.5"), entry_price=Decimal(65500), updated_at=at(15))
+    [adopted] = await books.apply(account, Adopt(seen, at(50), at(50.2)))
+    with pytest.raises(FillsExceedPosition):
+        await books.fills.record_fills(position_id, rest, str(INTENT))
+    await books.apply(account, Close(adopted.position_id, 1, tuple(rest), Decimal(0)))
+    ended = await books.fills.record_fills(position_id, rest, str(INTENT))
+    assert ended.position_id == position_id
 
 
 async def test_an_unknown_position(books: Books) -> None:
