@@ -86,6 +86,8 @@ class FakeVenue:
         self.state = VenueState()
         self.answers = deque(answers or [])
         self.reads_fail = 0
+        self.unlisted = 0
+        """So many readings leave the position out."""
         self.partial = False
         """A row of another symbol cannot be understood."""
         self.reopen_after_close: Decimal | None = None
@@ -140,7 +142,9 @@ class FakeVenue:
             return AccountReading(ReadingStatus.FAILED, now, now, reason="no answer")
         state = self.state
         rows: tuple[VenuePosition, ...] = ()
-        if state.quantity:
+        if self.unlisted:
+            self.unlisted -= 1
+        elif state.quantity:
             rows = (
                 VenuePosition(
                     symbol=state.symbol,

@@ -16,6 +16,7 @@ from services.common.errors import Conflict, DomainError, PositionNotFound, Unav
 from services.common.exchange.credentials import Credentials
 from services.common.exchange.orders.gateway import MarketOrder
 from services.common.exchange.orders.outcome import Filled, PartiallyFilled, Rejected, Unresolved
+from services.common.trading.reading import VenuePosition
 from services.monitor.closing.parts import Parts
 from services.monitor.closing.reporting import OrderStanding
 from services.monitor.closing.resolving import look_for_earlier, take_order
@@ -23,6 +24,11 @@ from services.monitor.domain.intent import Intent, IntentState, Outcome
 from services.monitor.domain.rejection import Remedy, remedy
 
 _log = structlog.get_logger(__name__)
+
+READINGS_OF_AN_ABSENCE = 3
+"""How often the venue is asked for a position of which it says that there is nothing to reduce. Resting orders make it
+say so too, and a list may lag behind.
+"""
 
 
 async def send(parts: Parts, intent: Intent, *, checked: bool) -> Intent:
@@ -95,13 +101,24 @@ async def _left_at_the_venue(parts: Parts, intent: Intent) -> Decimal:
     return Decimal(0) if held is None else await parts.left(intent, fills, credentials, held)
 
 
+async def _look(parts: Parts, intent: Intent, credentials: Credentials) -> VenuePosition | None:
+    """The position, None where several readings lack it: what is taken for gone is not guarded any more."""
+    held = await parts.held(intent, credentials)
+    for _ in range(READINGS_OF_AN_ABSENCE - 1):
+        if held is not None:
+            break
+        await parts.pause(parts.timing.polling.total_seconds())
+        held = await parts.held(intent, credentials)
+    return held
+
+
 async def _rejected(parts: Parts, intent: Intent, credentials: Credentials, rejected: Rejected) -> Intent:
     reason = " ".join(part for part in (rejected.reason.value, rejected.code, rejected.message) if part)
     _log.warning("order rejected", intent_id=str(intent.intent_id), position_id=intent.position_id, why=reason)
     wait = parts.timing.backoff.delay(intent.attempt)
     match remedy(rejected.reason, first=intent.intent_id == intent.closing_id):
         case Remedy.LOOK:
-            held = await parts.held(intent, credentials)
+            held = await _look(parts, intent, credentials)
             if held is None:
                 return await look_for_earlier(parts, intent, credentials, reason)
             await parts.sweep(intent, credentials)

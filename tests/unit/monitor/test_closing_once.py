@@ -158,6 +158,15 @@ async def test_a_row_of_another_symbol_that_cannot_be_understood_keeps_no_rest_f
         await parts.held(intent, credentials)  # what such a reading does not list may be there all the same
 
 
+@pytest.mark.parametrize("unlisted", [1, 2])
+async def test_one_list_that_leaves_it_out_does_not_make_a_position_gone(unlisted: int) -> None:
+    """Its resting orders were in the way. Taken for gone, its stop would be settled for as long as nothing changes."""
+    world = World(Answer.BLOCKED)
+    world.venue.unlisted = unlisted
+    await world.life()
+    assert_closed_once(world)
+
+
 async def test_a_key_that_was_just_rotated_is_asked_for_afresh_whatever_was_tried_before() -> None:
     """An earlier decision about the position had attempts of its own: the stop must not wait for them."""
     world = World(Answer.FILTERED, Answer.KEY_REFUSED, Answer.FILLS)
