@@ -78,7 +78,7 @@ class PageCursor:
 # Written out, not bound: a plan that is kept for any parameter must still see that the partial index serves.
 _IS_OPEN: ColumnElement[bool] = literal_column("status = 'open'")
 
-_VENUE_CLOCKS = timedelta(seconds=1)
+VENUE_CLOCKS = timedelta(seconds=1)
 """By how much two clocks of one venue, that of positions and that of fills, may differ."""
 
 _CHANGED_LATELY = 50
@@ -179,7 +179,7 @@ async def list_estimated(connection: AsyncConnection, account_id: str, position_
     lasted = or_(
         other.c.closed_at.is_(None),
         and_(other.c.exit_estimated, other.c.closed_at > positions.c.closed_at),
-        and_(~other.c.exit_estimated, other.c.closed_at > positions.c.settled_until + literal(_VENUE_CLOCKS, Interval)),
+        and_(~other.c.exit_estimated, other.c.closed_at > positions.c.settled_until + literal(VENUE_CLOCKS, Interval)),
     )
     goes_on = select(other.c.position_id).where(
         other.c.account_id == positions.c.account_id,
@@ -196,6 +196,21 @@ async def list_estimated(connection: AsyncConnection, account_id: str, position_
         )
     )
     return [position_from_row(row) for row in rows]
+
+
+async def begin_of_next(connection: AsyncConnection, position: Position) -> datetime | None:
+    """When the next position of a slot began, after this one was known to be there last; None where there was none."""
+    began = await connection.execute(
+        select(func.min(positions.c.opened_at)).where(
+            positions.c.account_id == position.account_id,
+            positions.c.symbol == position.symbol,
+            positions.c.position_side == position.position_side.value,
+            positions.c.position_id != position.position_id,
+            positions.c.opened_at > position.settlement.until,
+        )
+    )
+    moment: datetime | None = began.scalar_one()
+    return moment
 
 
 async def list_page(

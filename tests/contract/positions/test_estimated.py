@@ -168,6 +168,22 @@ async def test_a_row_whose_fills_another_row_of_it_took_waits_for_none(books: Bo
     assert (await books.observation.observe(account.account_id, estimated_ids=asked)).estimated == ()
 
 
+async def test_what_ended_the_next_position_does_not_complete_the_one_before(books: Books, account: Account) -> None:
+    """An order of ours has just ended it; before that is booked, the fills of the one before are asked for."""
+    first = await books.adopt(account, updated_at=at(0))
+    await books.apply(account, CloseEstimated(first, 1, at(15)))
+    books.clock.set(at(90))
+    bought = make_fill("b", order_side=OrderSide.BUY, executed_at=at(50))
+    [second] = await books.apply(account, Adopt(make_seen(updated_at=at(50)), at(100), at(100.2), (bought,)))
+    ended = make_fill("f", executed_at=at(110))
+    [result] = await books.apply(account, CompleteExit(first, 2, (ended,)))
+    assert result.outcome is Outcome.STALE
+    position = await books.fills.record_fills(second.position_id, [ended], "intent")
+    assert position.exit is not None
+    [late] = await books.apply(account, CompleteExit(first, 2, (make_fill("a", executed_at=at(14)), ended)))
+    assert late.outcome is Outcome.APPLIED
+
+
 async def test_what_began_after_an_estimated_end_settles_nothing_of_it(books: Books, account: Account) -> None:
     first = await books.adopt(account, updated_at=at(0))
     await books.apply(account, CloseEstimated(first, 1, at(15)))
