@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
@@ -27,30 +27,43 @@ def split_address(address: str) -> tuple[str, int]:
     return bare, int(port)
 
 
+def split_url(url: str, expected: str) -> SplitResult:
+    """The parts of an address, its port a number. ValueError saying what is expected: urllib's would show it."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise ValueError(expected) from None
+    return parts
+
+
 def _address(value: str) -> str:
     split_address(value)
     return value
 
 
 def _database_url(value: SecretStr) -> SecretStr:
-    parts = urlsplit(value.get_secret_value())
+    expected = "expected postgresql://role:password@host:port/database, what is special in the password as %XX"
+    parts = split_url(value.get_secret_value(), expected)
     if parts.scheme not in ("postgresql", "postgres") or not parts.hostname or len(parts.path) < 2:
-        raise ValueError("expected postgresql://role:password@host:port/database")
+        raise ValueError(expected)
     return value
 
 
 def _nats_url(value: str) -> str:
+    expected = "expected nats://host:port, without credentials (NATS_USER and NATS_PASSWORD hold them)"
     for url in value.split(","):
-        parts = urlsplit(url)
+        parts = split_url(url, expected)
         if parts.scheme not in ("nats", "tls") or not parts.hostname or "@" in parts.netloc:
-            raise ValueError("expected nats://host:port, without credentials (NATS_USER and NATS_PASSWORD hold them)")
+            raise ValueError(expected)
     return value
 
 
 def _collector_url(value: str) -> str:
-    parts = urlsplit(value)
+    expected = "expected http://host:port or https://host:port"
+    parts = split_url(value, expected)
     if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-        raise ValueError("expected http://host:port or https://host:port")
+        raise ValueError(expected)
     return value
 
 
@@ -171,9 +184,10 @@ class ExchangeSettings(Settings):
             return None
         if mode != "sandbox":
             raise ValueError("is refused unless EXCHANGE_MODE=sandbox")
-        parts = urlsplit(value)
+        refused = "is refused unless its host is loopback: expected http://127.0.0.1:port"
+        parts = split_url(value, refused)
         if parts.scheme != "http" or not parts.hostname or not is_loopback(parts.hostname):
-            raise ValueError("is refused unless its host is loopback: expected http://127.0.0.1:port")
+            raise ValueError(refused)
         return value.rstrip("/")
 
 

@@ -1,7 +1,6 @@
 """The gateway's settings."""
 
 from typing import Annotated, ClassVar, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr, model_validator
 
@@ -11,6 +10,7 @@ from services.common.config import (
     ReconcilerClientSettings,
     ServiceSettings,
     is_loopback,
+    split_url,
 )
 
 SHORTEST_SECRET_BYTES = 32
@@ -24,20 +24,22 @@ def _long_enough(secret: SecretStr) -> SecretStr:
 
 
 def _published(url: str) -> str:
-    parts = urlsplit(url)
+    expected = "expected an https address"
+    parts = split_url(url, expected)
     if not parts.hostname or parts.username is not None:
-        raise ValueError("expected an https address")
+        raise ValueError(expected)
     # Whoever can change the keys on their way can sign as anybody.
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
-        raise ValueError("expected an https address")
+        raise ValueError(expected)
     return url
 
 
 def _origins(origins: list[str]) -> list[str]:
+    expected = "expected a JSON list of origins, such as https://app.example.com"
     for origin in origins:
-        parts = urlsplit(origin)
+        parts = split_url(origin, expected)
         if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}" or not parts.netloc:
-            raise ValueError("expected a JSON list of origins, such as https://app.example.com")
+            raise ValueError(expected)
     return origins
 
 

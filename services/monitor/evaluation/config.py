@@ -3,11 +3,10 @@
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator
 
-from services.common.config import File, Settings
+from services.common.config import File, Settings, split_url
 
 
 class EvaluationSettings(Settings):
@@ -57,9 +56,10 @@ class EvaluationSettings(Settings):
     def _endpoint_address(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        parts = urlsplit(value)
+        expected = "expected http(s)://host/v1, without credentials"
+        parts = split_url(value, expected)
         if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-            raise ValueError("expected http(s)://host/v1, without credentials")
+            raise ValueError(expected)
         return value
 
     def read_llm_key(self) -> str:

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, PositiveFloat, SecretStr, field_validator
 
-from services.common.config import Settings, is_loopback
+from services.common.config import Settings, is_loopback, split_url
 
 
 class SentimentSettings(Settings):
@@ -32,9 +32,10 @@ class SentimentSettings(Settings):
     @field_validator("reddit_url", "reddit_api_url", "polymarket_url")
     @classmethod
     def _source_address(cls, value: str) -> str:
-        parts = urlsplit(value)
+        expected = "expected http(s)://host, without credentials"
+        parts = split_url(value, expected)
         if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-            raise ValueError("expected http(s)://host, without credentials")
+            raise ValueError(expected)
         return value.rstrip("/")
 
     def asks(self, url: str, *, live: bool) -> bool:

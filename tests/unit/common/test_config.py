@@ -101,7 +101,13 @@ def test_all_bad_settings_are_in_the_one_line(
     [
         ("DATABASE_URL", f"mysql://example:{PASSWORD}@host/db"),
         ("DATABASE_URL", PASSWORD),
+        ("DATABASE_URL", f"postgresql://example:[{PASSWORD}]@host/db"),
+        ("DATABASE_URL", f"postgresql://example:{PASSWORD}\N{ACCOUNT OF}@host/db"),
+        ("DATABASE_URL", f"postgresql://example:{PASSWORD}/rest@host/db"),
         ("NATS_URL", f"nats://user:{PASSWORD}@host:4222"),
+        ("NATS_URL", f"nats://user:[{PASSWORD}]@host:4222"),
+        ("NATS_URL", f"nats://host:{PASSWORD}"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://[{PASSWORD}]:4317"),
         ("NATS_URL", f"http://{PASSWORD}:4222"),
         ("GRPC_LISTEN", PASSWORD),
         ("GRPC_LISTEN", f"{PASSWORD}:99999"),

@@ -176,6 +176,7 @@ async def test_without_keys_the_answer_is_503(world: World) -> None:
         ({"jwt_secret": SECRET, "jwt_jwks_url": "https://id.example/keys"}, "either JWT_SECRET or JWT_JWKS_URL"),
         ({"jwt_jwks_url": "http://id.example/keys"}, "https"),
         ({"jwt_jwks_url": "https://user:pw@id.example/keys"}, "https"),
+        ({"jwt_jwks_url": "https://user:[pw]@id.example/keys"}, "expected an https address"),
         ({"jwt_secret": SECRET, "cors_origins": ["*"]}, "origins"),
         ({"jwt_secret": SECRET, "cors_origins": ["https://app.example/"]}, "origins"),
     ],
