@@ -1,7 +1,7 @@
 """What `python -m services.<name> COMMAND` does, the same for every service.
 
 Invariants: settings are read only when a command is going to use them, so `--help` works without any; a command line
-that is wrong ends with 2, as bad settings do.
+that is wrong ends with 2, as bad settings do; what its operator can mend ends a command with 1 and one line.
 """
 
 import argparse
@@ -12,9 +12,9 @@ from typing import TypeVar
 
 from services.common.certificates import CertificateFiles, show_expiry
 from services.common.config import BAD_SETTINGS, ServiceSettings
-from services.common.errors import StartupError
+from services.common.errors import StartupError, Unavailable
 from services.common.migration import migrate
-from services.common.process import Process, run
+from services.common.process import FAILED, Process, run
 from services.common.telemetry import configure_logging
 
 Settings = TypeVar("Settings", bound=ServiceSettings)
@@ -52,10 +52,14 @@ def run_command(
         _check(settings, check)
         return
     configure_logging(name, settings.log_level)
-    if chosen == "migrate":
-        migrate(settings, f"services.{name}")
-    else:
-        own[chosen][1](settings)
+    try:
+        if chosen == "migrate":
+            migrate(settings, f"services.{name}")
+        else:
+            own[chosen][1](settings)
+    except (StartupError, Unavailable) as error:
+        sys.stderr.write(f"{name}: {error}\n")
+        raise SystemExit(FAILED) from None
 
 
 async def _serve(settings: Settings, serve: Callable[[Settings, Process], Awaitable[object]], process: Process) -> None:

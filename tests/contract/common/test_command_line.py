@@ -100,6 +100,16 @@ def test_a_key_that_is_not_the_certificates_is_found(run: Run, certificates: dic
     assert "the key is not the certificate's" in done.complained
 
 
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_migration_that_cannot_be_done_is_one_line(
+    run: Run, service: str, certificates: dict[str, CertificateFiles]
+) -> None:
+    nowhere = {"DATABASE_URL": f"postgresql://tandem_{service}:hidden@127.0.0.1:1/tandem"}
+    done = run(service, "migrate", {**good(service, certificates), **nowhere})
+    assert (done.code, done.complained) == (1, f"{service}: The database cannot be reached.\n")
+    assert "hidden" not in done.said
+
+
 def test_help_needs_no_settings(run: Run) -> None:
     done = run("positions", "--help", {})
     assert done.code == 0
