@@ -2,8 +2,8 @@
 
 Invariants: a key is good for one algorithm, that of its kind (RSA: RS256, P-256: ES256), and for signatures alone; an
 id that is not known asks the address once more, and however many such tokens come, no more often than the spacing
-allows; keys that were fetched stay good while the address cannot be reached, but not for ever, and while it hangs one
-request waits for it and no more.
+allows; keys that were fetched stay good while the address cannot be reached, but not for ever, and whether there is
+another one is not known then; while it hangs one request waits for it and no more.
 """
 
 import asyncio
@@ -82,6 +82,7 @@ class PublishedKeys:
         self._keys: dict[str | None, SigningKey] = {}
         self._fetched_at: datetime | None = None
         self._tried_at: datetime | None = None
+        self._away = False
         self._lock = asyncio.Lock()
 
     async def find(self, key_id: str | None) -> SigningKey | None:
@@ -90,9 +91,11 @@ class PublishedKeys:
         # Whoever holds the lock asks already, and the address may hang: a key that is known need not wait for it.
         if not (known and (self._is_younger_than(self._fresh) or self._lock.locked())):
             await self._refresh(key_id)
-        if not self._is_younger_than(self._stale):
+        key = self._keys.get(key_id)
+        # A key that is not known may have come since the address could be reached: its token is not said to be bad.
+        if not self._is_younger_than(self._stale) or (key is None and self._away):
             raise SigningKeysUnavailable
-        return self._keys.get(key_id)
+        return key
 
     async def _refresh(self, key_id: str | None) -> None:
         async with self._lock:
@@ -106,7 +109,9 @@ class PublishedKeys:
                 keys = read_keys(await self._source.fetch())
             except KeySetUnreadable as error:
                 _log.warning("signing keys were not fetched", error=str(error))
+                self._away = True
                 return
+            self._away = False
             # A key that has not changed stays the same object: tokens that it has verified need not be verified again.
             self._keys = {
                 key_id: old if (old := self._keys.get(key_id)) is not None and _same(old, key) else key

@@ -117,6 +117,20 @@ async def test_while_the_address_hangs_nobody_waits_for_it_whose_key_is_known() 
     assert await waiting
 
 
+async def test_a_key_that_was_not_there_before_the_address_went_away_may_be_good() -> None:
+    issuer = Issuer(public(RSA, "old"))
+    assert await issuer.admits(token(RSA, "old"))
+    issuer.source.fails = KeySetUnreadable("away")
+    issuer.clock.advance(11)
+    for _ in range(2):  # the second asks nobody
+        with pytest.raises(SigningKeysUnavailable):
+            await issuer.verifier.verify(token(OTHER_RSA, "new"))
+        assert await issuer.admits(token(RSA, "old"))
+    issuer.source.fails = None
+    issuer.clock.advance(11)
+    assert not await issuer.admits(token(OTHER_RSA, "new"))  # now it is known that there is none
+
+
 async def test_the_algorithm_is_the_keys_own() -> None:
     issuer = Issuer(public(RSA, "r"))
     secret_of_the_public_key = sign({"sub": "demo", "exp": NOW + timedelta(days=1)})
