@@ -6,6 +6,7 @@ Invariant: the page loads nothing from anywhere else, and says so to the browser
 from importlib import resources
 
 from fastapi import APIRouter
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 # That package is the place where Swagger UI's two files are kept up to date; nothing else of it is used.
@@ -55,7 +56,7 @@ def docs_router() -> APIRouter:
     @router.get("/docs/{name}")
     async def part(name: str) -> Response:
         if name not in parts:
-            return Response(status_code=404)
+            raise HTTPException(404)
         content, kind = parts[name]
         return Response(content, headers={"Cache-Control": "public, max-age=3600"}, media_type=kind)
 

@@ -81,6 +81,7 @@ async def test_what_nobody_meant_is_500_with_an_id_and_nothing_else(
         ("GET", "/api/positions/current/", 404, "ROUTE_NOT_FOUND"),
         ("DELETE", "/api/positions/current", 405, "METHOD_NOT_ALLOWED"),
         ("POST", "/api/status", 405, "METHOD_NOT_ALLOWED"),
+        ("GET", "/docs/nothing", 404, "ROUTE_NOT_FOUND"),
     ],
 )
 async def test_an_unknown_route_or_method_has_the_shape_as_well(
