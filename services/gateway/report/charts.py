@@ -11,6 +11,7 @@ from reportlab.graphics.shapes import Drawing, String
 from reportlab.lib import colors
 
 from services.gateway.report.content import CurvePoint, Part, shown, thin
+from services.gateway.report.letters import drawn
 
 _WON = colors.HexColor("#1a7f4b")
 _LOST = colors.HexColor("#c0392b")
@@ -66,7 +67,10 @@ def draw_parts(parts: Sequence[Part], width: float) -> Drawing:
     chart = HorizontalBarChart()
     _place(chart, _LEFT + 20, 18, width - _LEFT - 70, height - 24)
     chart.data = [[float(pnl) for _, pnl in bars]]
-    chart.categoryAxis.categoryNames = [key for key, _ in bars]
+    names = [drawn(key) for key, _ in bars]
+    chart.categoryAxis.categoryNames = [text for text, _ in names]
+    for n, (_, font) in enumerate(names):
+        chart.categoryAxis.labels[n].fontName = font
     chart.categoryAxis.labels.fontSize = 7
     chart.categoryAxis.labels.fillColor = _TEXT
     chart.categoryAxis.strokeColor = _GRID

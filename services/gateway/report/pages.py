@@ -14,6 +14,7 @@ from reportlab.platypus import Flowable, KeepTogether, Paragraph, SimpleDocTempl
 from services.common.trading.money import format_decimal
 from services.gateway.report.charts import draw_curve, draw_equity, draw_parts
 from services.gateway.report.content import Figure, Part, Report, Trade, shown
+from services.gateway.report.letters import LATIN, drawn
 
 _MARGIN = 16 * mm
 _WIDTH = A4[0] - 2 * _MARGIN
@@ -104,15 +105,16 @@ def _parts(parts: Sequence[Part]) -> Table:
     for part in parts:
         won = "\N{EN DASH}" if part.win_rate is None else f"{part.win_rate:.2f} %"
         rows.append([part.key, str(part.trades), won, shown(part.pnl, signed=True)])
-    style = TableStyle([*_TABLE, ("ALIGN", (1, 0), (-1, -1), "RIGHT")])
+    rows, fonts = _lettered(rows)
+    style = TableStyle([*_TABLE, ("ALIGN", (1, 0), (-1, -1), "RIGHT"), *fonts])
     return Table(rows, colWidths=[_WIDTH * share for share in (0.4, 0.2, 0.2, 0.2)], style=style, repeatRows=1)
 
 
 def _trades(trades: Sequence[Trade]) -> Table:
     head = ["Closed", "Position", "Venue", "Symbol", "Side", "Quantity", "Entry", "Exit", "Profit", "%", "Why"]
-    rows = [head, *map(_trade, trades)]
+    rows, fonts = _lettered([head, *map(_trade, trades)])
     shares = (0.11, 0.14, 0.07, 0.10, 0.05, 0.09, 0.09, 0.09, 0.09, 0.06, 0.11)
-    style = TableStyle([*_TABLE, ("FONTSIZE", (0, 0), (-1, -1), 5.5), ("ALIGN", (5, 0), (9, -1), "RIGHT")])
+    style = TableStyle([*_TABLE, ("FONTSIZE", (0, 0), (-1, -1), 5.5), ("ALIGN", (5, 0), (9, -1), "RIGHT"), *fonts])
     return Table(
         [[_cut(cell) for cell in row] for row in rows],
         colWidths=[_WIDTH * share for share in shares],
@@ -136,6 +138,18 @@ def _trade(trade: Trade) -> list[str]:
         "" if trade.pnl_percent is None else f"{trade.pnl_percent:+.2f}",
         trade.reason.replace("_", " "),
     ]
+
+
+def _lettered(rows: Sequence[Sequence[str]]) -> tuple[list[list[str]], list[Any]]:
+    """The cells as they can be drawn, and the style of those that need another font."""
+    cells = [[drawn(cell) for cell in row] for row in rows]
+    fonts = [
+        ("FONTNAME", (column, row), (column, row), font)
+        for row, line in enumerate(cells)
+        for column, (_, font) in enumerate(line)
+        if font != LATIN
+    ]
+    return [[text for text, _ in line] for line in cells], fonts
 
 
 def _cut(text: str) -> str:

@@ -187,6 +187,22 @@ async def test_a_report_with_its_charts(world: World, client: httpx.AsyncClient)
     assert {(asked.user_id, asked.period) for asked in world.history.asked} == {("demo", "30d")}
 
 
+async def test_a_report_draws_every_letter_or_says_which_it_is(world: World, client: httpx.AsyncClient) -> None:
+    traded = closed_position()
+    traded.symbol = "\u5e01\u5b89USDT"
+    world.history.page = history_pb2.ListHistoryResponse(positions=[traded])
+    world.history.parts.by_symbol.add(key="\u5e01\u5b89USDT", total_trades=1, total_pnl="10")
+    for flow in ("\u5e01\u5b89", "\u0634", "\U0001f680", "Z\u00fcrich"):
+        world.history.parts.by_flow.add(key=flow, total_trades=1, win_rate="75", total_pnl="9.5")
+    answer = await client.get(PDF)
+    assert answer.status_code == 200
+    assert b"/STSong-Light" in answer.content
+    text = re.sub(r"\\(\d{3})", lambda octal: chr(int(octal[1], 8)), pdf_text(answer.content))
+    assert text.count("\u5e01\u5b89".encode("utf-16-be").decode("latin-1")) == 3  # as the font for Chinese is told it
+    for expected in ("Z\u00fcrich", r"\\u0634", r"\\U0001f680"):
+        assert expected in text, expected
+
+
 async def test_a_report_of_nothing(client: httpx.AsyncClient) -> None:
     answer = await client.get(PDF)
     assert answer.status_code == 200
