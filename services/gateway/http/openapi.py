@@ -15,6 +15,8 @@ from services.gateway.http.writes import KEY_HEADER
 Json = dict[str, Any]
 
 _REF = "#/components/schemas/{name}"
+# Stands for null in an example until the document is made: FastAPI leaves nulls out, which their schemas require.
+_NULL = "\N{NULL}"
 _ERRORS: dict[int, tuple[str, str, str]] = {
     401: ("No token, or one that has expired or is not valid", "The token has expired.", "TOKEN_EXPIRED"),
     403: ("The token has another role than admin", "This needs the role admin.", "ADMIN_REQUIRED"),
@@ -93,7 +95,7 @@ def install_openapi(app: FastAPI, types: Sequence[type[msgspec.Struct]], descrip
             _, components = msgspec.json.schema_components([ErrorAnswer, *types], ref_template=_REF)
             schemas = document.setdefault("components", {}).setdefault("schemas", {})
             schemas.update({name: _as_written(schema) for name, schema in components.items()})
-            app.openapi_schema = document
+            app.openapi_schema = _replace(document, _NULL, None)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # the way that FastAPI documents
@@ -101,8 +103,20 @@ def install_openapi(app: FastAPI, types: Sequence[type[msgspec.Struct]], descrip
 
 def _content(kind: type[msgspec.Struct], example: Json) -> Json:
     return {
-        "application/json": {"schema": {"$ref": _REF.format(name=kind.__name__)}, "example": example},
+        "application/json": {
+            "schema": {"$ref": _REF.format(name=kind.__name__)},
+            "example": _replace(example, None, _NULL),
+        },
     }
+
+
+def _replace(value: Any, old: object, new: object) -> Any:
+    """The same with another value in the place of one, wherever that is."""
+    if isinstance(value, dict):
+        return {name: _replace(one, old, new) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_replace(one, old, new) for one in value]
+    return new if value == old else value
 
 
 def _as_written(schema: Any) -> Any:
