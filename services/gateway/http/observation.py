@@ -20,6 +20,7 @@ _log = structlog.get_logger(__name__)
 
 _PLAIN = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
+_METHODS = _READS | {"POST", "PUT", "PATCH", "DELETE"}
 _SLOW_SECONDS = 1.0
 _IDS = frozenset({"position_id", "execution_id", "alert_id"})
 _LONGEST_ID = 64
@@ -77,7 +78,7 @@ class Observation:
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = _route(scope)
-        method = scope["method"] if route != "none" else "OTHER"
+        method = scope["method"] if route != "none" and scope["method"] in _METHODS else "OTHER"
         self._instruments.requests.labels(method, route, str(status)).inc()
         self._instruments.seconds.labels(route).observe(seconds)
         # A read that went well is counted above; hundreds of lines a second of such would hide the others.

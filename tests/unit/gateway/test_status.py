@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.unit.gateway.conftest import World
 
@@ -44,6 +45,23 @@ async def test_however_many_ask_the_services_are_asked_once_a_second(world: Worl
 async def test_health_and_metrics_are_not_on_the_public_port(client: httpx.AsyncClient) -> None:
     for path in ("/healthz", "/readyz", "/metrics"):
         assert (await client.get(path)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "counted"),
+    [
+        ("GET", "/api/positions/current", ("GET", "/api/positions/current", "401")),
+        ("PATCH", "/api/positions/OP_1_1/stop-loss", ("PATCH", "/api/positions/{position_id}/stop-loss", "401")),
+        ("BREW", "/api/status", ("OTHER", "/api/status", "405")),
+        ("GET", "/api/made-up", ("OTHER", "none", "404")),
+    ],
+)
+async def test_what_is_refused_is_counted_by_its_route_and_never_by_what_a_stranger_says(
+    world: World, client: httpx.AsyncClient, method: str, path: str, counted: tuple[str, str, str]
+) -> None:
+    await client.request(method, path, headers={"Authorization": ""})
+    labels = dict(zip(("method", "route", "status"), counted, strict=True))
+    assert world.registry.get_sample_value("tandem_http_requests_total", labels) == 1
 
 
 async def test_every_route_is_documented_with_an_example_and_its_errors(client: httpx.AsyncClient) -> None:
