@@ -10,6 +10,7 @@ import time
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.common.interceptors import REQUEST_ID, new_request_id
@@ -22,6 +23,7 @@ _PLAIN = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _METHODS = _READS | {"POST", "PUT", "PATCH", "DELETE"}
 _SLOW_SECONDS = 1.0
+_GONE = 499
 _IDS = frozenset({"position_id", "execution_id", "alert_id"})
 _LONGEST_ID = 64
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -67,8 +69,10 @@ class Observation:
                 await self._app(scope, receive, observed)
                 span.update_name(f"{scope['method']} {_route(scope)}")
         except asyncio.CancelledError:
-            status = status or 499
+            status = status or _GONE
             raise
+        except ClientDisconnect:
+            status = status or _GONE  # it went while it was still asking: nobody's fault, and nobody is there to answer
         except Exception:  # noqa: BLE001 - the edge of the process: what nobody meant goes no further than the log
             _log.exception("request failed")
             if status == 0:

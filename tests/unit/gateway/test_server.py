@@ -1,6 +1,8 @@
 """The public port: one line when it cannot be had, and a drain that lets a request under way finish."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
@@ -10,6 +12,7 @@ from services.common.errors import StartupError
 from services.gateway.http.server import HttpServer
 from tests.fakes.gateway_clients import FakeLivePositions
 from tests.unit.gateway.conftest import World
+from tests.waiting import until
 
 
 class SlowLivePositions(FakeLivePositions):
@@ -45,3 +48,35 @@ async def test_a_taken_port_is_one_line_and_a_drain_lets_requests_finish(world: 
         live.go.set()
         assert (await asking).status_code == 200
     await running
+
+
+@asynccontextmanager
+async def listening(world: World) -> AsyncIterator[tuple[str, int]]:
+    """The gateway on a port of its own: where."""
+    server = world.server()
+    where = server.bind()
+    ready = asyncio.Event()
+    running = asyncio.create_task(server.run(ready.set))
+    try:
+        await ready.wait()
+        yield where
+    finally:
+        world.hub.close()
+        server.drain()
+        await running
+
+
+async def test_a_client_that_goes_while_it_asks_is_no_fault_of_ours(world: World) -> None:
+    labels = {"method": "POST", "route": "/api/positions/{position_id}/release"}
+
+    def counted(status: str) -> float | None:
+        return world.registry.get_sample_value("tandem_http_requests_total", {**labels, "status": status})
+
+    async with listening(world) as (host, port):
+        _, writer = await asyncio.open_connection(host, port)
+        head = f"POST /api/positions/OP_1_1/release HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {world.token()}\r\n"
+        writer.write(f"{head}Content-Length: 10\r\n\r\n{{".encode())
+        await writer.drain()
+        writer.close()
+        await until(lambda: counted("499") or counted("500"))
+    assert (counted("499"), counted("500")) == (1, None)
