@@ -4,12 +4,14 @@ import contextlib
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
 from services.common.errors import StartupError
+from services.gateway.http.arrival import ARRIVAL_SECONDS, BoundedRequests
 
 _log = structlog.get_logger(__name__)
 
@@ -21,13 +23,23 @@ _UNREAD_MILLISECONDS = 30_000
 class HttpServer:
     """Serves an application on one port. `bind`, then spawn `run`; `drain` ends it."""
 
-    def __init__(self, app: ASGIApp, *, host: str, port: int, ping_seconds: float, drain_seconds: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        host: str,
+        port: int,
+        ping_seconds: float,
+        drain_seconds: int,
+        arrival_seconds: float = ARRIVAL_SECONDS,
+    ) -> None:
         self._host = host
         self._port = port
         self._socket: socket.socket | None = None
         self._server = _Server(
             uvicorn.Config(
                 app,
+                http=partial(BoundedRequests, arrival_seconds=arrival_seconds),  # type: ignore[arg-type]  # it is called
                 log_config=None,
                 log_level="warning",  # below that it logs whole URLs of sockets, and whatever somebody put into them
                 access_log=False,

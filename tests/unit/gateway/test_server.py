@@ -6,12 +6,14 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+from websockets.asyncio.client import connect
 
 from protos.positions.v1 import live_pb2, types_pb2
 from services.common.errors import StartupError
 from services.gateway.http.server import HttpServer
 from tests.fakes.gateway_clients import FakeLivePositions
 from tests.unit.gateway.conftest import World
+from tests.unit.gateway.test_stream import PATIENCE_SECONDS, protocols
 from tests.waiting import until
 
 
@@ -51,9 +53,11 @@ async def test_a_taken_port_is_one_line_and_a_drain_lets_requests_finish(world: 
 
 
 @asynccontextmanager
-async def listening(world: World) -> AsyncIterator[tuple[str, int]]:
+async def listening(world: World, arrival_seconds: float = 20) -> AsyncIterator[tuple[str, int]]:
     """The gateway on a port of its own: where."""
-    server = world.server()
+    server = HttpServer(
+        world.app(), host="127.0.0.1", port=0, ping_seconds=20, drain_seconds=2, arrival_seconds=arrival_seconds
+    )
     where = server.bind()
     ready = asyncio.Event()
     running = asyncio.create_task(server.run(ready.set))
@@ -80,3 +84,53 @@ async def test_a_client_that_goes_while_it_asks_is_no_fault_of_ours(world: World
         writer.close()
         await until(lambda: counted("499") or counted("500"))
     assert (counted("499"), counted("500")) == (1, None)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"GET /api/status HTTP/1.1\r\nHost: x\r\n",
+        b"GET /api/status HTTP/1.1\r\nHost: x\r\n\r\nGET /api",
+        b"POST /api/positions/sync HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nAuthorization: Bearer TOKEN\r\n\r\n{",
+    ],
+    ids=["nothing", "half a head", "half of the second head", "half a body"],
+)
+async def test_who_does_not_say_what_is_wanted_is_not_waited_for_without_end(world: World, said: bytes) -> None:
+    async with listening(world, arrival_seconds=0.2) as (host, port), asyncio.timeout(PATIENCE_SECONDS):
+        reader, writer = await asyncio.open_connection(host, port)
+        writer.write(said.replace(b"TOKEN", world.token().encode()))
+        await reader.read()  # until the server ends the connection
+        writer.close()
+
+
+async def test_a_head_without_end_is_refused(world: World) -> None:
+    async with listening(world) as (host, port), asyncio.timeout(PATIENCE_SECONDS):
+        reader, writer = await asyncio.open_connection(host, port)
+        writer.write(b"GET /api/status HTTP/1.1\r\nHost: x\r\nX-Long: ")
+        for _ in range(5):
+            writer.write(b"x" * 16 * 1024)
+        answer = await reader.read()
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+async def test_what_has_arrived_may_take_its_time(world: World) -> None:
+    live = world.live = SlowLivePositions()
+    headers = {"Authorization": f"Bearer {world.token()}"}
+    async with (
+        listening(world, arrival_seconds=0.05) as (host, port),
+        connect(f"ws://{host}:{port}/ws", subprotocols=protocols(world.token())) as stream,
+        httpx.AsyncClient(base_url=f"http://{host}:{port}", headers=headers, trust_env=False) as client,
+    ):
+        await stream.recv()
+        asking = asyncio.create_task(client.get("/api/positions/current"))
+        await live.entered.wait()
+        # By the time that a connection which says nothing is given up, theirs would have been as well.
+        reader, writer = await asyncio.open_connection(host, port)
+        await reader.read()
+        writer.close()
+        live.go.set()
+        assert (await asking).status_code == 200
+        await stream.send('{"type": "ping"}')
+        assert await stream.recv() == '{"type":"pong"}'
