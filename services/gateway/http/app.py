@@ -9,6 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from services.common.clock import Clock
 from services.common.interceptors import REQUEST_ID
+from services.common.tracing import TRACE_PARENT
 from services.gateway.clients import (
     Accounts,
     Alerts,
@@ -105,8 +106,8 @@ show a token as the subprotocol `tandem.jwt.<token>` beside `tandem`, or in a fi
 you missed, or `{"type": "resync_required"}` where that cannot be had any more.
 
 Each user has a limit of reads and of writes a minute, counted by each gateway process for itself: `RateLimit-Limit`,
-`RateLimit-Remaining` and `RateLimit-Reset` (seconds until it is whole again) are on every answer, `Retry-After` on a
-429. A write that carries an `Idempotency-Key` is done once, however often it is sent."""
+`RateLimit-Remaining` and `RateLimit-Reset` (seconds until it is whole again) are on every answer to a user,
+`Retry-After` on a 429. A write that carries an `Idempotency-Key` is done once, however often it is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +185,7 @@ def create_app(parts: Parts) -> FastAPI:
             CORSMiddleware,
             allow_origins=list(parts.cors_origins),
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", KEY_HEADER],
+            allow_headers=["Authorization", "Content-Type", KEY_HEADER, REQUEST_ID, TRACE_PARENT],
             expose_headers=[*EXPOSED, REQUEST_ID],
             max_age=600,
         )

@@ -14,7 +14,14 @@ _POLICY = b"content-security-policy"
 # An answer of the API is data: nothing in it may run or load. A page says its own.
 _DATA_POLICY = (_POLICY, b"default-src 'none'; frame-ancestors 'none'")
 
-EXPOSED = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Retry-After", "Idempotency-Replayed")
+EXPOSED = (
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+    "Retry-After",
+    "Idempotency-Replayed",
+    "Content-Disposition",
+)
 
 
 class Headers:

@@ -99,3 +99,19 @@ async def test_pages_of_other_origins_may_call_only_where_a_setting_says_so() ->
         assert answer.headers.get("Access-Control-Allow-Origin") == granted
         assert "Access-Control-Allow-Origin" not in stranger.headers
         assert "Access-Control-Allow-Credentials" not in answer.headers
+
+
+async def test_a_page_elsewhere_may_send_and_read_every_header_that_is_promised() -> None:
+    world = World(cors_origins=("https://app.example",), reads=10)
+    transport = httpx.ASGITransport(app=world.app())
+    origin = {"Origin": "https://app.example"}
+    sent = "authorization, content-type, idempotency-key, traceparent, x-request-id"
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": sent}
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=origin) as client:
+        preflight = await client.options("/api/positions/sync", headers=asked)
+        file = await client.get("/api/positions/history.csv", headers={"Authorization": f"Bearer {world.token()}"})
+    assert (preflight.status_code, "x-request-id" in preflight.headers) == (200, True)
+    exposed = {name.strip().lower() for name in file.headers["Access-Control-Expose-Headers"].split(",")}
+    promised = {"content-disposition", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "x-request-id"}
+    assert promised <= exposed & set(file.headers)
+    assert {"retry-after", "idempotency-replayed"} <= exposed
