@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from fastapi import FastAPI
 from pydantic import SecretStr
@@ -180,16 +181,19 @@ def create_app(parts: Parts) -> FastAPI:
     app.include_router(pauses.pauses_router(parts.pauses, authenticate, writes))
     app.include_router(docs_router())
     app.add_api_websocket_route("/ws", parts.stream.serve)
+    shared = partial(
+        CORSMiddleware,
+        allow_origins=list(parts.cors_origins),
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", KEY_HEADER, REQUEST_ID, TRACE_PARENT],
+        expose_headers=[*EXPOSED, REQUEST_ID],
+        max_age=600,
+    )
     if parts.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=list(parts.cors_origins),
-            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", KEY_HEADER, REQUEST_ID, TRACE_PARENT],
-            expose_headers=[*EXPOSED, REQUEST_ID],
-            max_age=600,
-        )
-    app.add_middleware(Observation, instruments=parts.instruments)
+        app.add_middleware(shared)
+        app.add_middleware(Observation, instruments=parts.instruments, around=shared)
+    else:
+        app.add_middleware(Observation, instruments=parts.instruments)
     app.add_middleware(Headers)  # the outermost: what Observation answers has them as well
     install_error_handlers(app)
     install_openapi(app, _TYPES, _DESCRIPTION)

@@ -7,6 +7,7 @@ and never by its raw path; what nobody meant is logged with its traceback here a
 import asyncio
 import re
 import time
+from collections.abc import Callable
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -44,9 +45,13 @@ class HttpInstruments:
 class Observation:
     """The outermost layer of the app that answers anything itself."""
 
-    def __init__(self, app: ASGIApp, instruments: HttpInstruments) -> None:
+    def __init__(
+        self, app: ASGIApp, instruments: HttpInstruments, around: Callable[[ASGIApp], ASGIApp] = lambda answer: answer
+    ) -> None:
+        """`around`: what stands around the answers of `app`, for those that are given in its place."""
         self._app = app
         self._instruments = instruments
+        self._around = around
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -76,7 +81,7 @@ class Observation:
         except Exception:  # noqa: BLE001 - the edge of the process: what nobody meant goes no further than the log
             _log.exception("request failed")
             if status == 0:
-                await answer_failure()(scope, receive, observed)
+                await self._around(answer_failure())(scope, receive, observed)
         finally:
             self._record(scope, status, time.perf_counter() - started)
 

@@ -115,3 +115,15 @@ async def test_a_page_elsewhere_may_send_and_read_every_header_that_is_promised(
     promised = {"content-disposition", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "x-request-id"}
     assert promised <= exposed & set(file.headers)
     assert {"retry-after", "idempotency-replayed"} <= exposed
+
+
+async def test_a_page_elsewhere_may_read_what_nobody_meant() -> None:
+    world = World(cors_origins=("https://app.example",))
+    world.live.fails = RuntimeError("lost")
+    transport = httpx.ASGITransport(app=world.app())
+    headers = {"Origin": "https://app.example", "Authorization": f"Bearer {world.token()}"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=headers) as client:
+        answer = await client.get("/api/positions/current")
+    assert (answer.status_code, answer.json()["code"]) == (500, "INTERNAL")
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://app.example"
+    assert "x-request-id" in answer.headers["Access-Control-Expose-Headers"].lower()
