@@ -34,7 +34,7 @@ from services.gateway.hub import Hub
 from services.gateway.jwks import HttpKeySource, PublishedKeys
 from services.gateway.own import OwnStateReader
 from services.gateway.store import PostgresWriteLog
-from services.gateway.stream import EventStream
+from services.gateway.stream import EventStream, SocketInstruments
 from services.gateway.watching import UserWatch
 
 _log = structlog.get_logger(__name__)
@@ -141,6 +141,7 @@ async def serve(settings: GatewaySettings, process: Process) -> None:
                 place=place,
                 auth_seconds=settings.socket_auth_seconds,
                 stall_seconds=settings.socket_stall_seconds,
+                instruments=SocketInstruments(process.instruments.registry),
             ),
             clock=clock,
             instruments=HttpInstruments(process.instruments.registry),

@@ -18,6 +18,7 @@ from typing import Annotated, Any
 
 import msgspec
 import structlog
+from prometheus_client import CollectorRegistry, Counter
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from services.common.clock import Clock
@@ -34,6 +35,7 @@ TOKEN_PREFIX = "tandem.jwt."  # noqa: S105 - not a secret, but where one follows
 SINCE_PREFIX = "tandem.since."
 UNAUTHENTICATED = 4401
 TRY_AGAIN_LATER = 1013
+UNSUPPORTED_DATA = 1003
 _CLOSE_SECONDS = 1.0
 _LARGEST_SEQUENCE = 2**63 - 1
 _REPLAYS_AT_ONCE = 16
@@ -73,6 +75,13 @@ class Greeting:
 _decoder = msgspec.json.Decoder(ClientMessage)
 
 
+class SocketInstruments:
+    """What is measured of sockets. `code`: that of the close; `client` where the client ended it."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.ended = Counter("tandem_sockets_ended", "WebSockets that ended.", ["code"], registry=registry)
+
+
 class EventStream:
     """The endpoint of /ws. `place` is the sequence up to which facts have been handed to the hub; 0 where not known."""
 
@@ -86,6 +95,7 @@ class EventStream:
         place: Callable[[], int],
         auth_seconds: float,
         stall_seconds: float,
+        instruments: SocketInstruments,
     ) -> None:
         self._hub = hub
         self._verifier = verifier
@@ -94,6 +104,7 @@ class EventStream:
         self._place = place
         self._auth_seconds = auth_seconds
         self._stall_seconds = stall_seconds
+        self._instruments = instruments
         self._replays = asyncio.Semaphore(_REPLAYS_AT_ONCE)
 
     async def serve(self, socket: WebSocket) -> None:
@@ -116,6 +127,7 @@ class EventStream:
             close = Close(TRY_AGAIN_LATER, f"{error.reason}: {error.message}")
         except WebSocketDisconnect:
             close = None
+        self._instruments.ended.labels("client" if close is None else str(close.code)).inc()
         if close is not None:
             await _close(socket, close)
 
@@ -208,15 +220,17 @@ class _Sender:
             await asyncio.sleep(self._stall_seconds / 4)
 
 
-async def _receive(socket: WebSocket, subscription: Subscription) -> None:
+async def _receive(socket: WebSocket, subscription: Subscription) -> Close | None:
     try:
         while True:
             message = _read(await socket.receive_text())
             if message is not None and message.type == "ping":
                 # Through the queue: only one task writes, and a client that pings without reading is slow like another.
                 subscription.put('{"type":"pong"}')
-    except (WebSocketDisconnect, KeyError):
-        return
+    except WebSocketDisconnect:
+        return None
+    except KeyError:
+        return Close(UNSUPPORTED_DATA, "TEXT_ONLY: a message is a JSON text")
 
 
 async def _wait_for_end(subscription: Subscription) -> Close:

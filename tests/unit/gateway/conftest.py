@@ -20,7 +20,7 @@ from services.gateway.http.observation import HttpInstruments
 from services.gateway.http.server import HttpServer
 from services.gateway.http.status import StatusBoard
 from services.gateway.hub import Hub
-from services.gateway.stream import EventStream
+from services.gateway.stream import EventStream, SocketInstruments
 from tests.fakes.clock import FixedClock
 from tests.fakes.gateway_clients import (
     FakeAccounts,
@@ -113,6 +113,7 @@ class World:
                     place=lambda: self.place,
                     auth_seconds=self.auth_seconds,
                     stall_seconds=self.stall_seconds,
+                    instruments=SocketInstruments(self.registry),
                 ),
                 cors_origins=self.cors_origins,
                 clock=self.clock,

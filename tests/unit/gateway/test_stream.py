@@ -145,6 +145,19 @@ async def test_a_first_message_that_is_no_token_ends_the_socket(world: World, ur
         assert (await closed(socket))[0] == 4401
 
 
+async def test_what_is_no_text_ends_the_socket_and_says_so(world: World, url: str) -> None:
+    async with connect(url, subprotocols=protocols(world.token())) as socket:
+        await receive(socket)
+        await socket.send(b"\x00")
+        assert await closed(socket) == (1003, "TEXT_ONLY")
+
+
+async def test_who_is_not_let_in_is_counted(world: World, url: str) -> None:
+    async with connect(url, subprotocols=protocols("nonsense")) as socket:
+        assert await closed(socket) == (4401, "INVALID_TOKEN")
+    assert world.registry.get_sample_value("tandem_sockets_ended_total", {"code": "4401"}) == 1
+
+
 async def test_a_token_in_the_url_is_not_looked_at(world: World) -> None:
     world.auth_seconds = 0.05
     async with serving(world) as url, connect(f"{url}?token={world.token()}") as socket:
