@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ from protos.monitor.v1 import events_pb2, flows_pb2
 from protos.positions.v1 import types_pb2
 from protos.reconciler.v1 import events_pb2 as reconciler_events
 from services.common.bus import Received
+from services.gateway import events, stream
 from services.gateway.events import KINDS, SUBJECTS, Facts
-from services.gateway.hub import Hub
+from services.gateway.hub import Ending, Hub
 from tests.unit.gateway.test_advisor import evaluation
 
 NOW = datetime(2025, 10, 21, 12, tzinfo=UTC)
@@ -82,3 +84,12 @@ async def test_every_kind_of_alert_is_pushed(kind: events_pb2.AlertKind.ValueTyp
 def test_every_kind_is_followed() -> None:
     assert sorted(subject.split(".")[2] for subject in SUBJECTS) == sorted(KINDS)
     assert {kind.owner for kind in KINDS.values()} == {"positions", "reconciler", "monitor"}
+
+
+def test_the_gateways_page_names_every_kind_of_fact_and_every_code_of_a_close() -> None:
+    page = Path(events.__file__).with_name("README.md").read_text()
+    for kind in [*KINDS, "position_marked", "resync_required"]:
+        assert f"`{kind}`" in page or f'"{kind}"' in page, kind
+    codes = [stream.UNAUTHENTICATED, stream.TRY_AGAIN_LATER, stream.UNSUPPORTED_DATA]
+    for code in [*codes, *(ending.code for ending in Ending)]:
+        assert f"\n| {code} | " in page
