@@ -84,7 +84,9 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 class Settings(BaseSettings):
     """The base of all below: of several bases pydantic takes the last one's configuration, so they must agree."""
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True, env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        extra="ignore", frozen=True, hide_input_in_errors=True, env_ignore_empty=True, allow_inf_nan=False
+    )
 
 
 class ServiceSettings(Settings):

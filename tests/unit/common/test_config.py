@@ -115,6 +115,7 @@ def test_all_bad_settings_are_in_the_one_line(
         ("TLS_KEY_FILE", f"/{PASSWORD}"),
         ("DATABASE_POOL_SIZE", PASSWORD),
         ("DRAIN_TIMEOUT_SECONDS", "-1"),
+        ("DRAIN_TIMEOUT_SECONDS", "inf"),
         ("EXCHANGE_MODE", PASSWORD),
         ("SECRETS_DIR", f"/{PASSWORD}"),
     ],
