@@ -15,6 +15,10 @@ from services.gateway.http.arrival import ARRIVAL_SECONDS, BoundedRequests
 
 _log = structlog.get_logger(__name__)
 
+KEEP_ALIVE_SECONDS = 75
+"""Longer than a proxy keeps an idle connection to us (ingress-nginx: 60 s). Were it shorter, a write that comes just as
+we close would be lost, and nobody could tell whether it took effect."""
+
 _BACKLOG = 1024
 _LARGEST_SOCKET_MESSAGE_BYTES = 64 * 1024
 _UNREAD_MILLISECONDS = 30_000
@@ -32,6 +36,7 @@ class HttpServer:
         ping_seconds: float,
         drain_seconds: int,
         arrival_seconds: float = ARRIVAL_SECONDS,
+        keep_alive_seconds: int = KEEP_ALIVE_SECONDS,
     ) -> None:
         self._host = host
         self._port = port
@@ -51,6 +56,7 @@ class HttpServer:
                 ws_ping_interval=ping_seconds,
                 ws_ping_timeout=ping_seconds,
                 ws_per_message_deflate=False,
+                timeout_keep_alive=keep_alive_seconds,
                 timeout_graceful_shutdown=drain_seconds,
             )
         )

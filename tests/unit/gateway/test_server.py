@@ -10,7 +10,7 @@ from websockets.asyncio.client import connect
 
 from protos.positions.v1 import live_pb2, types_pb2
 from services.common.errors import StartupError
-from services.gateway.http.server import HttpServer
+from services.gateway.http.server import KEEP_ALIVE_SECONDS, HttpServer
 from tests.fakes.gateway_clients import FakeLivePositions
 from tests.unit.gateway.conftest import World
 from tests.unit.gateway.test_stream import PATIENCE_SECONDS, protocols
@@ -53,10 +53,18 @@ async def test_a_taken_port_is_one_line_and_a_drain_lets_requests_finish(world: 
 
 
 @asynccontextmanager
-async def listening(world: World, arrival_seconds: float = 20) -> AsyncIterator[tuple[str, int]]:
+async def listening(
+    world: World, arrival_seconds: float = 20, keep_alive_seconds: int = KEEP_ALIVE_SECONDS
+) -> AsyncIterator[tuple[str, int]]:
     """The gateway on a port of its own: where."""
     server = HttpServer(
-        world.app(), host="127.0.0.1", port=0, ping_seconds=20, drain_seconds=2, arrival_seconds=arrival_seconds
+        world.app(),
+        host="127.0.0.1",
+        port=0,
+        ping_seconds=20,
+        drain_seconds=2,
+        arrival_seconds=arrival_seconds,
+        keep_alive_seconds=keep_alive_seconds,
     )
     where = server.bind()
     ready = asyncio.Event()
@@ -101,6 +109,15 @@ async def test_who_does_not_say_what_is_wanted_is_not_waited_for_without_end(wor
         reader, writer = await asyncio.open_connection(host, port)
         writer.write(said.replace(b"TOKEN", world.token().encode()))
         await reader.read()  # until the server ends the connection
+        writer.close()
+
+
+async def test_an_idle_connection_is_kept_for_longer_than_a_proxy_keeps_it(world: World) -> None:
+    assert KEEP_ALIVE_SECONDS > 60
+    async with listening(world, keep_alive_seconds=0) as (host, port), asyncio.timeout(PATIENCE_SECONDS):
+        reader, writer = await asyncio.open_connection(host, port)
+        writer.write(b"GET /api/status HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 200 ")  # until the server ends the connection
         writer.close()
 
 
