@@ -51,4 +51,6 @@ def parse_client_order_id(text: str | None) -> ClientOrderId | None:
     if match is None:
         return None
     code, intent = match.groups()
-    return ClientOrderId(_CAUSES[code], UUID(bytes=b32decode(f"{intent.upper()}======")))
+    parsed = ClientOrderId(_CAUSES[code], UUID(bytes=b32decode(f"{intent.upper()}======")))
+    # The last letter holds two bits more than an intent has: of four that stand for the same, ours is one.
+    return parsed if str(parsed) == text else None

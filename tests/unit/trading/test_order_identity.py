@@ -4,7 +4,7 @@ import re
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.common.trading.client_order_id import ClientOrderId, OrderCause, parse_client_order_id
@@ -23,7 +23,13 @@ def test_an_id_of_ours_is_read_back_and_fits_both_venues(cause: OrderCause, inte
     assert parse_client_order_id(text) == ClientOrderId(cause, intent)
 
 
-@given(st.text(max_size=40))
+NEARLY_OURS = st.from_regex(r"(?i)tdm-[a-z]-[a-z0-9]{25,27}", fullmatch=True) | st.from_regex(
+    r"tdm-[stmao]-[a-z2-7]{26}", fullmatch=True
+)
+
+
+@given(NEARLY_OURS | st.text(max_size=40))
+@example("tdm-s-aaaaaaaaaaaaaaaaaaaaaaaaab")  # bits beyond those of an intent
 def test_other_ids_are_nobodys(text: str) -> None:
     parsed = parse_client_order_id(text)
     assert parsed is None or str(parsed) == text
