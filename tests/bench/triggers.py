@@ -21,7 +21,7 @@ from decimal import Decimal
 from itertools import accumulate
 from typing import Any
 
-from services.common.trading.effective_levels import crossed_level
+from services.common.trading.effective_levels import reached_level
 from services.common.trading.level import Level, LevelRules, NoLevel, Pinned, Trailing
 from services.common.trading.side import PositionSide, Side, Venue
 from services.monitor.domain.position import Position
@@ -216,7 +216,7 @@ def loop(given: Sequence[Position]) -> float:
             mark = marks[position.position_id]
             if (mark < PRICE) if position.side is Side.LONG else (mark > PRICE):
                 marks[position.position_id] = PRICE
-            crossed_level(position.side, position.levels, PRICE, mark)
+            reached_level(position.side, position.levels, PRICE, mark)
 
     return mean(tick, 3)
 

@@ -33,16 +33,13 @@ def effective_levels(
     )
 
 
-def crossed_level(side: Side, rules: LevelRules, price: Decimal, watermark: Decimal | None = None) -> LevelKind | None:
-    """Which enforced level this price has reached. The stop goes first; a trailing target never fires."""
-    reached = reached_level(side, rules, price, watermark)
-    return None if reached is None else reached[0]
-
-
 def reached_level(
     side: Side, rules: LevelRules, price: Decimal, watermark: Decimal | None = None
 ) -> tuple[LevelKind, Decimal] | None:
-    """The enforced level that this price has reached, and where that level is."""
+    """The enforced level that this price has reached, and where that level is.
+
+    The stop goes first; a trailing target never fires.
+    """
     if rules.stop_loss.armed_at is not None:
         stop = _stop_price(side, rules, price, watermark)
         if stop is not None and is_beyond_stop(side, stop, price):

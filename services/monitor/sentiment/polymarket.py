@@ -78,7 +78,7 @@ def _bet(market: Mapping[str, Any]) -> Bet:
     liquidity = float(market.get("liquidityNum") or market.get("liquidity") or 0)
     if not 0 <= liquidity < float("inf"):
         raise ValueError("no amount")
-    return Bet(str(market["id"]), str(market["question"]), outcomes, probabilities, liquidity)
+    return Bet(str(market["question"]), outcomes, probabilities, liquidity)
 
 
 def _texts(value: Any) -> list[Any]:

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
-from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -201,10 +200,6 @@ def a_result(clock: FixedClock, **changes: object) -> ExecutionResult:
 def estimated(clock: FixedClock) -> ExecutionResult:
     """Closed behind Tandem's back, and no fills tell it yet."""
     return ExecutionResult(ExitReason.CLOSED_EXTERNALLY, "unknown", clock.now(), estimated=True)
-
-
-def unknown_execution() -> UUID:
-    return uuid.uuid4()
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from services.common.trading.effective_levels import crossed_level, effective_levels
+from services.common.trading.effective_levels import effective_levels, reached_level
 from services.common.trading.extremes import Extremes
 from services.common.trading.level import Level, LevelKind, LevelRule, LevelRules, NoLevel, Pinned, Trailing
 from services.common.trading.side import Side, Venue
@@ -58,9 +58,9 @@ class TriggersAgainstALoop(RuleBasedStateMachine):
         kinds = {}
         for position_id, (position, _) in self.known.items():
             if position.instrument == instrument:
-                kind = crossed_level(position.side, position.levels, price, self.watermark(position_id))
-                if kind is not None:
-                    kinds[position_id] = kind
+                reached = reached_level(position.side, position.levels, price, self.watermark(position_id))
+                if reached is not None:
+                    kinds[position_id] = reached[0]
         return kinds
 
     @rule(
@@ -215,7 +215,7 @@ def test_hundreds_through_merges_removals_and_gaps(
         price = Decimal(cents) / 100
         known = {key: (position, better(mark, price)) for key, (position, mark) in known.items()}
         expected = {
-            key for key, (position, mark) in known.items() if crossed_level(side, position.levels, price, mark)
+            key for key, (position, mark) in known.items() if reached_level(side, position.levels, price, mark)
         } - triggered
         crossed = index.crossed(BTC, price)
         assert {trigger.position.position_id for trigger in crossed.triggers} == expected

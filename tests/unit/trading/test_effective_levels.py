@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.common.trading.effective_levels import crossed_level, effective_levels
+from services.common.trading.effective_levels import effective_levels, reached_level
 from services.common.trading.level import INDICATIVE_LEVELS, Level, LevelKind, LevelRules, NoLevel, Pinned, Trailing
 from services.common.trading.side import Side
 from tests.factories import NOON
@@ -36,7 +36,7 @@ def test_default_levels_of_a_short_are_mirrored() -> None:
 
 @given(SIDES, PRICES, PRICES)
 def test_an_indicative_level_never_fires(side: Side, price: Decimal, watermark: Decimal) -> None:
-    assert crossed_level(side, INDICATIVE_LEVELS, price, watermark) is None
+    assert reached_level(side, INDICATIVE_LEVELS, price, watermark) is None
 
 
 @given(SIDES, PRICES, st.lists(PRICES, min_size=1))
@@ -67,25 +67,25 @@ def test_the_better_of_trail_and_floor_is_the_stop() -> None:
     ],
 )
 def test_a_pinned_stop_fires_when_it_is_touched_or_passed(side: Side, price: str, fires: bool) -> None:
-    expected = LevelKind.STOP_LOSS if fires else None
-    assert crossed_level(side, LevelRules(pinned("64000"), NONE), Decimal(price)) is expected
+    expected = (LevelKind.STOP_LOSS, Decimal(64000)) if fires else None
+    assert reached_level(side, LevelRules(pinned("64000"), NONE), Decimal(price)) == expected
 
 
 def test_a_pinned_target_takes_profit() -> None:
     rules = LevelRules(NONE, pinned("70000"))
-    assert crossed_level(Side.LONG, rules, Decimal("69999.9")) is None
-    assert crossed_level(Side.LONG, rules, Decimal(70000)) is LevelKind.TAKE_PROFIT
+    assert reached_level(Side.LONG, rules, Decimal("69999.9")) is None
+    assert reached_level(Side.LONG, rules, Decimal(70000)) == (LevelKind.TAKE_PROFIT, Decimal(70000))
 
 
 @given(SIDES, PRICES, PRICES)
 def test_a_trailing_target_is_never_fired(side: Side, mark: Decimal, price: Decimal) -> None:
     target = Level(Trailing(Decimal("0.04")), armed_at=NOON, armed_mark=mark)
-    assert crossed_level(side, LevelRules(NONE, target), price, mark) is None
+    assert reached_level(side, LevelRules(NONE, target), price, mark) is None
 
 
 def test_the_stop_goes_before_the_target() -> None:
     rules = LevelRules(pinned("70000"), pinned("69000"))
-    assert crossed_level(Side.LONG, rules, Decimal(69500)) is LevelKind.STOP_LOSS
+    assert reached_level(Side.LONG, rules, Decimal(69500)) == (LevelKind.STOP_LOSS, Decimal(70000))
 
 
 @pytest.mark.parametrize("distance", ["0", "1", "-0.1", "1.5"])

@@ -34,7 +34,6 @@ _MULTIPLES = {"k": 1_000.0, "m": 1_000_000.0, "b": 1_000_000_000.0}
 class Bet:
     """One market: a question, and how likely each outcome is, from 0 to 1. `liquidity` in US dollars."""
 
-    market_id: str
     question: str
     outcomes: tuple[str, ...]
     probabilities: tuple[float, ...]

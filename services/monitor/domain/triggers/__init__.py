@@ -1,6 +1,6 @@
 """Which positions a price triggers, at the same cost for a hundred of them as for a million.
 
-Invariants: `services.common.trading.effective_levels.crossed_level`, on the exact Decimals, is the one rule of what
+Invariants: `services.common.trading.effective_levels.reached_level`, on the exact Decimals, is the one rule of what
 fires; only enforced levels do; the watermark under a trailing stop starts at the mark at which it was armed, only ever
 moves in the position's favour, and is raised before the price is held against the stop. Prices given here are checked
 already.

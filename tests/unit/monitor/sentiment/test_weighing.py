@@ -105,7 +105,7 @@ def test_what_a_text_is_about(ticker: str, text: str, mentioned: bool) -> None:
 
 
 def bet(question: str, yes: float = 0.3, liquidity: float = 50_000, outcomes: tuple[str, ...] = ("Yes", "No")) -> Bet:
-    return Bet("1", question, outcomes, (yes, 1 - yes), liquidity)
+    return Bet(question, outcomes, (yes, 1 - yes), liquidity)
 
 
 @pytest.mark.parametrize(
