@@ -4,7 +4,8 @@ Owns: an audit log of every write, and the idempotency keys of writes (schema ga
 Publishes: user_watched, which is kept nowhere.
 Consumes: position_opened, position_closed, position_exit_completed, position_levels_changed, position_evaluated,
 execution_updated, guard_changed, alert_triggered, reconciliation_finished, reconciliation_suspicious (followed by each
-process, for its own sockets, and read again for clients that come back), and position_marked, which is kept nowhere.
+process, for its own sockets, and read again for clients that come back), and position_marked and venue_standing, which
+are kept nowhere.
 Calls: positions, reconciler, monitor.
 
 Invariants: it is stateless but for its two tables, so any replica can answer any request; it never reads an exchange or

@@ -1,5 +1,5 @@
-"""The monitor's tables, a module a concern. The queries are in the rooms: closing/store.py, triggers/store.py,
-opening/store.py, flows/store.py, evaluation/store.py."""
+"""The monitor's tables, a module a concern. The queries are in the rooms, each in a store.py of its own, guards' in
+partitions/announcing.py."""
 
 from services.monitor.store.alerts import (
     ALERT_REQUESTS,
