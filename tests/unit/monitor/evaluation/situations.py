@@ -132,3 +132,35 @@ def advices(draw: st.DrawFn) -> Advice:
         draw(st.integers(0, 100)),
         draw(prices()) if action.moves else None,
     )
+
+
+@st.composite
+def likely(draw: st.DrawFn) -> tuple[Advice, Situation]:
+    """An advice about a position in good order, that lies where it may well be acted on, or just beside that."""
+    side: Side = draw(st.sampled_from(Side))
+    mark = draw(prices(90, 110))
+
+    def ahead(low: str, high: str) -> Decimal:
+        away: Decimal = draw(st.decimals(low, high, places=2))
+        return mark + side.sign * away
+
+    stop = ahead("-10", "-0.5")
+    stops: list[LevelRule] = [Trailing(Decimal("0.02")), Pinned(stop)]
+    targets: list[LevelRule] = [Trailing(Decimal("0.04")), Pinned(ahead("1", "9")), NoLevel()]
+    held = position(side, "100", draw(st.sampled_from(stops)), draw(st.sampled_from(targets)))
+    seen = replace(
+        situation(
+            held,
+            str(mark),
+            stop=str(stop),
+            trend=str(draw(st.decimals(-6, 6, places=1))),
+            managed=draw(st.sampled_from([True, True, True, False])),
+            tick=draw(st.sampled_from([None, Decimal("0.01"), Decimal("0.5")])),
+        ),
+        liquidation=draw(st.sampled_from([None, ahead("-40", "-0.5")])),
+    )
+    action = draw(st.sampled_from(Action))
+    price = None
+    if action.moves:
+        price = ahead("-9", "0.5") if action is Action.MOVE_STOP else ahead("-0.5", "60")
+    return Advice(action, "because", draw(st.sampled_from(Urgency)), draw(st.integers(40, 100)), price), seen

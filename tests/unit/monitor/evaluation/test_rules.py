@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from services.common.trading.level import NoLevel, Pinned
 from services.common.trading.side import Side
@@ -14,10 +15,13 @@ from services.monitor.domain.evaluation.facts import facts_of
 from services.monitor.domain.evaluation.guardrails import Limits, Record, judge
 from services.monitor.domain.evaluation.rules import advise
 from services.monitor.domain.evaluation.situation import Situation
-from tests.unit.monitor.evaluation.situations import position, situation, situations
+from tests.unit.monitor.evaluation.situations import likely, position, situation, situations
+
+# In hardly any situation at all is there something to do: in most of the others there is.
+SITUATIONS = st.one_of(likely().map(lambda case: case[1]), situations())
 
 
-@given(situations())
+@given(SITUATIONS)
 def test_the_same_answer_to_the_same_situation_and_never_a_loosened_stop(seen: Situation) -> None:
     advice = advise(seen)
     assert advice == advise(seen)
@@ -30,7 +34,7 @@ def test_the_same_answer_to_the_same_situation_and_never_a_loosened_stop(seen: S
         assert advice.price * seen.sign > seen.conditions.mark * seen.sign
 
 
-@given(situations())
+@given(SITUATIONS)
 def test_long_and_short_are_mirrored(seen: Situation) -> None:
     """Mirrored around the mark price everything turns around, as far as prices stay positive."""
     mark = seen.conditions.mark
