@@ -1,154 +1,34 @@
-"""Reddit and Polymarket as they answer, on this machine: their shapes, their refusals, and what is not theirs at all.
+"""Reddit and Polymarket as sources: their shapes, their refusals, and what is not theirs at all."""
 
-Shapes are those of Reddit's API (listings of t3, application-only OAuth) and feeds (Atom), and of Polymarket's Gamma
-API (GET /markets), with words of our own.
-"""
-
-import json
-from collections.abc import AsyncIterator, Collection, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
-from itertools import pairwise
 from typing import Any
-from zlib import crc32
 
 import httpx
 import pytest
 from aiohttp import web
 
-from services.monitor.domain.sentiment.asset import Asset
-from services.monitor.domain.sentiment.mood import SourceScore
 from services.monitor.sentiment.config import SentimentSettings
 from services.monitor.sentiment.polymarket import Polymarket
-from services.monitor.sentiment.reddit import Reddit, parse_feed
-from services.monitor.sentiment.scoring import Scorer
-from services.monitor.sentiment.source import LONGEST_WAIT, Source, SourceSilent, Wanted, Web
-from services.monitor.sentiment.watch import FIRST_WAIT, SentimentWatch
-from tests.fakes.clock import FixedClock
+from services.monitor.sentiment.reddit import parse_feed
+from services.monitor.sentiment.source import LONGEST_WAIT, SourceSilent, Web
+from tests.unit.monitor.sentiment.places import (
+    AGENT,
+    BTC,
+    ETH,
+    NOW,
+    WANTED,
+    Places,
+    feed,
+    listing,
+    market,
+    places,
+    reddit,
+    the_web,
+    thing,
+)
 
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-BTC, ETH = Asset("BTC"), Asset("ETH")
-WANTED = (Wanted(BTC, 66_000.0), Wanted(ETH))
-AGENT = "tests"
-
-
-def thing(number: int, title: str, score: int = 10, **more: Any) -> dict[str, Any]:
-    return {
-        "kind": "t3",
-        "data": {
-            "approved_at_utc": None,
-            "subreddit": "CryptoCurrency",
-            "selftext": "",
-            "author_fullname": f"t2_{number}",
-            "title": title,
-            "name": f"t3_{number}",
-            "id": str(number),
-            "upvote_ratio": 0.93,
-            "ups": score,
-            "score": score,
-            "author": f"author{number}",
-            "created_utc": (NOW - timedelta(minutes=number)).timestamp(),
-            "stickied": False,
-            "over_18": False,
-            "num_comments": 4,
-            "permalink": f"/r/CryptoCurrency/comments/{number}/",
-            "url": f"https://www.reddit.com/r/CryptoCurrency/comments/{number}/",
-            **more,
-        },
-    }
-
-
-def listing(*things: dict[str, Any]) -> dict[str, Any]:
-    data = {"after": None, "dist": len(things), "modhash": "", "geo_filter": None, "children": things, "before": None}
-    return {"kind": "Listing", "data": data}
-
-
-def feed(*titles: str) -> str:
-    entries = "".join(
-        f"<entry><author><name>/u/author{n}</name><uri>https://www.reddit.com/user/author{n}</uri></author>"
-        '<category term="Bitcoin" label="r/Bitcoin"/>'
-        f'<content type="html">&lt;div class=&quot;md&quot;&gt;&lt;p&gt;More of it&lt;/p&gt;&lt;/div&gt; submitted by '
-        "&lt;a&gt; /u/author &lt;/a&gt;</content>"
-        f'<id>t3_{crc32(title.encode()):x}</id><link href="https://www.reddit.com/r/Bitcoin/comments/{n}/"/>'
-        f"<updated>2026-03-01T11:{n:02}:00+00:00</updated><published>2026-03-01T11:{n:02}:00+00:00</published>"
-        f"<title>{title}</title></entry>"
-        for n, title in enumerate(titles)
-    )
-    return (
-        '<?xml version="1.0" encoding="UTF-8"?><feed xmlns="http://www.w3.org/2005/Atom" '
-        'xmlns:media="http://search.yahoo.com/mrss/"><category term="Bitcoin" label="r/Bitcoin"/>'
-        f"<updated>2026-03-01T12:00:00+00:00</updated><id>/r/Bitcoin/new/.rss</id>{entries}</feed>"
-    )
-
-
-def market(question: str, yes: str, **more: Any) -> dict[str, Any]:
-    return {
-        "id": "512345",
-        "question": question,
-        "conditionId": "0x9915bea232fa12b20058f9cea1187ea51366352bf833393676cd0db557a58249",
-        "slug": "will-bitcoin",
-        "endDate": "2026-03-31T12:00:00Z",
-        "liquidity": "51234.5678",
-        "outcomes": '["Yes", "No"]',
-        "outcomePrices": json.dumps([yes, str(1 - Decimal(yes))]),
-        "volume": "912345.67",
-        "active": True,
-        "closed": False,
-        "volumeNum": 912345.67,
-        "liquidityNum": 51234.5678,
-        "clobTokenIds": '["1", "2"]',
-        **more,
-    }
-
-
-class Places:
-    """A server that is Reddit and Polymarket at once; `answers` by path, a status or a document."""
-
-    def __init__(self) -> None:
-        self.answers: dict[str, Any] = {}
-        self.asked: list[web.Request] = []
-        self.url = ""
-
-    async def handle(self, request: web.Request) -> web.Response:
-        self.asked.append(request)
-        if request.method == "POST":
-            await request.post()
-        answer = self.answers.get(request.path, 404)
-        if isinstance(answer, web.Response):
-            return answer
-        if isinstance(answer, int):
-            return web.Response(status=answer)
-        if isinstance(answer, str):
-            return web.Response(text=answer, content_type="application/atom+xml")
-        return web.json_response(answer)
-
-
-@pytest.fixture
-async def places() -> AsyncIterator[Places]:
-    places = Places()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", places.handle)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    places.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield places
-    await runner.cleanup()
-
-
-@pytest.fixture
-async def the_web() -> AsyncIterator[Web]:
-    opened = Web(2, AGENT)
-    yield opened
-    await opened.close()
-
-
-SCORER = Scorer()
-
-
-def reddit(places: Places, opened: Web, *subreddits: str, app: tuple[str, str] | None = None) -> Reddit:
-    names = subreddits or ("Bitcoin",)
-    return Reddit(opened, SCORER, names, url=places.url, api_url=places.url, credentials=app)
+__all__ = ["places", "the_web"]
 
 
 async def test_feeds_are_read_without_credentials(places: Places, the_web: Web) -> None:
@@ -313,105 +193,6 @@ async def test_how_long_a_source_wants_to_be_left_alone(
     with pytest.raises(SourceSilent) as silent:
         await the_web.get(f"{places.url}/x")
     assert silent.value.wait == wait
-
-
-def watching(clock: FixedClock, *sources: Source, wanted: tuple[Wanted, ...] = WANTED) -> SentimentWatch:
-    return SentimentWatch(sources, lambda: wanted, clock, interval_seconds=300)
-
-
-async def test_what_is_kept_of_each_source(places: Places, the_web: Web) -> None:
-    clock = FixedClock(NOW)
-    polymarket = Polymarket(the_web, url=places.url, tag_id=21)
-    watch = watching(clock, reddit(places, the_web), polymarket)
-    assert watch.mood("BTCUSDT") is None
-    places.answers["/r/Bitcoin/new/.rss"] = feed("Bitcoin is mooning")
-    places.answers["/markets"] = 503
-    await watch.refresh()
-    mood = watch.mood("BTCUSDT")
-    assert mood is not None
-    assert [source.name for source in mood.sources] == ["reddit"]
-    assert dict(mood.missing) == {"polymarket": "HTTP 503"}
-    assert watch.mood("ETHUSDT") is None, "nobody said anything about it"
-    places.answers["/markets"] = [market("Will Ethereum reach $9,000?", "0.5")]
-    clock.advance(300)
-    await watch.refresh()
-    ether = watch.mood("ETHUSDT")
-    assert ether is not None
-    assert dict(ether.missing) == {"reddit": "it says nothing about it"}
-    places.answers.clear()
-    clock.advance(300)
-    await watch.refresh()
-    kept = watch.mood("BTCUSDT")
-    assert kept is not None, "what it said before counts for a while"
-    assert kept.missing["reddit"] == "HTTP 404"
-    clock.advance(1201)
-    assert watch.mood("BTCUSDT") is None
-
-
-class Broken:
-    """A source that fails in a way that nobody thought of."""
-
-    name = "broken"
-
-    async def read(self, wanted: Collection[Wanted], now: datetime) -> Mapping[Asset, SourceScore]:
-        raise LookupError("an answer that nobody thought of")
-
-
-async def test_a_source_that_fails_in_a_way_of_its_own_is_silent_and_costs_no_other(
-    places: Places, the_web: Web
-) -> None:
-    watch = watching(FixedClock(NOW), Broken(), reddit(places, the_web))
-    places.answers["/r/Bitcoin/new/.rss"] = feed("Bitcoin is mooning")
-    await watch.refresh()
-    mood = watch.mood("BTCUSDT")
-    assert mood is not None
-    assert dict(mood.missing) == {"broken": "its answer cannot be read"}
-
-
-async def test_who_refuses_is_left_alone_longer_and_longer(places: Places, the_web: Web) -> None:
-    clock = FixedClock(NOW)
-    watch = watching(clock, reddit(places, the_web))
-    places.answers["/r/Bitcoin/new/.rss"] = 403
-    asked_at = []
-    for _ in range(6 * 60):
-        before = len(places.asked)
-        await watch.refresh()
-        if len(places.asked) > before:
-            asked_at.append(clock.now())
-        clock.advance(60)
-    gaps = [(after - before).total_seconds() for before, after in pairwise(asked_at)]
-    assert gaps[:4] == [300, 300, 300, 480]
-    assert max(gaps) == 3600
-    places.answers["/r/Bitcoin/new/.rss"] = web.Response(status=429, headers={"Retry-After": "1800"})
-    clock.advance(3600)
-    await watch.refresh()
-    places.answers["/r/Bitcoin/new/.rss"] = feed("Bitcoin is mooning")
-    clock.advance(1799)
-    await watch.refresh()
-    assert watch.mood("BTCUSDT") is None
-    clock.advance(1801)
-    await watch.refresh()
-    assert watch.mood("BTCUSDT") is not None
-
-
-async def test_nobody_is_asked_where_nothing_is_held_and_a_new_asset_is_asked_for_soon(
-    places: Places, the_web: Web
-) -> None:
-    clock = FixedClock(NOW)
-    wanted: list[Wanted] = []
-    watch = SentimentWatch([reddit(places, the_web)], lambda: wanted, clock, interval_seconds=300)
-    places.answers["/r/Bitcoin/new/.rss"] = feed("Bitcoin is mooning, Ethereum too")
-    await watch.refresh()
-    assert places.asked == []
-    wanted.append(Wanted(BTC))
-    await watch.refresh()
-    wanted.append(Wanted(ETH))
-    await watch.refresh()
-    assert watch.mood("ETHUSDT") is None
-    clock.advance(FIRST_WAIT.total_seconds())
-    await watch.refresh()
-    assert watch.mood("ETHUSDT") is not None
-    assert len(places.asked) == 2
 
 
 def test_the_sandbox_asks_nobody_outside_of_this_machine() -> None:
