@@ -73,6 +73,7 @@ async def test_however_an_execution_ends_books_timeline_and_events_tell_it(trade
     assert truth["positions"] == []
     for end, life in lives.items():
         await _was_told_well(trader, flows, end, life, history[symbols[end]])
+        await pushes.wait_for("position_closed", symbols[end])
         kinds = [m["type"] for m in pushes.facts() if m["data"]["symbol"] == symbols[end]]
         assert (kinds[0], kinds[-1]) == ("position_opened", "position_closed")
         opening = [o for o in truth["orders"] if o["symbol"] == symbols[end] and o["side"] == "BUY"]

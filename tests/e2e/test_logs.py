@@ -8,8 +8,9 @@ from tests.stack import RunningStack
 
 
 def lines_of(stack: RunningStack, service: str, **wanted: str) -> list[Json]:
-    """The lines of a service's log with these values."""
-    lines = [json.loads(line) for line in stack.layout.log(service).read_text().splitlines() if line.startswith("{")]
+    """The lines of a service's log with these values; the last one only once it is whole."""
+    whole = stack.layout.log(service).read_text().rpartition("\n")[0].splitlines()
+    lines = [json.loads(line) for line in whole if line.startswith("{")]
     return [line for line in lines if wanted.items() <= line.items()]
 
 
@@ -26,7 +27,12 @@ async def test_a_close_is_followed_through_the_logs_by_its_request(stack: Runnin
         return [line["event"] for line in lines_of(stack, "monitor", **ids)]
 
     await until(told, lambda events: {"closing", "closing over"} <= set(events), "the monitor's lines")
-    (request,) = lines_of(stack, "gateway", event="request", **ids)
+
+    async def answered() -> list[Json]:
+        return lines_of(stack, "gateway", event="request", **ids)
+
+    # A request is told of when it is over, which may be after its answer has arrived.
+    (request,) = await until(answered, bool, "the gateway's line")
     assert (request["route"], request["status"]) == ("/api/positions/{position_id}/close", 200)
 
 

@@ -1,6 +1,5 @@
 """The switches that stop trading, through the REST door and the whole stack."""
 
-import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -9,6 +8,7 @@ from typing import Any
 import httpx
 
 from services.monitor.domain.pause import CONFIRMATION
+from tests.e2e.test_logs import lines_of
 from tests.e2e.trader import Json, Trader, until
 from tests.stack import RunningStack
 
@@ -47,9 +47,7 @@ async def refused(trader: Trader, method: str, path: str, body: Json) -> str:
 
 def waiting(stack: RunningStack, position_id: str) -> list[Json]:
     """What the monitor has logged of a trigger that waits."""
-    lines = stack.layout.log("monitor").read_text().splitlines()
-    told = [json.loads(line) for line in lines if position_id in line]
-    return [line for line in told if line["event"] == "trigger waits"]
+    return lines_of(stack, "monitor", event="trigger waits", position_id=position_id)
 
 
 @asynccontextmanager

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from deploy.local.layout import Layout
-from deploy.local.ports import LOOPBACK, choose_port
+from deploy.local.ports import LOOPBACK
 from deploy.local.processes import ROOT
 from deploy.local.startup import STARTING, STARTUP_LINES
 from tests.servers import reachable_directory
@@ -179,10 +179,8 @@ async def test_a_stack_that_was_killed_is_followed_by_a_whole_one() -> None:
 
 
 def test_a_taken_port_is_one_line_that_says_what_to_do() -> None:
-    port = choose_port()
-    with socket.socket() as listener, reachable_directory() as directory:
-        listener.bind((LOOPBACK, port))
-        listener.listen()
+    with socket.create_server((LOOPBACK, 0)) as listener, reachable_directory() as directory:
+        port = listener.getsockname()[1]
         refused = command(directory / "stack", "run", {"GATEWAY_PORT": str(port)})
     assert refused.returncode == 1
     assert refused.stderr.startswith(

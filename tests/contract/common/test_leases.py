@@ -107,7 +107,7 @@ async def test_release_gives_back_at_once_and_never_what_another_holds(keys: Asy
 
 
 async def test_a_takeover_waits_for_the_transaction_that_was_told_that_it_holds(keys: AsyncEngine) -> None:
-    (old,) = await claim(keys, "old", only=[KEYS[0]], ttl_seconds=0.3)
+    (old,) = await claim(keys, "old", only=[KEYS[0]], ttl_seconds=1)
     async with transaction(keys) as connection:
         await leases.assert_held(connection, old.key, old.owner, old.epoch)
 

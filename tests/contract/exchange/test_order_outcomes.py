@@ -110,7 +110,7 @@ async def test_a_stalled_sender_is_refused_by_the_venue(world: World) -> None:
 
 
 async def test_a_cancelled_caller_leaves_the_order_to_be_found(world: World) -> None:
-    await world.fault("delay", when="after", seconds=0.4, times=1, endpoint=NEW_ORDER_PATH[world.venue])
+    await world.fault("delay", when="after", seconds=5, times=1, endpoint=NEW_ORDER_PATH[world.venue])
     before = world.before
     order = world.order("1")
     sending = asyncio.create_task(world.orders.open_position(world.venue, world.credentials, order))
@@ -126,7 +126,7 @@ async def test_a_cancelled_caller_leaves_the_order_to_be_found(world: World) -> 
 
 
 async def test_an_order_that_takes_effect_late_is_not_there_at_first(world: World) -> None:
-    await world.fault("late", seconds=0.5, times=1, endpoint=NEW_ORDER_PATH[world.venue])
+    await world.fault("late", seconds=1.5, times=1, endpoint=NEW_ORDER_PATH[world.venue])
     before = world.before
     order = world.order("1")
     outcome = await world.orders.open_position(world.venue, world.credentials, order)

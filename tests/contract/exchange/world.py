@@ -17,7 +17,7 @@ from services.common.exchange.credentials import Credentials
 from services.common.exchange.errors import VenueError
 from services.common.exchange.orders.gateway import MarketOrder
 from services.common.exchange.orders.market_orders import VenueOrders
-from services.common.exchange.orders.outcome import Found, OrderLookup, OrderStatus
+from services.common.exchange.orders.outcome import Found, OrderLookup, OrderStatus, Unresolved
 from services.common.exchange.private_dialect import PrivateDialect
 from services.common.exchange.reader import VenueReader
 from services.common.exchange.sockets import SocketTimes
@@ -151,11 +151,13 @@ async def eventually(condition: Callable[[], bool | Awaitable[bool]], seconds: f
 
 
 async def find_ended(world: World, client_order_id: str, since: datetime) -> OrderLookup:
-    """Look an order up until it has ended: venues work an order a moment after they took it."""
+    """Look an order up until it is known to have ended: venues work an order a moment after they took it, and a
+    machine that is busy may be late to answer."""
     async with asyncio.timeout(10):
         while True:
             found = await world.orders.find_order(world.venue, world.credentials, world.symbol, client_order_id, since)
-            if not (isinstance(found, Found) and found.order.status is OrderStatus.OPEN):
+            known = not isinstance(found, Unresolved)
+            if known and not (isinstance(found, Found) and found.order.status is OrderStatus.OPEN):
                 return found
             await asyncio.sleep(0.01)
 

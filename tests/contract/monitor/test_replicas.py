@@ -40,11 +40,17 @@ class Replica:
     """One process of the monitor: its partitions, its triggers and its closings."""
 
     def __init__(
-        self, engine: AsyncEngine, world: World, owner: str, monotonic: Callable[[], float] = time.monotonic
+        self,
+        engine: AsyncEngine,
+        world: World,
+        owner: str,
+        *,
+        ttl_seconds: float = TTL_SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.world = world
         self.holder = PartitionHolder(
-            engine, owner, ttl_seconds=TTL_SECONDS, interval_seconds=INTERVAL_SECONDS, monotonic=monotonic
+            engine, owner, ttl_seconds=ttl_seconds, interval_seconds=INTERVAL_SECONDS, monotonic=monotonic
         )
         intents = PostgresIntents(engine, fence, uuid.uuid4)
         parts = replace(world.parts(), intents=intents, new_id=uuid.uuid4)
@@ -202,7 +208,8 @@ async def test_a_replica_that_believes_it_holds_what_it_lost_sends_nothing(engin
 async def test_a_replica_that_was_paused_for_a_minute_and_its_successor_are_one_order(
     engine: AsyncEngine, world: World, point: str
 ) -> None:
-    paused = Replica(engine, world, "paused")
+    # Its leases lapse when this test has them do so, and not while it is still about to begin.
+    paused = Replica(engine, world, "paused", ttl_seconds=60)
     await paused.holder.balance()
     await paused.keys.credentials(world.position.account_id)
     world.crashes.stall_next_named(point)

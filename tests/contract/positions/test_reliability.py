@@ -1,7 +1,6 @@
 """Postgres or NATS away for a while: calls fail fast and by name, writes go on, all without a restart."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -79,16 +78,15 @@ async def test_without_postgres_calls_fail_fast_and_by_name_and_then_work_again(
     analyze = history_pb2.GetAnalyticsRequest(user_id=account.user_id)
     assert not (await served.history.ListHistory(listing)).positions
     getattr(served.database, trouble)()
-    started = time.monotonic()
-    answers = await asyncio.gather(
-        *(served.history.ListHistory(listing, timeout=20) for _ in range(2)),
-        served.history.GetAnalytics(analyze, timeout=20),
-        served.books.fills.record_fills(position_id, [make_fill(executed_at=at(15))], "intent"),
-        return_exceptions=True,
-    )
-    assert {type(answer) for answer in answers} == {DatabaseUnavailable}, answers
     # Bounded by the settings (here 1 s + 2 s for a statement, 5 s for a place in the pool), not by the caller.
-    assert time.monotonic() - started < 15
+    async with asyncio.timeout(20):
+        answers = await asyncio.gather(
+            *(served.history.ListHistory(listing, timeout=60) for _ in range(2)),
+            served.history.GetAnalytics(analyze, timeout=60),
+            served.books.fills.record_fills(position_id, [make_fill(executed_at=at(15))], "intent"),
+            return_exceptions=True,
+        )
+    assert {type(answer) for answer in answers} == {DatabaseUnavailable}, answers
     served.database.restore()
 
     async def closes() -> bool:

@@ -41,7 +41,7 @@ async def test_a_timeout_before_the_order_leaves_none(desk: Desk) -> None:
 async def test_a_timeout_after_the_order_leaves_it_filled(desk: Desk) -> None:
     exchange, _, symbol = await open_one(desk)
     await fault(desk, exchange, "timeout", endpoint=ORDER, when="after", seconds=5, times=1)
-    exchange.timeout = 200
+    exchange.timeout = 1000
     with pytest.raises(ccxt.RequestTimeout):
         await exchange.create_order(symbol, "market", "buy", 1, None, {"newClientOrderId": "lost"})
     exchange.timeout = 5000
@@ -60,9 +60,9 @@ async def test_a_dropped_connection(desk: Desk) -> None:
 async def test_an_order_that_takes_effect_late(desk: Desk, venue: str) -> None:
     exchange, _, symbol = await open_one(desk, venue)
     endpoint = ORDER if venue == "binance" else "POST /v5/order/create"
-    await fault(desk, exchange, "late", endpoint=endpoint, seconds=0.3, times=1)
+    await fault(desk, exchange, "late", endpoint=endpoint, seconds=1.5, times=1)
     # The venue took it in within the window, and works on it after the window is over.
-    exchange.options["recvWindow"] = 200
+    exchange.options["recvWindow"] = 1000
 
     with pytest.raises(ccxt.ExchangeError if venue == "bybit" else ccxt.OperationFailed):
         await exchange.create_order(symbol, "market", "buy", 1)

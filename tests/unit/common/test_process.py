@@ -227,7 +227,7 @@ async def running() -> AsyncIterator[Process]:
 
 async def get(running: Process, path: str) -> httpx.Response:
     host, port = running.admin_address
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(trust_env=False) as client:
         return await client.get(f"http://{host}:{port}{path}")
 
 
