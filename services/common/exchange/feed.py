@@ -15,7 +15,7 @@ from services.common.exchange.binance.price_stream import BinancePriceStream
 from services.common.exchange.budget import Lane
 from services.common.exchange.bybit.price_stream import BybitPriceStream
 from services.common.exchange.errors import VenueError
-from services.common.exchange.fields import from_milliseconds, to_milliseconds
+from services.common.exchange.fields import to_milliseconds
 from services.common.exchange.price_dialect import PriceDialect
 from services.common.exchange.prices import FeedMode, FeedState, OnPrice, Price, PriceKind
 from services.common.exchange.sockets import Backoff, Send, SocketTimes, StreamLost, read_socket
@@ -86,11 +86,9 @@ class PriceFeed:
             mode = FeedMode.POLLING
         else:
             mode = FeedMode.DOWN
-        last = max(self._last_message_ms, self._last_poll_ms)
         return FeedState(
             venue=self.venue,
             mode=mode,
-            last_message_at=from_milliseconds(last) if last else None,
             stale=self._stale(now),
             reconnects=max(0, self._connections - 1),
         )

@@ -2,11 +2,8 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
 
-from services.common.exchange.credentials import Credentials
 from services.common.trading.reading import MarginMode
-from services.common.trading.side import Venue
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +24,3 @@ class SymbolLeverage:
     leverage: Decimal
     margin_mode: MarginMode | None
     brackets: tuple[LeverageBracket, ...]
-
-
-class LeverageReader(Protocol):
-    """Tells the leverage of an account on a symbol."""
-
-    async def read_leverage(self, venue: Venue, credentials: Credentials, symbol: str) -> SymbolLeverage:
-        """Asked afresh: whoever opens a position goes by it. Raises VenueError."""
-        ...

@@ -80,7 +80,6 @@ class FeedState:
 
     venue: Venue
     mode: FeedMode
-    last_message_at: datetime | None
     stale: frozenset[str]
     reconnects: int = 0
 

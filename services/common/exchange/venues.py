@@ -37,6 +37,7 @@ _MISSES_KEPT = 1000
 _CONNECTIONS_AT_ONCE = 60
 _READ_RECEIVE_WINDOW_SECONDS = 5
 _ORDER_RECEIVE_WINDOW_SECONDS = 2
+"""A venue refuses an order that reaches it later than this after it was signed."""
 
 _LOADERS = {Venue.BINANCE: load_binance_symbols, Venue.BYBIT: load_bybit_symbols}
 

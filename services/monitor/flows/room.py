@@ -38,8 +38,8 @@ from services.monitor.opening.opener import Opener
 from services.monitor.opening.parts import OpeningParts
 from services.monitor.opening.planning import Planner
 from services.monitor.opening.ports import OpenGate, OpeningGate
+from services.monitor.opening.reporting import is_news
 from services.monitor.opening.store import PostgresOpenings
-from services.monitor.opening.telling import is_news
 from services.monitor.partitions.holding import fence
 
 _log = structlog.get_logger(__name__)

@@ -96,7 +96,7 @@ class Feed:
         return None
 
     def state(self) -> FeedState:
-        return FeedState(Venue.BINANCE, self.mode, None, self.stale)
+        return FeedState(Venue.BINANCE, self.mode, self.stale)
 
 
 def venue_price(at: datetime, value: str, kind: PriceKind = PriceKind.MARK) -> VenuePrice:

@@ -9,9 +9,6 @@ from services.common.exchange.credentials import Credentials
 from services.common.exchange.orders.outcome import LeverageOutcome, OrderLookup, OrderOutcome, Swept
 from services.common.trading.side import PositionSide, Side, Venue
 
-ORDER_RECEIVE_WINDOW_SECONDS = 2
-"""A venue refuses an order that reaches it later than this after it was signed."""
-
 
 @dataclass(frozen=True, slots=True)
 class MarketOrder:

@@ -8,7 +8,7 @@ import pytest
 
 from services.common.trading.side import PositionSide, Venue
 from services.monitor.domain.opening import Opening, OpeningState, Plan
-from services.monitor.opening.telling import is_news
+from services.monitor.opening.reporting import is_news
 from tests.factories import NOON
 from tests.unit.monitor.opening_world import a_wish, prepared
 
