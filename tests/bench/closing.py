@@ -30,6 +30,7 @@ from services.common.exchange.orders.market_orders import VenueOrders
 from services.common.exchange.reader import VenueReader
 from services.common.exchange.venues import ExchangeSettings, open_venues
 from services.common.migration import migrate_schema
+from services.common.telemetry import configure_logging
 from services.common.trading.level import Level, LevelRules, NoLevel, Pinned
 from services.common.trading.partition import PARTITIONS
 from services.common.trading.side import Side, Venue
@@ -209,7 +210,10 @@ def main() -> int:
         directory.chmod(0o755)
         command = [sys.executable, "-m", "deploy.sandbox", "--data", str(directory / "sandbox"), "--tick-seconds", "60"]
         (directory / "sandbox").mkdir()
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sandbox:
+        log = (directory / "log").open("w")
+        with log, subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sandbox:
+            # What is logged costs what it costs in the service, and is out of the way of the figures.
+            configure_logging("monitor", stream=log)
             try:
                 assert sandbox.stdout is not None
                 return 0 if show(asyncio.run(run(sandbox.stdout.readline().strip(), directory))) else 1
