@@ -209,8 +209,17 @@ async def differences(trader: Trader, own: list[Held], prices: dict[str, Decimal
 
 async def closed_once(trader: Trader, own: list[Held]) -> int:
     """Every closed position was closed by one order of ours, for what it held, and booked with its fills; how many."""
+
+    async def at_one_moment() -> tuple[Json, dict[str, Json]]:
+        return await trader.truth(), await trader.history()
+
+    def agree(seen: tuple[Json, dict[str, Json]]) -> bool:
+        at_venue = {position["symbol"] for position in seen[0]["positions"]}
+        return all((position.symbol in at_venue) is not (position.symbol in seen[1]) for position in own)
+
+    # A stop that was reached on the way and could not be closed until now may be at any moment.
+    truth, history = await until(at_one_moment, agree, f"{trader.exchange} and the books to agree")
     closed = 0
-    truth, history = await trader.truth(), await trader.history()
     for position in own:
         fills = [fill for fill in truth["fills"] if fill["symbol"] == position.symbol]
         orders = [order for order in truth["orders"] if order["symbol"] == position.symbol]
