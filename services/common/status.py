@@ -32,7 +32,8 @@ CODE_OF_KIND: dict[ErrorKind, grpc.StatusCode] = {
     ErrorKind.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
 }
 _KIND_OF_CODE = {code: kind for kind, code in CODE_OF_KIND.items()}
-_UNREACHABLE = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED})
+# Who cancels its own call sees no status: CANCELLED is a server that stopped in the middle of it.
+_UNREACHABLE = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED})
 
 
 class RemoteFailure(Exception):

@@ -136,7 +136,9 @@ def test_a_known_reason_of_another_kind_is_not_taken_for_the_known_class() -> No
     assert not isinstance(back, PositionNotFound)
 
 
-@pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED])
+@pytest.mark.parametrize(
+    "code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED]
+)
 def test_what_cannot_be_reached_is_service_unavailable(code: grpc.StatusCode) -> None:
     back = from_rpc_error(AioRpcError(code, Metadata(), Metadata()), service="positions", method="/x.Y/Z")
     assert isinstance(back, ServiceUnavailable)
