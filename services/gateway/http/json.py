@@ -26,7 +26,7 @@ class _Plain(Decimal):
 def _write(value: object) -> object:
     if isinstance(value, _Plain):
         return msgspec.Raw(str(value).encode())
-    raise NotImplementedError
+    raise TypeError(f"{type(value).__name__} has no place in an answer")
 
 
 _encoder = msgspec.json.Encoder(decimal_format="number", enc_hook=_write)
