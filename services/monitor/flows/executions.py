@@ -72,10 +72,10 @@ class Executions:
         return execution
 
     async def get(self, user_id: str, execution_id: UUID) -> tuple[Execution, tuple[ExecutionUpdate, ...]]:
-        """One with its latest steps. Raises ExecutionNotFound."""
+        """One with the latest of the steps that led to it, and none that came since. Raises ExecutionNotFound."""
         execution = await self._store.get(user_id, execution_id)
         first = max(0, execution.sequence - _MOST_UPDATES)
-        return execution, await self._store.updates(execution_id, first, _MOST_UPDATES)
+        return execution, await self._store.updates(execution_id, first, execution.sequence - first)
 
     async def list(
         self, user_id: str, flow_id: str, page_size: int, before: int | None, *, running: bool

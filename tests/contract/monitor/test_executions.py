@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -38,6 +38,8 @@ from services.monitor.domain.opening_errors import InsufficientMargin
 from services.monitor.evaluation.store import PostgresEvaluations
 from services.monitor.events.evaluations import write_evaluation
 from services.monitor.events.executions import read_evaluation
+from services.monitor.flows.executions import Executions
+from services.monitor.flows.store import PostgresExecutions
 from tests.contract.monitor.flows_world import FlowsWorld, a_result, estimated, flows_world, seen
 from tests.contract.monitor.test_evaluations import evaluation
 from tests.fakes.orders import Answer
@@ -332,3 +334,28 @@ async def test_they_are_listed_in_pages_by_flow_and_while_they_run(world: FlowsW
     assert pages == [["S4USDT", "S3USDT"], ["S2USDT", "S1USDT"], ["S0USDT"]]
     page, _ = await world.executions.list(USER, "flow-0", 10, None, running=True)
     assert [execution.symbol for execution in page] == ["S4USDT", "S2USDT"]
+
+
+class StepInBetween(PostgresExecutions):
+    """Where a step is written right after an execution was read."""
+
+    step: Step
+
+    async def get(self, user_id: str, execution_id: UUID) -> Execution:
+        execution = await super().get(user_id, execution_id)
+        await self.tell(execution.position_id, self.step)
+        return execution
+
+
+async def test_an_execution_is_told_with_the_steps_that_led_to_it_and_no_later_one(
+    world: FlowsWorld, engine: AsyncEngine
+) -> None:
+    execution = await running(world)
+    store = StepInBetween(engine, lambda: None)
+    store.step = Step(ExecutionStep.EVALUATED, "evaluation 1", world.clock.now(), "rules say hold")
+    executions = Executions(
+        *(store, world.planner, world.opener, world.openings, world.watching, world.care, world.clock)
+    )
+    found, updates = await executions.get(USER, execution.execution_id)
+    assert (found.sequence, [update.sequence for update in updates]) == (2, [1, 2])
+    assert (await world.store.get(USER, execution.execution_id)).sequence == 3
